@@ -1,0 +1,58 @@
+namespace ModelOps.Registry;
+
+/// <param name="Artifact"><c>name@version</c></param>
+/// <param name="Check">One of <see cref="VerificationChecks"/>.</param>
+/// <param name="Detail">What was found; for a failed check also which file or key.</param>
+public sealed record VerificationCheck(string Artifact, string Check, bool Passed, string Detail);
+
+public static class VerificationChecks
+{
+    public const string Manifest = "manifest";
+    public const string Key = "key";
+    public const string Signature = "signature";
+    public const string Digest = "digest";
+    public const string Content = "content";
+    public const string File = "file";
+}
+
+/// <summary>Every check of an artifact and of the manifests it descends from.</summary>
+public sealed record VerificationReport(string Artifact, IReadOnlyList<VerificationCheck> Checks)
+{
+    public bool Verified => Checks.All(check => check.Passed);
+}
+
+/// <summary>Why an artifact must not be used.</summary>
+/// <param name="Artifact">The artifact at fault: the one asked for or one that it descends from.</param>
+public sealed record VerificationFailure(string Artifact, string Check, string Detail)
+{
+    public override string ToString() => $"{Artifact} is refused ({Check}): {Detail}";
+}
+
+/// <summary>A manifest whose signature, trust, digest and rules were checked, and those of all its ancestors.</summary>
+public sealed record VerifiedArtifact
+{
+    internal VerifiedArtifact(ArtifactManifest manifest, string digest, string keyId)
+    {
+        Manifest = manifest;
+        Digest = digest;
+        KeyId = keyId;
+    }
+
+    public ArtifactManifest Manifest { get; }
+    public string Digest { get; }
+    public string KeyId { get; }
+}
+
+public abstract record ArtifactLoad
+{
+    private ArtifactLoad()
+    {
+    }
+
+    public sealed record Verified(VerifiedArtifact Artifact) : ArtifactLoad;
+
+    public sealed record Refused(VerificationFailure Failure) : ArtifactLoad;
+
+    /// <summary>The registry lists no such artifact.</summary>
+    public sealed record NotFound(string Reference) : ArtifactLoad;
+}

@@ -1,0 +1,76 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+
+namespace ModelOps.Registry;
+
+/// <summary>Who did what, append-only; an edited or missing row breaks the chain of hashes.</summary>
+public sealed class AuditLog(IDbContextFactory<MetadataContext> contexts, TimeProvider time)
+{
+    /// <summary>For an event that changes nothing else in the database.</summary>
+    /// <param name="detail">Any JSON value.</param>
+    public async Task AppendAsync(
+        string actor, string action, string subject, JsonElement detail, CancellationToken cancellationToken = default)
+    {
+        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+        await using (transaction.ConfigureAwait(false))
+        {
+            await AddAsync(context, actor, action, subject, detail, cancellationToken).ConfigureAwait(false);
+            await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <param name="noted">A head noted earlier; with it, rows cut off the end are found too.</param>
+    public async Task<AuditVerification> VerifyAsync(AuditHead? noted = null, CancellationToken cancellationToken = default)
+    {
+        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
+        var head = new AuditHead(0, AuditChain.Start);
+        var rows = context.Audit.AsNoTracking().OrderBy(row => row.Sequence).AsAsyncEnumerable();
+        await foreach (var row in rows.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            if (AuditChain.Fault(row, head) is { } fault)
+                return new AuditVerification.Broken(fault);
+            head = new AuditHead(row.Sequence, row.Hash);
+            if (row.Sequence == noted?.Sequence && row.Hash != noted.Hash)
+                return new AuditVerification.Broken($"the chain up to row {row.Sequence} was rewritten: its hash was {noted.Hash}.");
+        }
+        return head.Sequence < noted?.Sequence
+            ? new AuditVerification.Broken($"the rows {head.Sequence + 1} to {noted.Sequence} are missing.")
+            : new AuditVerification.Intact(head);
+    }
+
+    /// <summary>Adds the row to a change that the caller saves: both happen or neither.</summary>
+    internal async Task AddAsync(
+        MetadataContext context, string actor, string action, string subject, JsonElement detail, CancellationToken cancellationToken)
+    {
+        if (context.Database.CurrentTransaction is null)
+            throw new InvalidOperationException("Begin a transaction first: the last row must stay the last until the new one is saved.");
+        var last = await context.Audit.AsNoTracking().OrderByDescending(row => row.Sequence).FirstOrDefaultAsync(cancellationToken)
+            .ConfigureAwait(false);
+        var row = new AuditRow
+        {
+            Sequence = (last?.Sequence ?? 0) + 1,
+            At = time.GetUtcNow(),
+            Actor = actor,
+            Action = action,
+            Subject = subject,
+            Detail = Encoding.UTF8.GetString(CanonicalJson.Serialize(detail)),
+            Hash = "",
+        };
+        row.Hash = AuditChain.Hash(row, last?.Hash ?? AuditChain.Start);
+        context.Audit.Add(row);
+    }
+}
+
+public abstract record AuditVerification
+{
+    private AuditVerification()
+    {
+    }
+
+    public sealed record Intact(AuditHead Head) : AuditVerification;
+
+    public sealed record Broken(string Fault) : AuditVerification;
+}

@@ -1,0 +1,80 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+
+namespace ModelOps.Registry;
+
+/// <summary>The metadata database. Tables and columns are snake_case; times are Unix milliseconds, so that they sort.</summary>
+public sealed class MetadataContext(DbContextOptions<MetadataContext> options) : DbContext(options)
+{
+    public DbSet<ArtifactRow> Artifacts => Set<ArtifactRow>();
+    public DbSet<ArtifactFileRow> ArtifactFiles => Set<ArtifactFileRow>();
+    public DbSet<ArtifactEdgeRow> ArtifactEdges => Set<ArtifactEdgeRow>();
+    public DbSet<JobRow> Jobs => Set<JobRow>();
+    public DbSet<JobEventRow> JobEvents => Set<JobEventRow>();
+    public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
+    public DbSet<DatasetVersionRow> DatasetVersions => Set<DatasetVersionRow>();
+    public DbSet<DeploymentRow> Deployments => Set<DeploymentRow>();
+    public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
+    public DbSet<ApprovalRow> Approvals => Set<ApprovalRow>();
+    public DbSet<AuditRow> Audit => Set<AuditRow>();
+
+    protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder) =>
+        configurationBuilder.Properties<DateTimeOffset>().HaveConversion<UnixMilliseconds>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<ArtifactRow>(artifact =>
+        {
+            artifact.HasIndex(row => new { row.Name, row.Version }).IsUnique();
+            artifact.HasMany(row => row.Files).WithOne().HasForeignKey(file => file.ArtifactId);
+            artifact.HasMany(row => row.Parents).WithOne().HasForeignKey(edge => edge.ArtifactId);
+        });
+        modelBuilder.Entity<ArtifactFileRow>(file =>
+        {
+            file.HasKey(row => new { row.ArtifactId, row.Path });
+            file.HasIndex(row => row.Sha256);
+        });
+        modelBuilder.Entity<ArtifactEdgeRow>(edge =>
+        {
+            edge.HasKey(row => new { row.ArtifactId, row.Role, row.ParentId });
+            edge.HasOne(row => row.Parent).WithMany().HasForeignKey(row => row.ParentId).OnDelete(DeleteBehavior.Restrict);
+        });
+        modelBuilder.Entity<JobRow>().HasIndex(row => new { row.State, row.CreatedAt });
+        modelBuilder.Entity<JobEventRow>(jobEvent =>
+        {
+            jobEvent.HasKey(row => new { row.JobId, row.Sequence });
+            jobEvent.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
+        });
+        modelBuilder.Entity<DatasetRow>().HasKey(row => row.Name);
+        modelBuilder.Entity<DatasetVersionRow>(version =>
+        {
+            version.HasKey(row => new { row.Dataset, row.Version });
+            version.HasOne<DatasetRow>().WithMany().HasForeignKey(row => row.Dataset);
+        });
+        modelBuilder.Entity<DeploymentRow>().HasKey(row => row.Name);
+        modelBuilder.Entity<ApiKeyRow>().HasIndex(row => row.Hash).IsUnique();
+        modelBuilder.Entity<ApprovalRow>().HasOne<ArtifactRow>().WithMany().HasForeignKey(row => row.ArtifactId);
+        modelBuilder.Entity<AuditRow>(audit =>
+        {
+            audit.HasKey(row => row.Sequence);
+            audit.Property(row => row.Sequence).ValueGeneratedNever();
+        });
+        UseSnakeCaseColumns(modelBuilder);
+    }
+
+    private static void UseSnakeCaseColumns(ModelBuilder modelBuilder)
+    {
+        foreach (var entity in modelBuilder.Model.GetEntityTypes())
+        {
+            entity.SetTableName(SnakeCase(entity.GetTableName()!));
+            foreach (var property in entity.GetProperties())
+                property.SetColumnName(SnakeCase(property.Name));
+        }
+    }
+
+    private static string SnakeCase(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
+
+    private sealed class UnixMilliseconds() : ValueConverter<DateTimeOffset, long>(
+        time => time.ToUnixTimeMilliseconds(), value => DateTimeOffset.FromUnixTimeMilliseconds(value));
+}

@@ -1,0 +1,42 @@
+using System.Text;
+
+namespace ModelOps.Registry;
+
+/// <summary>Key files that appear complete or not at all, for one creator only.</summary>
+internal static class KeyFiles
+{
+    public const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    public const UnixFileMode Public = Private | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    private const UnixFileMode folderMode = Private | UnixFileMode.UserExecute;
+
+    public static void CreateFolder(string folder) => Directory.CreateDirectory(folder, folderMode);
+
+    /// <summary>Does nothing when the file exists: of racing processes one wins and all then read the winner's file.</summary>
+    public static void CreateIfAbsent(string path, string text, UnixFileMode mode)
+    {
+        var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode };
+        try
+        {
+            using (var stream = new FileStream(temporary, options))
+            {
+                stream.Write(Encoding.ASCII.GetBytes(text));
+                stream.Flush(flushToDisk: true);
+            }
+            HardLink.TryCreate(temporary, path);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+        if (!File.Exists(path))
+            throw new IOException($"The key file {path} could not be created. Put the keys folder on a file system with hard links.");
+    }
+
+    public static void RefuseIfOthersCanRead(string path)
+    {
+        var mode = File.GetUnixFileMode(path);
+        if ((mode & ~Private) != UnixFileMode.None)
+            throw new InvalidOperationException($"The private key {path} is open to other users ({mode}). Run: chmod 600 '{path}'");
+    }
+}

@@ -1,0 +1,282 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using Amazon.Runtime;
+using Amazon.S3;
+using Amazon.S3.Model;
+
+namespace ModelOps.Storage;
+
+/// <summary>
+/// Objects in a bucket of S3 or MinIO. A put that fits one part is one request; a longer one is a multipart upload, aborted when it fails,
+/// of at most 10,000 parts (156 GiB). The client stays the caller's.
+/// </summary>
+public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStore
+{
+    private const int PartBytes = 16 << 20;
+    private const long MaxCopyBytes = 5L << 30; // of one CopyObject
+    private const int ConflictAttempts = 5;
+    private const string PutIdHeader = "put-id";
+
+    public async Task<bool> PutAsync(string key, Stream content, PutMode mode, CancellationToken cancellationToken = default)
+    {
+        ObjectKey.Check(key);
+        // One byte more than a short stream has left shows its end, without the memory of a part for every commit of some hundred bytes.
+        var first = new byte[content.CanSeek ? Math.Clamp(content.Length - content.Position + 1, 1, PartBytes) : PartBytes];
+        var length = await content.ReadAtLeastAsync(first, first.Length, throwOnEndOfStream: false, cancellationToken)
+            .ConfigureAwait(false);
+        var put = new Put(key, mode, Guid.NewGuid().ToString("N"));
+        return length < first.Length
+            ? await PutWholeAsync(put, first, length, cancellationToken).ConfigureAwait(false)
+            : await PutPartsAsync(put, first, content, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task<Stream?> OpenReadAsync(
+        string key, long offset = 0, long? length = null, CancellationToken cancellationToken = default)
+    {
+        ObjectKey.Check(key);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        if (length is { } wanted) ArgumentOutOfRangeException.ThrowIfNegative(wanted, nameof(length));
+        if (length == 0) return await HeadAsync(key, cancellationToken).ConfigureAwait(false) is null ? null : Stream.Null;
+        var request = new GetObjectRequest { BucketName = bucket, Key = key };
+        if (offset > 0 || length is not null) request.ByteRange = RangeOf(offset, length);
+        try
+        {
+            var response = await client.GetObjectAsync(request, cancellationToken).ConfigureAwait(false);
+            return response.ResponseStream;
+        }
+        catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
+        {
+            return Stream.Null; // the range begins at or after the end
+        }
+        catch (AmazonS3Exception e) when (IsNoObject(e))
+        {
+            return null;
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            throw Failure("read", key, e);
+        }
+    }
+
+    public async Task<ObjectInfo?> HeadAsync(string key, CancellationToken cancellationToken = default)
+    {
+        ObjectKey.Check(key);
+        var found = await MetadataAsync(key, cancellationToken).ConfigureAwait(false);
+        return found is null ? null : new ObjectInfo(key, found.ContentLength, At(found.LastModified));
+    }
+
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(
+        string prefix, string? startAfter = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var request = new ListObjectsV2Request { BucketName = bucket, Prefix = prefix, StartAfter = startAfter };
+        ListObjectsV2Response page;
+        do
+        {
+            page = await PageAsync(request, cancellationToken).ConfigureAwait(false);
+            foreach (var found in page.S3Objects ?? [])
+                yield return new ObjectInfo(found.Key, found.Size ?? 0, At(found.LastModified));
+            request.ContinuationToken = page.NextContinuationToken;
+        }
+        while (page.IsTruncated == true);
+    }
+
+    /// <returns>As the object was just before: of two that delete at once, both may be told true.</returns>
+    public async Task<bool> DeleteAsync(string key, CancellationToken cancellationToken = default)
+    {
+        if (await HeadAsync(key, cancellationToken).ConfigureAwait(false) is null) return false;
+        try
+        {
+            await client.DeleteObjectAsync(bucket, key, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            throw Failure("deleted", key, e);
+        }
+    }
+
+    public async Task CopyAsync(string from, string to, CancellationToken cancellationToken = default)
+    {
+        ObjectKey.Check(to);
+        var source = await HeadAsync(from, cancellationToken).ConfigureAwait(false) ?? throw NothingToCopy(from);
+        if (source.Size > MaxCopyBytes)
+        {
+            var content = await OpenReadAsync(from, cancellationToken: cancellationToken).ConfigureAwait(false)
+                ?? throw NothingToCopy(from);
+            await using (content.ConfigureAwait(false))
+                await PutAsync(to, content, PutMode.Replace, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        try
+        {
+            await client.CopyObjectAsync(bucket, from, bucket, to, cancellationToken).ConfigureAwait(false);
+        }
+        catch (AmazonS3Exception e) when (IsNoObject(e))
+        {
+            throw NothingToCopy(from);
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            throw Failure("copied", from, e);
+        }
+    }
+
+    public string? LocalPath(string key)
+    {
+        ObjectKey.Check(key);
+        return null;
+    }
+
+    /// <param name="Id">Stands in the object's metadata, so that a put whose answer was lost knows its own object.</param>
+    private sealed record Put(string Key, PutMode Mode, string Id)
+    {
+        public string? IfNoneMatch => Mode == PutMode.IfAbsent ? "*" : null;
+    }
+
+    private async Task<bool> PutWholeAsync(Put put, byte[] content, int length, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            using var body = new MemoryStream(content, 0, length, writable: false);
+            var request = new PutObjectRequest { BucketName = bucket, Key = put.Key, InputStream = body, IfNoneMatch = put.IfNoneMatch };
+            request.Metadata[PutIdHeader] = put.Id;
+            try
+            {
+                await client.PutObjectAsync(request, cancellationToken).ConfigureAwait(false);
+                return true;
+            }
+            catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.PreconditionFailed)
+            {
+                return await IsOursAsync(put, cancellationToken).ConfigureAwait(false);
+            }
+            catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.Conflict && attempt < ConflictAttempts)
+            {
+                // Another put of the key is under way: the next attempt learns how it ended.
+            }
+            catch (Exception e) when (IsOfService(e))
+            {
+                throw Failure("put", put.Key, e);
+            }
+        }
+    }
+
+    private async Task<bool> PutPartsAsync(Put put, byte[] part, Stream content, CancellationToken cancellationToken)
+    {
+        var start = new InitiateMultipartUploadRequest { BucketName = bucket, Key = put.Key };
+        start.Metadata[PutIdHeader] = put.Id;
+        string? upload = null;
+        try
+        {
+            upload = (await client.InitiateMultipartUploadAsync(start, cancellationToken).ConfigureAwait(false)).UploadId;
+            var parts = await UploadPartsAsync(put.Key, upload, part, content, cancellationToken).ConfigureAwait(false);
+            var complete = new CompleteMultipartUploadRequest
+            {
+                BucketName = bucket,
+                Key = put.Key,
+                UploadId = upload,
+                PartETags = parts,
+                IfNoneMatch = put.IfNoneMatch,
+            };
+            await client.CompleteMultipartUploadAsync(complete, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (AmazonS3Exception e) when (e.StatusCode is HttpStatusCode.PreconditionFailed or HttpStatusCode.NotFound)
+        {
+            // Not found: no such bucket, or no such upload any more, because a completion whose answer was lost ended it.
+            if (await IsOursAsync(put, cancellationToken).ConfigureAwait(false)) return true;
+            await AbortAsync(put.Key, upload).ConfigureAwait(false);
+            return e.StatusCode == HttpStatusCode.PreconditionFailed ? false : throw Failure("put", put.Key, e);
+        }
+        catch (Exception e)
+        {
+            await AbortAsync(put.Key, upload).ConfigureAwait(false);
+            if (IsOfService(e)) throw Failure("put", put.Key, e);
+            throw;
+        }
+    }
+
+    private async Task<List<PartETag>> UploadPartsAsync(
+        string key, string upload, byte[] part, Stream content, CancellationToken cancellationToken)
+    {
+        var parts = new List<PartETag>();
+        for (var length = part.Length; length > 0;)
+        {
+            using var body = new MemoryStream(part, 0, length, writable: false);
+            var request = new UploadPartRequest
+            {
+                BucketName = bucket,
+                Key = key,
+                UploadId = upload,
+                PartNumber = parts.Count + 1,
+                InputStream = body,
+                PartSize = length,
+            };
+            parts.Add(new(await client.UploadPartAsync(request, cancellationToken).ConfigureAwait(false)));
+            length = await content.ReadAtLeastAsync(part, part.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+        }
+        return parts;
+    }
+
+    /// <summary>Parts of an unfinished upload are stored, and paid, until then. Best effort: the caller must see the cause.</summary>
+    private async Task AbortAsync(string key, string? upload)
+    {
+        if (upload is null) return;
+        try
+        {
+            await client.AbortMultipartUploadAsync(bucket, key, upload, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            // The bucket's lifecycle rule for unfinished uploads removes it.
+        }
+    }
+
+    /// <summary>The client repeats a request whose answer was lost; the repetition then finds the first one's object.</summary>
+    private async Task<bool> IsOursAsync(Put put, CancellationToken cancellationToken)
+    {
+        var found = await MetadataAsync(put.Key, cancellationToken).ConfigureAwait(false);
+        return found?.Metadata[PutIdHeader] == put.Id;
+    }
+
+    private async Task<GetObjectMetadataResponse?> MetadataAsync(string key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.GetObjectMetadataAsync(bucket, key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (AmazonS3Exception e) when (IsNoObject(e))
+        {
+            return null;
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            throw Failure("looked up", key, e);
+        }
+    }
+
+    private async Task<ListObjectsV2Response> PageAsync(ListObjectsV2Request request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.ListObjectsV2Async(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            throw Failure("listed", request.Prefix, e);
+        }
+    }
+
+    private static ByteRange RangeOf(long offset, long? length) =>
+        length is { } bytes && bytes <= long.MaxValue - offset ? new(offset, offset + bytes - 1) : new($"bytes={offset}-");
+
+    private static DateTimeOffset At(DateTime? modified) => modified?.ToUniversalTime() ?? DateTimeOffset.UnixEpoch;
+
+    private static bool IsNoObject(AmazonS3Exception e) => e.StatusCode == HttpStatusCode.NotFound && e.ErrorCode != "NoSuchBucket";
+
+    private static bool IsOfService(Exception e) => e is AmazonServiceException or AmazonClientException or HttpRequestException;
+
+    private static FileNotFoundException NothingToCopy(string key) => new($"there is no object {key}", key);
+
+    private IOException Failure(string action, string key, Exception cause) =>
+        new($"{key} cannot be {action} in bucket {bucket} at {client.Config.ServiceURL}: {cause.Message}", cause);
+}

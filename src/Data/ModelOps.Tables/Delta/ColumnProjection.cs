@@ -1,0 +1,61 @@
+using System.Diagnostics.CodeAnalysis;
+using Apache.Arrow;
+using Apache.Arrow.Types;
+
+namespace ModelOps.Tables.Delta;
+
+/// <summary>
+/// A file's rows in the table's schema: columns by name, nulls where the file is older than a column, partition values as constants,
+/// and the types that other writers use for the same values made the table's.
+/// </summary>
+internal static class ColumnProjection
+{
+    /// <summary>Takes the batch over: its buffers go to the result or are released.</summary>
+    /// <exception cref="DeltaException">A column does not fit.</exception>
+    public static RecordBatch Apply(RecordBatch batch, Schema schema, AddFile file, string key)
+    {
+        var used = new HashSet<int>();
+        var columns = schema.FieldsList.Select(field => ArrowArrayFactory.BuildArray(Column(field))).ToList();
+        for (var i = 0; i < batch.ColumnCount; i++)
+            if (!used.Contains(i)) batch.Column(i).Dispose();
+        return new(schema, columns, batch.Length);
+
+        ArrayData Column(Field field)
+        {
+            if (file.PartitionValues.TryGetValue(field.Name, out var text))
+                return ConstantColumn.Build(field, text, batch.Length)
+                    ?? throw new DeltaException($"{key}: '{text}' is no value of partition column {field.Name}");
+            var index = batch.Schema.GetFieldIndex(field.Name);
+            if (index < 0) return Missing(field, batch.Length, key);
+            used.Add(index);
+            return Conform(batch.Column(index).Data, field, key);
+        }
+    }
+
+    private static ArrayData Missing(Field field, int length, string key) => field.IsNullable
+        ? ConstantColumn.Nulls(field.DataType, length)
+        : throw new DeltaException($"{key} has no column {field.Name}, which must not be null");
+
+    [SuppressMessage("Reliability", "CA2000", Justification = "the array owns its children")]
+    private static ArrayData Conform(ArrayData data, Field field, string key) => (data.DataType, field.DataType) switch
+    {
+        (StructType from, StructType to) => With(data, to, to.Fields.Select(child => Child(data, from, child, key))),
+        (MapType, MapType to) => With(data, to, [With(data.Children[0], to.KeyValueType, [
+            Conform(data.Children[0].Children[0], to.KeyField, key), Conform(data.Children[0].Children[1], to.ValueField, key)])]),
+        (ListType, ListType to) => With(data, to, [Conform(data.Children[0], to.ValueField, key)]),
+        (TimestampType { Unit: TimeUnit.Microsecond }, TimestampType { Unit: TimeUnit.Microsecond } to) => With(data, to, []),
+        (Decimal128Type from, Decimal128Type to) when from.Scale == to.Scale && from.Precision <= to.Precision => With(data, to, []),
+        (BinaryType, StringType to) => With(data, to, []), // files of old writers do not say which bytes are text
+        var (from, to) when from.TypeId == to.TypeId && to is not (NestedType or Decimal128Type or TimestampType) => data,
+        var (from, to) => throw new DeltaException($"{key}: column {field.Name} is {from.Name} in the file and {to.Name} in the table"),
+    };
+
+    private static ArrayData Child(ArrayData data, StructType from, Field field, string key)
+    {
+        var index = from.GetFieldIndex(field.Name);
+        return index < 0 ? Missing(field, data.Length + data.Offset, key) : Conform(data.Children[index], field, key);
+    }
+
+    private static ArrayData With(ArrayData data, IArrowType type, IEnumerable<ArrayData> children) =>
+        new(type, data.Length, data.NullCount, data.Offset, data.Buffers, [.. children]);
+}

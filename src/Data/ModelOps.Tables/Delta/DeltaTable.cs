@@ -1,0 +1,201 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Apache.Arrow;
+using ModelOps.Storage;
+
+namespace ModelOps.Tables.Delta;
+
+/// <summary>
+/// A Delta Lake table in an object store (protocol: delta-io/delta, PROTOCOL.md). A version is one commit, made by putting a file that
+/// must not be there yet, so that any number of processes can write at once.
+/// </summary>
+public sealed class DeltaTable
+{
+    private const string Engine = "ModelOps";
+    private readonly IObjectStore store;
+    private readonly TimeProvider clock;
+
+    private DeltaTable(IObjectStore store, string path, TimeProvider? clock) =>
+        (this.store, Path, this.clock) = (store, path, clock ?? TimeProvider.System);
+
+    /// <summary>The table's folder in the store.</summary>
+    public string Path { get; }
+
+    /// <summary>Makes an empty table: version 0.</summary>
+    /// <returns>null: there is one already.</returns>
+    /// <exception cref="ArgumentException">A column's type has no counterpart in Delta.</exception>
+    public static async Task<DeltaTable?> CreateAsync(
+        IObjectStore store, string path, Schema schema, TimeProvider? clock = null, CancellationToken cancellationToken = default)
+    {
+        var table = new DeltaTable(store, path, clock);
+        LogLine[] lines =
+        [
+            table.Info("CREATE TABLE", [], isBlindAppend: false),
+            new() { Protocol = TableFeatures.For(schema) },
+            new() { MetaData = new($"{Guid.NewGuid()}", new("parquet", Empty), [], SchemaJson.Render(schema), Empty, table.Now) },
+        ];
+        return await table.TryCommitAsync(0, lines, cancellationToken).ConfigureAwait(false) ? table : null;
+    }
+
+    /// <returns>null: there is no table.</returns>
+    public static async Task<DeltaTable?> OpenAsync(
+        IObjectStore store, string path, TimeProvider? clock = null, CancellationToken cancellationToken = default)
+    {
+        var log = store.ListAsync($"{path}/{CommitFile.LogFolder}/", cancellationToken: cancellationToken);
+        return await log.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock) : null;
+    }
+
+    /// <param name="version">null: the latest.</param>
+    /// <exception cref="DeltaException">There is no such version, the log is broken, or the table needs what is not supported.</exception>
+    public async Task<Snapshot> SnapshotAsync(long? version = null, CancellationToken cancellationToken = default) =>
+        (await ReplayAsync(version, cancellationToken).ConfigureAwait(false)).ToSnapshot();
+
+    /// <summary>The rows of a snapshot, file by file; each batch is the caller's to dispose.</summary>
+    /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
+    public async IAsyncEnumerable<RecordBatch> ReadAsync(
+        Snapshot snapshot, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        foreach (var file in snapshot.Files)
+        {
+            var key = KeyOf(file);
+            await foreach (var batch in ParquetRows.ReadAsync(store, key, cancellationToken).ConfigureAwait(false))
+                yield return ColumnProjection.Apply(batch, snapshot.Schema, file, key);
+        }
+    }
+
+    /// <summary>Adds rows. Where other writers commit first, it is done again on top of theirs.</summary>
+    /// <exception cref="ArgumentException">The rows' schema is not the table's.</exception>
+    /// <exception cref="DeltaException">The table is broken, or writing it needs what is not supported.</exception>
+    public Task<CommitOutcome> AppendAsync(StagedRows rows, CancellationToken cancellationToken = default) =>
+        WriteAsync(rows, replace: false, cancellationToken);
+
+    /// <summary>Puts these rows in place of all that the table has when the commit succeeds, rows of other writers included.</summary>
+    /// <exception cref="ArgumentException">The rows' schema is not the table's.</exception>
+    /// <exception cref="DeltaException">The table is broken or append-only, or writing it needs what is not supported.</exception>
+    public Task<CommitOutcome> OverwriteAsync(StagedRows rows, CancellationToken cancellationToken = default) =>
+        WriteAsync(rows, replace: true, cancellationToken);
+
+    internal string KeyOf(AddFile file) => $"{Path}/{Uri.UnescapeDataString(file.Path)}";
+
+    private static Dictionary<string, string> Empty => [];
+
+    private long Now => clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+    private async Task<CommitOutcome> WriteAsync(StagedRows rows, bool replace, CancellationToken cancellationToken)
+    {
+        // 1. What the table is now decides whether these rows fit.
+        var replay = await ReplayAsync(version: null, cancellationToken).ConfigureAwait(false);
+        var start = replay.ToSnapshot();
+        ThrowUnlessWritable(start, rows.Schema, replace);
+        // 2. The files, under names that no one else has: until a commit names them they are in no version.
+        var adds = await UploadAsync(rows.Complete(), cancellationToken).ConfigureAwait(false);
+        // 3. The commit, on top of whatever others commit meanwhile.
+        var current = start;
+        while (true)
+        {
+            var lines = Lines(adds, replace ? current.Files : [], replace);
+            if (await TryCommitAsync(current.Version + 1, lines, cancellationToken).ConfigureAwait(false))
+                return new CommitOutcome.Committed(current.Version + 1);
+            await CatchUpAsync(replay, cancellationToken).ConfigureAwait(false);
+            current = replay.ToSnapshot();
+            if (ReferenceEquals(current.Metadata, start.Metadata) && ReferenceEquals(current.Protocol, start.Protocol)) continue;
+            foreach (var add in adds) await store.DeleteAsync(KeyOf(add), cancellationToken).ConfigureAwait(false);
+            return new CommitOutcome.Conflict($"{Path}: another writer changed the schema or the protocol of the table");
+        }
+    }
+
+    private void ThrowUnlessWritable(Snapshot snapshot, Schema rows, bool replace)
+    {
+        TableFeatures.CheckWritable(Path, snapshot);
+        if (replace && snapshot.Files.Count > 0 && TableFeatures.IsAppendOnly(snapshot))
+            throw new DeltaException($"{Path} is append-only (delta.appendOnly): its rows cannot be replaced");
+        var (ours, theirs) = (SchemaJson.Render(rows), SchemaJson.Render(snapshot.Schema));
+        if (ours != theirs) throw new ArgumentException($"rows of {ours} do not fit {Path}, which has {theirs}", nameof(rows));
+    }
+
+    private async Task<List<AddFile>> UploadAsync(IReadOnlyList<StagedFile> files, CancellationToken cancellationToken)
+    {
+        var adds = new List<AddFile>();
+        foreach (var file in files)
+        {
+            var name = $"part-{adds.Count:D5}-{Guid.NewGuid()}.zstd.parquet";
+            var add = new AddFile(name, new Dictionary<string, string?>(StringComparer.Ordinal), file.Size, Now, DataChange: true, file.Stats);
+            var content = File.OpenRead(file.Path);
+            await using (content.ConfigureAwait(false))
+                await store.PutAsync(KeyOf(add), content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
+            adds.Add(add);
+        }
+        return adds;
+    }
+
+    private List<LogLine> Lines(IReadOnlyList<AddFile> adds, IReadOnlyList<AddFile> removed, bool replace)
+    {
+        var mode = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["mode"] = replace ? "Overwrite" : "Append",
+            ["partitionBy"] = "[]",
+        };
+        return
+        [
+            Info("WRITE", mode, isBlindAppend: !replace),
+            .. removed.Select(file => new LogLine
+            {
+                Remove = new(file.Path, DataChange: true, Now, ExtendedFileMetadata: true, file.PartitionValues, file.Size),
+            }),
+            .. adds.Select(add => new LogLine { Add = add }),
+        ];
+    }
+
+    private LogLine Info(string operation, Dictionary<string, string> parameters, bool isBlindAppend) => new()
+    {
+        CommitInfo = JsonSerializer.SerializeToElement(
+            new CommitInfo(Now, operation, parameters, isBlindAppend, Engine), DeltaJson.Default.CommitInfo),
+    };
+
+    private async Task<bool> TryCommitAsync(long version, IReadOnlyList<LogLine> lines, CancellationToken cancellationToken)
+    {
+        using var content = new MemoryStream(CommitFile.Render(lines), writable: false);
+        return await store.PutAsync(LogKey(CommitFile.Name(version)), content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<LogReplay> ReplayAsync(long? version, CancellationToken cancellationToken)
+    {
+        var names = new List<string>();
+        var folder = LogKey("");
+        await foreach (var item in store.ListAsync(folder, cancellationToken: cancellationToken).ConfigureAwait(false))
+            names.Add(item.Key[folder.Length..]);
+        var segment = LogSegment.Select(Path, names, version);
+        var replay = new LogReplay(Path);
+        foreach (var part in segment.Checkpoint)
+        {
+            var lines = CheckpointFile.ReadAsync(store, LogKey(part), cancellationToken);
+            replay.Apply(segment.CheckpointVersion, await lines.ToListAsync(cancellationToken).ConfigureAwait(false));
+        }
+        foreach (var commit in segment.Commits)
+            replay.Apply(commit, await ReadCommitAsync(commit, cancellationToken).ConfigureAwait(false)
+                ?? throw new DeltaException($"{LogKey(CommitFile.Name(commit))} was deleted while the log was read"));
+        return replay;
+    }
+
+    private async Task CatchUpAsync(LogReplay replay, CancellationToken cancellationToken)
+    {
+        while (await ReadCommitAsync(replay.Version + 1, cancellationToken).ConfigureAwait(false) is { } lines)
+            replay.Apply(replay.Version + 1, lines);
+    }
+
+    /// <returns>null: there is no such commit.</returns>
+    private async Task<IReadOnlyList<LogLine>?> ReadCommitAsync(long version, CancellationToken cancellationToken)
+    {
+        var key = LogKey(CommitFile.Name(version));
+        var source = await store.OpenReadAsync(key, cancellationToken: cancellationToken).ConfigureAwait(false);
+        if (source is null) return null;
+        await using (source.ConfigureAwait(false))
+        {
+            using var bytes = new MemoryStream();
+            await source.CopyToAsync(bytes, cancellationToken).ConfigureAwait(false);
+            return CommitFile.Parse(key, bytes.GetBuffer().AsMemory(0, (int)bytes.Length));
+        }
+    }
+
+    private string LogKey(string name) => $"{Path}/{CommitFile.LogFolder}/{name}";
+}

@@ -1,0 +1,24 @@
+using ModelOps.Cli.Output;
+using ModelOps.Client;
+
+namespace ModelOps.Cli.Artifacts;
+
+internal static class ArtifactPush
+{
+    public static Task<Artifact> RunAsync(
+        Invocation invocation, ModelOpsClient client, string name, string kind, string folder, CancellationToken cancellationToken) =>
+        ProgressView.RunAsync(invocation, $"Push {name}", async progress =>
+        {
+            progress.Report(new ProgressUpdate("hashing", 0, null));
+            var files = await LocalFiles.HashFolderAsync(folder, cancellationToken);
+            return await client.Artifacts.PushAsync(name, kind, files, Bytes(progress), cancellationToken);
+        });
+
+    public static IProgress<UploadProgress> Bytes(IProgress<ProgressUpdate> progress) => new UploadView(progress);
+
+    private sealed class UploadView(IProgress<ProgressUpdate> progress) : IProgress<UploadProgress>
+    {
+        public void Report(UploadProgress value) =>
+            progress.Report(new ProgressUpdate("uploading", value.Bytes, value.Total, value.Path));
+    }
+}

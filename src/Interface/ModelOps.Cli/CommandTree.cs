@@ -1,0 +1,53 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using ModelOps.Cli.Artifacts;
+using ModelOps.Cli.Chat;
+using ModelOps.Cli.Datasets;
+using ModelOps.Cli.Deployments;
+using ModelOps.Cli.Doctor;
+using ModelOps.Cli.Help;
+using ModelOps.Cli.Jobs;
+using ModelOps.Cli.Models;
+using ModelOps.Cli.Quickstart;
+using ModelOps.Cli.Serving;
+using ModelOps.Cli.Training;
+
+namespace ModelOps.Cli;
+
+/// <summary>All commands. A test freezes their flags.</summary>
+public static class CommandTree
+{
+    internal static readonly string[] RootExamples =
+    [
+        "modelops quickstart",
+        "modelops serve",
+        "modelops train sft --base wordsmith --dataset support --name support-lora --watch",
+        "modelops artifacts list --json",
+    ];
+
+    public static RootCommand Create(CliHost host) => Create(host, new GlobalOptions());
+
+    internal static RootCommand Create(CliHost host, GlobalOptions globals)
+    {
+        var cli = new CommandFactory(host, globals);
+        var root = new RootCommand("Fine-tunes, quantizes and serves LLMs, and keeps the proof of how each was made.")
+        {
+            QuickstartCommand.Create(cli),
+            ServeCommand.Create(cli),
+            DoctorCommand.Create(cli),
+            ModelsCommand.Create(cli),
+            DatasetsCommand.Create(cli),
+            TrainCommand.Create(cli),
+            QuantizeCommand.Create(cli),
+            JobsCommand.Create(cli),
+            ArtifactsCommand.Create(cli),
+            DeployCommand.Create(cli),
+            DeploymentsCommand.Create(cli),
+            ChatCommand.Create(cli),
+        };
+        globals.AddTo(root);
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new ExamplesHelpAction((HelpAction)help.Action!);
+        return root;
+    }
+}

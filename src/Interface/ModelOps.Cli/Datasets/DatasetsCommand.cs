@@ -1,0 +1,110 @@
+using System.CommandLine;
+using ModelOps.Cli.Artifacts;
+using ModelOps.Cli.Jobs;
+using ModelOps.Cli.Output;
+using ModelOps.Client;
+using Spectre.Console;
+
+namespace ModelOps.Cli.Datasets;
+
+internal static class DatasetsCommand
+{
+    public static Command Create(CommandFactory cli) => CommandFactory.Group(
+        "datasets", "Datasets and their versions.", [CreateVersion(cli), List(cli), Show(cli)]);
+
+    private static Command CreateVersion(CommandFactory cli)
+    {
+        var name = new Argument<string>("name") { Description = "Name of the dataset; a file for an existing one makes its next version" };
+        var file = new Argument<string>("file") { Description = ".jsonl or .json file of chat, Alpaca or prompt/completion rows" };
+        var maxRejected = new Option<double?>("--max-rejected")
+        {
+            Description = "Rejected rows allowed, as a share of all [default: 0.05]",
+            HelpName = "SHARE",
+        };
+        maxRejected.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() is not (>= 0 and <= 1))
+            {
+                result.AddError("--max-rejected must be between 0 and 1.");
+            }
+        });
+        return cli.Command(
+            "create", "Uploads a file, validates and splits its rows, and waits for the version.",
+            ["modelops datasets create support ./support.jsonl", "modelops datasets create support ./support.jsonl --max-rejected 0"],
+            [name, file, maxRejected],
+            async (invocation, cancellationToken) =>
+            {
+                RequireDataFile(invocation.Get(file));
+                var job = await ProgressView.RunAsync(invocation, "Upload", progress => invocation.Client.Datasets.CreateVersionAsync(
+                    invocation.Get(name), invocation.Get(file), invocation.Get(maxRejected), ArtifactPush.Bytes(progress), cancellationToken));
+                job = await JobWatch.ToEndAsync(invocation, invocation.Client, job, $"Ingest {invocation.Get(name)}", cancellationToken);
+                invocation.Write(job, JsonOutput.Wire.Job, _ => JobViews.ShowResult(invocation, job));
+                return ExitCodes.Done;
+            });
+    }
+
+    private static Command List(CommandFactory cli) => cli.Command(
+        "list", "Lists the datasets.", ["modelops datasets list"], [],
+        async (invocation, cancellationToken) =>
+        {
+            var datasets = await invocation.Client.Datasets.ListAsync(cancellationToken);
+            invocation.Write(new Page<Dataset>(datasets), JsonOutput.Wire.PageDataset, _ => ShowList(invocation, datasets));
+            return ExitCodes.Done;
+        });
+
+    private static Command Show(CommandFactory cli)
+    {
+        var name = new Argument<string>("name") { Description = "Name of the dataset" };
+        return cli.Command(
+            "show", "Shows a dataset's versions.", ["modelops datasets show support"], [name],
+            async (invocation, cancellationToken) =>
+            {
+                var dataset = await invocation.Client.Datasets.GetAsync(invocation.Get(name), cancellationToken);
+                invocation.Write(dataset, JsonOutput.Wire.Dataset, _ => ShowVersions(invocation, dataset));
+                return ExitCodes.Done;
+            });
+    }
+
+    /// <exception cref="FileNotFoundException">It does not exist.</exception>
+    /// <exception cref="ModelOpsException">Its name says that it is neither JSON Lines nor JSON.</exception>
+    public static void RequireDataFile(string path)
+    {
+        if (!File.Exists(path))
+        {
+            throw new FileNotFoundException($"The file {Path.GetFullPath(path)} does not exist.");
+        }
+        if (Path.GetExtension(path).ToLowerInvariant() is not (".jsonl" or ".json"))
+        {
+            throw CliProblems.Exception(
+                CliProblems.LocalFile, "Not a data file", $"{Path.GetFullPath(path)} ends in neither .jsonl nor .json; rename it after what it holds.");
+        }
+    }
+
+    private static void ShowList(Invocation invocation, IReadOnlyList<Dataset> datasets)
+    {
+        if (datasets.Count == 0)
+        {
+            invocation.Screen.WriteLine("No dataset yet. Make one: modelops datasets create NAME FILE");
+            return;
+        }
+        var table = invocation.Table("dataset", "versions", "newest", "rows", "created");
+        foreach (var dataset in datasets)
+        {
+            var newest = dataset.Versions[^1];
+            table.AddTextRow(dataset.Name, $"{dataset.Versions.Count}", newest.Version, Human.Counts(newest.Rows), Human.Time(newest.CreatedAt));
+        }
+        invocation.Screen.Write(table);
+    }
+
+    private static void ShowVersions(Invocation invocation, Dataset dataset)
+    {
+        var table = invocation.Table("version", "task", "rows", "rejected", "created", "artifact", "source sha256");
+        foreach (var version in dataset.Versions)
+        {
+            table.AddTextRow(
+                version.Version, version.Task, Human.Counts(version.Rows), $"{version.RejectedRows}", Human.Time(version.CreatedAt),
+                version.Artifact, version.SourceSha256);
+        }
+        invocation.Screen.Write(table);
+    }
+}

@@ -1,0 +1,110 @@
+using System.CommandLine;
+using ModelOps.Cli.Output;
+using ModelOps.Cli.Serving;
+using Spectre.Console;
+
+namespace ModelOps.Cli.Doctor;
+
+/// <param name="Status">ok, missing (needed), or note (fine, but worth knowing).</param>
+/// <param name="Advice">What to do; null when nothing is to be done.</param>
+internal sealed record DoctorCheck(string Name, string Status, string Detail, string? Advice = null);
+
+internal sealed record DoctorReport(bool Healthy, IReadOnlyList<DoctorCheck> Checks);
+
+internal static class DoctorCommand
+{
+    private const string Ok = "ok";
+    private const string Missing = "missing";
+    private const string Note = "note";
+
+    public static Command Create(CommandFactory cli) => cli.Command(
+        "doctor", "Says what is installed, what is missing and what to do.", ["modelops doctor", "modelops doctor --json"], [], RunAsync);
+
+    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var installation = new Installation(invocation.Host);
+        List<DoctorCheck> checks =
+        [
+            Installed("server", installation.Server, Missing, "build the solution, or name the program in MODELOPS_SERVER_PATH"),
+            Installed("worker", installation.Worker, Note, "build the solution; training, quantization and serving run in it"),
+            Installed("samples", installation.Samples, Note, "name the folder in MODELOPS_SAMPLES; only quickstart without --data and --base needs it"),
+            HomeFolder(invocation.Home),
+            CredentialsFile(invocation.Home),
+            await ReachabilityAsync(invocation, cancellationToken),
+            Machine(),
+        ];
+        var report = new DoctorReport(checks.TrueForAll(check => check.Status != Missing), checks);
+        invocation.Write(report, JsonOutput.Documents.DoctorReport, _ => Show(invocation, report));
+        return report.Healthy ? ExitCodes.Done : ExitCodes.Failed;
+    }
+
+    private static void Show(Invocation invocation, DoctorReport report)
+    {
+        foreach (var check in report.Checks)
+        {
+            invocation.Screen.WriteLine($"{check.Status,-8} {check.Name,-12} {check.Detail}");
+            if (check.Advice is not null)
+            {
+                invocation.Screen.WriteLine($"{"",-21} -> {check.Advice}");
+            }
+        }
+    }
+
+    private static DoctorCheck Installed(string name, string? path, string whenAbsent, string advice) =>
+        path is null ? new DoctorCheck(name, whenAbsent, "not found", advice) : new DoctorCheck(name, Ok, path);
+
+    private static DoctorCheck HomeFolder(Home home)
+    {
+        if (!Directory.Exists(home.Folder))
+        {
+            return new DoctorCheck("home", Ok, $"{home.Folder} (made at the server's first start)");
+        }
+        var free = Human.Bytes(new DriveInfo(home.Folder).AvailableFreeSpace);
+        return new DoctorCheck("home", Ok, $"{home.Folder}, {free} free");
+    }
+
+    private static DoctorCheck CredentialsFile(Home home)
+    {
+        const string Name = "credentials";
+        try
+        {
+            if (home.ReadCredentials() is not { } credentials)
+            {
+                return new DoctorCheck(Name, Note, $"no {home.CredentialsFile}", "'modelops serve' writes it");
+            }
+            var others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+            if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(home.CredentialsFile) & others) != UnixFileMode.None)
+            {
+                return new DoctorCheck(Name, Missing, $"{home.CredentialsFile} can be read by others", $"chmod 600 {home.CredentialsFile}");
+            }
+            return File.Exists(home.CaPath(credentials))
+                ? new DoctorCheck(Name, Ok, home.CredentialsFile)
+                : new DoctorCheck(Name, Missing, $"{home.CaPath(credentials)} does not exist", "start the server anew: 'modelops serve'");
+        }
+        catch (Exception exception) when (exception is InvalidDataException or UnauthorizedAccessException or IOException)
+        {
+            return new DoctorCheck(Name, Missing, exception.Message, "start the server anew: 'modelops serve'");
+        }
+    }
+
+    private static async Task<DoctorCheck> ReachabilityAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        const string Name = "reachable";
+        try
+        {
+            var readiness = await invocation.Client.GetReadinessAsync(cancellationToken);
+            return readiness.NotReady.Count == 0
+                ? new DoctorCheck(Name, Ok, $"{invocation.Client.Server} is ready")
+                : new DoctorCheck(Name, Note, $"{invocation.Client.Server} is not ready: {string.Join(", ", readiness.NotReady)}");
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            return new DoctorCheck(Name, Note, CliProblems.Of(exception).Detail ?? exception.Message);
+        }
+    }
+
+    private static DoctorCheck Machine() => new(
+        "machine", Ok,
+        $"{Environment.ProcessorCount} CPUs, {Human.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)} memory, "
+        + System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier);
+}

@@ -1,0 +1,34 @@
+using System.CommandLine;
+using ModelOps.Cli.Output;
+using ModelOps.Client;
+
+namespace ModelOps.Cli.Jobs;
+
+/// <summary>Commands that start a job and, when asked, follow it.</summary>
+internal static class JobRun
+{
+    public static Option<bool> WatchOption() => new("--watch")
+    {
+        Description = "Follow the job to its end; Ctrl-C leaves it running",
+    };
+
+    public static async Task<int> StartAsync(
+        Invocation invocation, Func<ModelOpsClient, Task<Job>> start, string title, bool watch, CancellationToken cancellationToken)
+    {
+        var job = await start(invocation.Client);
+        if (watch)
+        {
+            job = await JobWatch.ToEndAsync(invocation, invocation.Client, job, title, cancellationToken);
+        }
+        invocation.Write(job, JsonOutput.Wire.Job, screen =>
+        {
+            if (watch)
+            {
+                JobViews.ShowResult(invocation, job);
+                return;
+            }
+            screen.Profile.Out.Writer.WriteLine($"Job {job.Id} started. Watch it: modelops jobs watch {job.Id}");
+        });
+        return ExitCodes.Done;
+    }
+}

@@ -1,0 +1,103 @@
+using System.Text.Json;
+using ModelOps.Cli.Output;
+using ModelOps.Client;
+using Spectre.Console;
+
+namespace ModelOps.Cli.Jobs;
+
+/// <summary>Jobs and what they made, for people.</summary>
+internal static class JobViews
+{
+    public static void List(Invocation invocation, IReadOnlyList<Job> jobs)
+    {
+        if (jobs.Count == 0)
+        {
+            invocation.Screen.WriteLine("No job yet.");
+            return;
+        }
+        var table = invocation.Table("job", "kind", "state", "stage", "created", "took");
+        foreach (var job in jobs)
+        {
+            table.AddTextRow(
+                job.Id, job.Kind, StateOf(job), StageOf(job), Human.Time(job.CreatedAt),
+                job is { StartedAt: { } start, FinishedAt: { } end } ? Human.Duration(end - start) : "");
+        }
+        invocation.Screen.Write(table);
+    }
+
+    public static void Show(Invocation invocation, Job job)
+    {
+        var screen = invocation.Screen;
+        screen.WriteLine($"{job.Id}  {job.Kind}  {StateOf(job)}  {StageOf(job)}");
+        screen.WriteLine($"created   {Human.Time(job.CreatedAt)}");
+        if (job.StartedAt is { } started)
+        {
+            screen.WriteLine($"started   {Human.Time(started)}");
+        }
+        if (job.FinishedAt is { } finished)
+        {
+            screen.WriteLine($"finished  {Human.Time(finished)}");
+        }
+        foreach (var property in job.Input.EnumerateObject())
+        {
+            screen.WriteLine($"input     {property.Name} = {property.Value}");
+        }
+        if (job.Error is { } error)
+        {
+            screen.WriteLine($"error     {error.Type}: {error.Message}");
+        }
+        ShowResult(invocation, job);
+    }
+
+    /// <summary>What a succeeded job made; nothing for another.</summary>
+    public static void ShowResult(Invocation invocation, Job job)
+    {
+        if (job.Result is not { } result)
+        {
+            return;
+        }
+        foreach (var line in LinesOf(job.Kind, result))
+        {
+            invocation.Screen.WriteLine(line);
+        }
+    }
+
+    private static IEnumerable<string> LinesOf(string kind, JsonElement result) => kind switch
+    {
+        "ingestion" => Lines(result.Deserialize(WireJson.Default.IngestionResult)!),
+        "sft" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
+        "quantization" => Lines(result.Deserialize(WireJson.Default.QuantizationResult)!),
+        _ => result.EnumerateObject().Select(property => $"{property.Name} = {property.Value}"), // of a newer server
+    };
+
+    private static IEnumerable<string> Lines(IngestionResult result) =>
+    [
+        $"{result.Artifact}: {Human.Counts(result.Rows)} rows of shape {result.Shape}",
+        $"{result.RejectedRows} rejected, {result.DuplicateRows} duplicate rows left out",
+        .. result.Rejections.Select(rejection => $"  - {rejection}"),
+    ];
+
+    private static IEnumerable<string> Lines(TrainingResult result) =>
+    [
+        $"{result.Artifact}: validation loss {result.LossBefore:0.000} -> {result.LossAfter:0.000} nats/token",
+        $"{result.Steps} steps, {result.Tokens} tokens, {Human.Duration(TimeSpan.FromSeconds(result.Seconds))}",
+        $"Next: modelops quantize {result.Artifact} --type Q8_0 --name NAME",
+    ];
+
+    private static IEnumerable<string> Lines(QuantizationResult result) =>
+    [
+        $"{result.Artifact}: {result.Type}, {Human.Bytes(result.Size)}, {result.BitsPerWeight:0.00} bits per weight",
+        ParityOf(result.Parity),
+        $"Next: modelops deploy {result.Artifact} --name NAME",
+    ];
+
+    public static string ParityOf(ParityReport parity) =>
+        $"parity with the trainer: logits within {parity.MaxLogitDifference:G2} (allowed {parity.Tolerance:G2}), "
+        + $"same top token {parity.QuantizedTopOneAgreement:P1} and KL {parity.QuantizedKlDivergence:G2} nats/token when quantized";
+
+    private static string StateOf(Job job) => job.State.ToString().ToLowerInvariant();
+
+    private static string StageOf(Job job) => job.Progress is { } made && !job.State.IsFinal
+        ? made.Total is { } total ? $"{made.Stage} {made.Step}/{total}" : made.Stage
+        : "";
+}

@@ -1,0 +1,66 @@
+using ModelOps.Cli.Output;
+using ModelOps.Client;
+
+namespace ModelOps.Cli.Jobs;
+
+/// <summary>Follows a job to its end, showing what it does.</summary>
+internal static class JobWatch
+{
+    private const string TrainingStage = "train";
+    private const int SparklineWidth = 16;
+
+    /// <summary>The succeeded job. Interrupting leaves it running and says how to come back to it.</summary>
+    /// <exception cref="ModelOpsException">It failed or was canceled.</exception>
+    public static async Task<Job> ToEndAsync(
+        Invocation invocation, ModelOpsClient client, Job job, string title, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ProgressView.RunAsync(
+                invocation, title, async progress => (await FollowAsync(client, job, progress, cancellationToken)).Job);
+        }
+        catch (OperationCanceledException)
+        {
+            await invocation.Host.Error.WriteLineAsync(
+                $"Job {job.Id} goes on. Watch it: modelops jobs watch {job.Id}   Cancel it: modelops jobs cancel {job.Id}");
+            throw;
+        }
+    }
+
+    /// <summary>The succeeded job and the losses that it reported on its way.</summary>
+    /// <exception cref="ModelOpsException">It failed or was canceled.</exception>
+    public static async Task<(Job Job, IReadOnlyList<double> Losses)> FollowAsync(
+        ModelOpsClient client, Job job, IProgress<ProgressUpdate> progress, CancellationToken cancellationToken)
+    {
+        var losses = new List<double>();
+        await foreach (var jobEvent in client.Jobs.WatchAsync(job.Id, cancellationToken: cancellationToken))
+        {
+            if (jobEvent.Progress is { } made)
+            {
+                if (made.Stage == TrainingStage && made.Metrics.TryGetValue("loss", out var loss))
+                {
+                    losses.Add(loss);
+                }
+                progress.Report(new ProgressUpdate(made.Stage.Replace('_', ' '), made.Step, made.Total, NoteOf(made, losses)));
+            }
+            else if (jobEvent.Message is { } message)
+            {
+                progress.Report(new ProgressUpdate(message, 0, null));
+            }
+        }
+        var ended = await client.Jobs.GetAsync(job.Id, cancellationToken);
+        return ended.State == JobState.Succeeded ? (ended, losses) : throw JobFailed.Of(ended);
+    }
+
+    private static string? NoteOf(JobProgress made, List<double> losses)
+    {
+        if (made.Metrics.Count == 0)
+        {
+            return null;
+        }
+        var loss = made.Metrics.TryGetValue("loss", out var value) ? $"loss {value:0.000}" : "";
+        var speed = made.Metrics.TryGetValue("tokens_per_second", out var tokens) ? $"{tokens:#,0} tok/s" : "";
+        var curve = made.Stage == TrainingStage ? Sparkline.Of(losses, SparklineWidth) : "";
+        return string.Join("  ", new[] { loss, speed, curve }.Where(part => part.Length > 0));
+    }
+}

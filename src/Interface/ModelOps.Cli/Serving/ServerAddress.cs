@@ -1,0 +1,42 @@
+using ModelOps.Cli.Output;
+using ModelOps.Client;
+
+namespace ModelOps.Cli.Serving;
+
+/// <summary>Which server a command talks to, with which key and trust.</summary>
+internal static class ServerAddress
+{
+    // A person waits: the client's own patience is for services.
+    private static readonly ClientOptions Options = new() { Attempts = 3 };
+
+    public static ModelOpsClient Connect(Invocation invocation)
+    {
+        var credentials = invocation.Home.ReadCredentials();
+        var known = credentials is null ? null : new Uri(credentials.Server);
+        if (invocation.ServerOption is { } server && !SameOrigin(server, known))
+        {
+            // The home's key and authority belong to the home's server: another one must not see the key.
+            return new ModelOpsClient(server, invocation.ApiKey, null, Options);
+        }
+        if (credentials is null)
+        {
+            throw CliProblems.Exception(
+                ProblemTypes.Unavailable, "Server unreachable",
+                $"No server is known: {invocation.Home.CredentialsFile} does not exist. "
+                + "Start one with 'modelops serve', or name one with --server and --api-key.");
+        }
+        return Connect(invocation.Home, credentials, invocation.ApiKey);
+    }
+
+    public static ModelOpsClient Connect(Home home, Credentials credentials, string? apiKey = null)
+    {
+        var ca = home.CaPath(credentials);
+        return File.Exists(ca)
+            ? new ModelOpsClient(new Uri(credentials.Server), apiKey ?? credentials.ApiKey, ca, Options)
+            : throw new FileNotFoundException(
+                $"{ca}, the authority that {home.CredentialsFile} names, does not exist; start the server ('modelops serve') to make it anew.");
+    }
+
+    private static bool SameOrigin(Uri server, Uri? known) =>
+        known is not null && Uri.Compare(server, known, UriComponents.SchemeAndServer, UriFormat.UriEscaped, StringComparison.OrdinalIgnoreCase) == 0;
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using ModelOps.Cli.Jobs;
+using ModelOps.Client;
+
+namespace ModelOps.Cli.Training;
+
+internal static class TrainCommand
+{
+    public static Command Create(CommandFactory cli) => CommandFactory.Group("train", "Fine-tunes a model.", [Sft(cli)]);
+
+    private static Command Sft(CommandFactory cli)
+    {
+        var @base = new Option<string>("--base") { Description = "Model to start from, name or name@version", HelpName = "MODEL", Required = true };
+        var dataset = new Option<string>("--dataset") { Description = "Dataset, name or name@version", HelpName = "DATASET", Required = true };
+        var name = new Option<string>("--name") { Description = "Name of the adapter made", Required = true };
+        var epochs = Count("--epochs", "Passes over the training split");
+        var maxSteps = Count("--max-steps", "Optimizer steps at most");
+        var rank = Count("--rank", "Rank of the LoRA matrices");
+        var learningRate = new Option<double?>("--learning-rate") { Description = "Peak learning rate", HelpName = "RATE" };
+        learningRate.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() is not > 0)
+            {
+                result.AddError("--learning-rate must be greater than 0.");
+            }
+        });
+        var batchSize = Count("--batch-size", "Packed sequences per step");
+        var sequenceLength = Count("--sequence-length", "Tokens per packed sequence");
+        var seed = new Option<int?>("--seed") { Description = "Seed of data order and initialization", HelpName = "N" };
+        var watch = JobRun.WatchOption();
+        return cli.Command(
+            "sft", "Supervised fine-tuning with LoRA; what is not given is chosen from data and model.",
+            [
+                "modelops train sft --base wordsmith --dataset support --name support-lora --watch",
+                "modelops train sft --base wordsmith@1 --dataset support@2 --name support-lora --epochs 3 --rank 16 --seed 7",
+            ],
+            [@base, dataset, name, epochs, maxSteps, rank, learningRate, batchSize, sequenceLength, seed, watch],
+            (invocation, cancellationToken) => JobRun.StartAsync(
+                invocation,
+                client => client.Jobs.StartTrainingAsync(
+                    new CreateTraining
+                    {
+                        Base = invocation.Get(@base)!,
+                        Dataset = invocation.Get(dataset)!,
+                        Name = invocation.Get(name)!,
+                        Epochs = invocation.Get(epochs),
+                        MaxSteps = invocation.Get(maxSteps),
+                        Rank = invocation.Get(rank),
+                        LearningRate = invocation.Get(learningRate),
+                        BatchSize = invocation.Get(batchSize),
+                        SequenceLength = invocation.Get(sequenceLength),
+                        Seed = invocation.Get(seed),
+                    },
+                    cancellationToken),
+                $"Train {invocation.Get(name)}", invocation.Get(watch), cancellationToken));
+    }
+
+    private static Option<int?> Count(string name, string description)
+    {
+        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int?>() is not > 0)
+            {
+                result.AddError($"{name} must be greater than 0.");
+            }
+        });
+        return option;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
+
+namespace ModelOps.Client;
+
+/// <summary>Long work: started, watched, canceled.</summary>
+public sealed class JobsClient
+{
+    private readonly ApiConnection connection;
+
+    internal JobsClient(ApiConnection connection) => this.connection = connection;
+
+    /// <summary>Starts LoRA fine-tuning.</summary>
+    public Task<Job> StartTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(
+            "api/v1/trainings", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);
+
+    /// <summary>Starts the merge, conversion and quantization of a model or an adapter.</summary>
+    public Task<Job> StartQuantizationAsync(CreateQuantization request, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(
+            "api/v1/quantizations", request, WireJson.Default.CreateQuantization, WireJson.Default.Job, cancellationToken);
+
+    /// <summary>All jobs, newest first.</summary>
+    public async Task<IReadOnlyList<Job>> ListAsync(CancellationToken cancellationToken = default)
+    {
+        var page = await connection.GetAsync("api/v1/jobs", WireJson.Default.PageJob, cancellationToken).ConfigureAwait(false);
+        return page.Items;
+    }
+
+    public Task<Job> GetAsync(string id, CancellationToken cancellationToken = default) =>
+        connection.GetAsync(PathOf(id), WireJson.Default.Job, cancellationToken);
+
+    /// <summary>Asks the job to stop. It may still be running in the answer: watch it to its end.</summary>
+    /// <exception cref="ModelOpsException">A conflict when the job has already ended.</exception>
+    public Task<Job> CancelAsync(string id, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(PathOf(id) + "/cancel", WireJson.Default.Job, cancellationToken);
+
+    /// <summary>
+    /// The job's events in order, each once, up to and including the one that ends it. A broken stream is taken up again where it broke.
+    /// </summary>
+    /// <param name="after">Sequence of the last event already seen; 0 for all.</param>
+    /// <exception cref="ServerUnreachableException">The stream broke and could not be taken up again within the attempts.</exception>
+    public async IAsyncEnumerable<JobEvent> WatchAsync(
+        string id, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var last = after;
+        var barren = 0; // connections in a row that brought no event
+        while (true)
+        {
+            var before = last;
+            Exception? broken = null;
+            var events = ReadEventsAsync(id, last, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            await using (events.ConfigureAwait(false))
+            {
+                while (true)
+                {
+                    try
+                    {
+                        if (!await events.MoveNextAsync().ConfigureAwait(false))
+                        {
+                            break;
+                        }
+                    }
+                    catch (Exception exception) when (exception is IOException or HttpRequestException)
+                    {
+                        broken = exception;
+                        break;
+                    }
+                    if (events.Current.Sequence <= last)
+                    {
+                        continue;
+                    }
+                    last = events.Current.Sequence;
+                    yield return events.Current;
+                    if (events.Current.State.IsFinal)
+                    {
+                        yield break;
+                    }
+                }
+            }
+            barren = last == before ? barren + 1 : 1;
+            if (barren == connection.Options.Attempts)
+            {
+                throw connection.Unreachable(broken ?? new IOException($"the event stream of job {id} ended {barren} times before the job did."));
+            }
+            await Task.Delay(connection.Options.DelayAfter(barren), connection.Options.Time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async IAsyncEnumerable<JobEvent> ReadEventsAsync(string id, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var response = await connection.SendAsync(() => EventsRequest(id, after), cancellationToken).ConfigureAwait(false);
+        var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        await using (body.ConfigureAwait(false))
+        {
+            var items = SseParser.Create(body, static (_, data) => WireResponse.Parse(data, WireJson.Default.JobEvent));
+            await foreach (var item in items.EnumerateAsync(cancellationToken).ConfigureAwait(false))
+            {
+                yield return item.Data;
+            }
+        }
+    }
+
+    private static HttpRequestMessage EventsRequest(string id, long after)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Get, PathOf(id) + "/events");
+        request.Headers.Accept.ParseAdd("text/event-stream");
+        if (after > 0)
+        {
+            request.Headers.Add("Last-Event-ID", after.ToString());
+        }
+        return request;
+    }
+
+    private static string PathOf(string id) => $"api/v1/jobs/{ApiPath.Segment(id)}";
+}

@@ -1,0 +1,292 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace ModelOps.Client;
+
+// The wire types of /api/v1. JSON names are snake_case; absent and null are the same.
+// A property with a default has a setter: generated deserialization gives an absent init-only property null or 0 instead of its default.
+
+/// <summary>RFC 9457 problem details. <see cref="Type"/> is stable: clients decide by it.</summary>
+public sealed record Problem
+{
+    public string Type { get; set; } = "about:blank";
+    public string Title { get; set; } = "";
+    public int Status { get; init; }
+    public string? Detail { get; init; }
+    /// <summary>Every fault found in the input, each saying what, where and what to do.</summary>
+    public IReadOnlyList<string> Errors { get; set; } = [];
+}
+
+/// <summary>The stable problem types and the exit code that the command line gives each.</summary>
+public static class ProblemTypes
+{
+    public const string Invalid = "urn:modelops:problem:invalid";
+    public const string NotFound = "urn:modelops:problem:not-found";
+    public const string Unauthorized = "urn:modelops:problem:unauthorized";
+    public const string Forbidden = "urn:modelops:problem:forbidden";
+    public const string Conflict = "urn:modelops:problem:conflict";
+    public const string VerificationFailed = "urn:modelops:problem:verification-failed";
+    public const string Unavailable = "urn:modelops:problem:unavailable";
+    public const string Internal = "urn:modelops:problem:internal";
+}
+
+/// <summary>One page of a list, oldest first unless the endpoint says otherwise.</summary>
+public sealed record Page<T>(IReadOnlyList<T> Items);
+
+// --- jobs
+
+[JsonConverter(typeof(JsonStringEnumConverter<JobState>))]
+public enum JobState
+{
+    [JsonStringEnumMemberName("queued")] Queued,
+    [JsonStringEnumMemberName("running")] Running,
+    [JsonStringEnumMemberName("succeeded")] Succeeded,
+    [JsonStringEnumMemberName("failed")] Failed,
+    [JsonStringEnumMemberName("canceled")] Canceled,
+}
+
+/// <summary>Anything long: what it is, how far it is, how it ended.</summary>
+public sealed record Job
+{
+    public required string Id { get; init; }
+    /// <summary><c>ingestion</c>, <c>sft</c> or <c>quantization</c>.</summary>
+    public required string Kind { get; init; }
+    public required JobState State { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? StartedAt { get; init; }
+    public DateTimeOffset? FinishedAt { get; init; }
+    public required JsonElement Input { get; init; }
+    /// <summary>What the kind of job returns: <see cref="IngestionResult"/>, <see cref="TrainingResult"/>, <see cref="QuantizationResult"/>.</summary>
+    public JsonElement? Result { get; init; }
+    public JobProgress? Progress { get; init; }
+    public JobError? Error { get; init; }
+}
+
+/// <param name="Stage">What is being done, for people: <c>training</c>, <c>evaluating</c>.</param>
+/// <param name="Step">Steps, rows or bytes done in this stage.</param>
+/// <param name="Total">Of how many; null when unknown.</param>
+/// <param name="Metrics">Latest values, for example <c>loss</c>, <c>learning_rate</c>, <c>tokens_per_second</c>.</param>
+public sealed record JobProgress(string Stage, long Step, long? Total, IReadOnlyDictionary<string, double> Metrics);
+
+/// <param name="Type">Stable name of the cause.</param>
+/// <param name="Message">What, where and what to do.</param>
+public sealed record JobError(string Type, string Message);
+
+/// <summary>One event of a job, in order. <see cref="Sequence"/> counts from 1 without gaps and is the SSE event id.</summary>
+public sealed record JobEvent
+{
+    public required long Sequence { get; init; }
+    public required DateTimeOffset At { get; init; }
+    public required JobState State { get; init; }
+    public JobProgress? Progress { get; init; }
+    public string? Message { get; init; }
+}
+
+// --- datasets
+
+public sealed record Dataset
+{
+    public required string Name { get; init; }
+    public required IReadOnlyList<DatasetVersion> Versions { get; init; }
+}
+
+public sealed record DatasetVersion
+{
+    public required string Version { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    /// <summary><c>sft</c>: the canonical schema of the rows.</summary>
+    public required string Task { get; init; }
+    /// <summary>Rows per split: train, validation, test.</summary>
+    public required IReadOnlyDictionary<string, long> Rows { get; init; }
+    public required long RejectedRows { get; init; }
+    public required string SourceSha256 { get; init; }
+    /// <summary>The signed artifact of this version, <c>name@version</c>.</summary>
+    public required string Artifact { get; init; }
+}
+
+/// <summary>Starts an <c>ingestion</c> job: the uploaded file becomes the next version of the dataset.</summary>
+public sealed record CreateDatasetVersion
+{
+    /// <summary>SHA-256 of the uploaded blob, hex.</summary>
+    public required string Source { get; init; }
+    /// <summary>Its name at the user's; ends in .jsonl or .json.</summary>
+    public required string FileName { get; init; }
+    /// <summary>Rejected rows allowed, as a share of all rows.</summary>
+    /// <value>The default is 0.05.</value>
+    public double MaxRejected { get; set; } = 0.05;
+}
+
+/// <summary>Result of an <c>ingestion</c> job.</summary>
+public sealed record IngestionResult
+{
+    public required string Dataset { get; init; }
+    public required string Version { get; init; }
+    public required string Shape { get; init; }
+    public required IReadOnlyDictionary<string, long> Rows { get; init; }
+    public required long DuplicateRows { get; init; }
+    public required long RejectedRows { get; init; }
+    /// <summary>The first rejected rows: line and reason.</summary>
+    public required IReadOnlyList<string> Rejections { get; init; }
+    public required string Artifact { get; init; }
+}
+
+// --- artifacts
+
+/// <summary>A file uploaded ahead of an artifact, addressed by its content.</summary>
+public sealed record Blob(string Sha256, long Size);
+
+public sealed record ArtifactFile(string Path, long Size, string Sha256);
+
+/// <param name="Role">base, dataset, adapter, source or tokenizer.</param>
+/// <param name="Artifact"><c>name@version</c>.</param>
+/// <param name="Digest">SHA-256 of the parent's manifest, hex.</param>
+public sealed record ArtifactParent(string Role, string Artifact, string Digest);
+
+public sealed record CreateArtifact
+{
+    public required string Name { get; init; }
+    /// <value>The default is the next free whole number.</value>
+    public string? Version { get; init; }
+    /// <summary>model, adapter, gguf, dataset, index or reward.</summary>
+    public required string Kind { get; init; }
+    public required IReadOnlyList<ArtifactFile> Files { get; init; }
+}
+
+public sealed record Artifact
+{
+    public required string Name { get; init; }
+    public required string Version { get; init; }
+    public required string Kind { get; init; }
+    /// <summary>DEV, STAGING, PRODUCTION or ARCHIVED.</summary>
+    public required string Stage { get; init; }
+    /// <summary>SHA-256 of the manifest, hex.</summary>
+    public required string Digest { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required string CreatedBy { get; init; }
+    public required long Size { get; init; }
+    public required IReadOnlyList<ArtifactFile> Files { get; init; }
+    public required IReadOnlyList<ArtifactParent> Parents { get; init; }
+    public required IReadOnlyDictionary<string, double> Metrics { get; init; }
+}
+
+public sealed record Verification
+{
+    public required string Artifact { get; init; }
+    public required bool Verified { get; init; }
+    /// <summary>One line per check: the signature, the key's trust, every file, every parent up to the roots.</summary>
+    public required IReadOnlyList<VerificationCheck> Checks { get; init; }
+}
+
+public sealed record VerificationCheck(string Artifact, string Check, bool Passed, string? Detail);
+
+/// <summary>An artifact and, below it, what it was made from.</summary>
+public sealed record LineageNode
+{
+    public required string Artifact { get; init; }
+    public required string Kind { get; init; }
+    /// <summary>Its role for the artifact above it; null at the top.</summary>
+    public string? Role { get; init; }
+    public required IReadOnlyList<LineageNode> Parents { get; init; }
+}
+
+// --- training and quantization
+
+/// <summary>Starts LoRA fine-tuning; what is null is chosen from data and model.</summary>
+public sealed record CreateTraining
+{
+    /// <summary><c>name[@version]</c> of a model.</summary>
+    public required string Base { get; init; }
+    /// <summary><c>name[@version]</c> of a dataset.</summary>
+    public required string Dataset { get; init; }
+    /// <summary>Name of the adapter artifact made.</summary>
+    public required string Name { get; init; }
+    public int? Epochs { get; init; }
+    public int? MaxSteps { get; init; }
+    public int? Rank { get; init; }
+    public double? LearningRate { get; init; }
+    public int? BatchSize { get; init; }
+    public int? SequenceLength { get; init; }
+    public int? Seed { get; init; }
+}
+
+/// <summary>Result of an <c>sft</c> job. Losses are nats per assistant token on <see cref="EvaluatedOn"/>.</summary>
+public sealed record TrainingResult
+{
+    public required string Artifact { get; init; }
+    public required long Steps { get; init; }
+    public required long Tokens { get; init; }
+    public required double LossBefore { get; init; }
+    public required double LossAfter { get; init; }
+    /// <summary><c>validation</c>, or <c>train_sample</c> where the dataset has no validation row.</summary>
+    public required string EvaluatedOn { get; init; }
+    /// <summary>Training rows that lost their end to the sequence length.</summary>
+    public required int TruncatedRows { get; init; }
+    /// <summary>Training rows in which nothing was left to learn.</summary>
+    public required int SkippedRows { get; init; }
+    public required double Seconds { get; init; }
+}
+
+public sealed record CreateQuantization
+{
+    /// <summary><c>name[@version]</c> of a model or an adapter; an adapter is merged into its base first.</summary>
+    public required string Artifact { get; init; }
+    /// <value>The default is Q8_0.</value>
+    public string Type { get; set; } = "Q8_0";
+    /// <summary>Name of the gguf artifact made.</summary>
+    public required string Name { get; init; }
+}
+
+/// <summary>Result of a <c>quantization</c> job.</summary>
+public sealed record QuantizationResult
+{
+    public required string Artifact { get; init; }
+    public required string Type { get; init; }
+    public required long Size { get; init; }
+    public required double BitsPerWeight { get; init; }
+    public required ParityReport Parity { get; init; }
+}
+
+/// <summary>The same prompts through the trainer (fp32) and the engine (f32 GGUF, then the quantized one).</summary>
+public sealed record ParityReport
+{
+    public required int Prompts { get; init; }
+    public required int Tokens { get; init; }
+    /// <summary>Largest absolute difference of a logit, trainer against the unquantized GGUF; at most <see cref="Tolerance"/>.</summary>
+    public required double MaxLogitDifference { get; init; }
+    public required double Tolerance { get; init; }
+    /// <summary>Share of positions at which trainer and quantized engine choose the same token.</summary>
+    public required double QuantizedTopOneAgreement { get; init; }
+    /// <summary>Mean Kullback–Leibler divergence of the quantized engine from the trainer, nats per token.</summary>
+    public required double QuantizedKlDivergence { get; init; }
+}
+
+// --- deployments
+
+public sealed record CreateDeployment
+{
+    /// <summary>The model id that <c>/v1/models</c> lists.</summary>
+    public required string Name { get; init; }
+    /// <summary><c>name[@version]</c> of a gguf artifact.</summary>
+    public required string Artifact { get; init; }
+    public int? ContextSize { get; init; }
+    /// <summary>Requests decoded together.</summary>
+    public int? Slots { get; init; }
+}
+
+public sealed record Deployment
+{
+    public required string Name { get; init; }
+    public required string Artifact { get; init; }
+    /// <summary>ready, loading or failed.</summary>
+    public required string State { get; init; }
+    public required int ContextSize { get; init; }
+    public required int Slots { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public string? Error { get; init; }
+}
+
+// --- health
+
+/// <param name="Status">ready or starting.</param>
+/// <param name="NotReady">The parts that are not ready yet.</param>
+public sealed record Readiness(string Status, IReadOnlyList<string> NotReady);

@@ -1,0 +1,84 @@
+using ModelOps.Client;
+using ModelOps.Registry;
+
+namespace ModelOps.Server.Artifacts;
+
+public static class ArtifactEndpoints
+{
+    public static void MapArtifacts(this IEndpointRouteBuilder api)
+    {
+        var artifacts = api.MapGroup("/artifacts").WithTags("artifacts");
+        artifacts.MapPost("/", CreateAsync);
+        artifacts.MapGet("/", async (ArtifactRegistry registry, string? kind, CancellationToken cancellationToken) =>
+            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]));
+        artifacts.MapGet("/{reference}", async (string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
+            await registry.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(ToWire(artifact)) : NoSuchArtifact(reference));
+        artifacts.MapPost("/{reference}/verify", VerifyAsync);
+        artifacts.MapGet("/{reference}/lineage", LineageAsync);
+    }
+
+    public static IResult NoSuchArtifact(string reference) =>
+        Problems.NotFound($"no artifact {reference}; GET /api/v1/artifacts lists them");
+
+    private static async Task<IResult> CreateAsync(
+        CreateArtifact create, ArtifactRegistry registry, HttpContext context, CancellationToken cancellationToken)
+    {
+        var draft = new ArtifactDraft
+        {
+            Name = create.Name,
+            Version = create.Version,
+            Kind = create.Kind,
+            Files = [.. create.Files.Select(file => new ManifestFile(file.Path, file.Size, file.Sha256))],
+        };
+        return await registry.RegisterAsync(draft, context.User.Identity!.Name!, cancellationToken) switch
+        {
+            Registration.Registered registered => await CreatedAsync(registered, registry, cancellationToken),
+            Registration.Conflict conflict => Problems.Conflict($"{conflict.Reference} exists already; versions never change, choose another"),
+            Registration.Invalid invalid => Problems.Invalid(invalid.Errors),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+    }
+
+    private static async Task<IResult> CreatedAsync(Registration.Registered registered, ArtifactRegistry registry, CancellationToken cancellationToken)
+    {
+        var artifact = (await registry.GetAsync(registered.Manifest.Reference, cancellationToken))!;
+        return Results.Created($"/api/v1/artifacts/{registered.Manifest.Reference}", ToWire(artifact));
+    }
+
+    private static async Task<IResult> VerifyAsync(string reference, ArtifactRegistry registry, CancellationToken cancellationToken)
+    {
+        if (await registry.VerifyAsync(reference, cancellationToken) is not { } report) return NoSuchArtifact(reference);
+        return Results.Ok(new Verification
+        {
+            Artifact = report.Artifact,
+            Verified = report.Verified,
+            Checks = [.. report.Checks.Select(check => new Client.VerificationCheck(check.Artifact, check.Check, check.Passed, check.Detail))],
+        });
+    }
+
+    private static async Task<IResult> LineageAsync(string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
+        await registry.LineageAsync(reference, cancellationToken) is { } node ? Results.Ok(ToWire(node)) : NoSuchArtifact(reference);
+
+    private static LineageNode ToWire(Lineage node) => new()
+    {
+        Artifact = node.Artifact,
+        Kind = node.Kind,
+        Role = node.Role,
+        Parents = [.. node.Parents.Select(ToWire)],
+    };
+
+    private static Artifact ToWire(ArtifactEntry artifact) => new()
+    {
+        Name = artifact.Manifest.Name,
+        Version = artifact.Manifest.Version,
+        Kind = artifact.Manifest.Kind,
+        Stage = artifact.Stage,
+        Digest = artifact.Digest,
+        CreatedAt = artifact.Manifest.CreatedAt,
+        CreatedBy = artifact.Manifest.CreatedBy,
+        Size = artifact.Size,
+        Files = [.. artifact.Manifest.Files.Select(file => new ArtifactFile(file.Path, file.Size, file.Sha256))],
+        Parents = [.. artifact.Manifest.Parents.Select(parent => new ArtifactParent(parent.Role, parent.Artifact, parent.Digest))],
+        Metrics = artifact.Manifest.Metrics,
+    };
+}

@@ -1,0 +1,99 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using ModelOps.Client;
+using ModelOps.Registry;
+using ModelOps.Server.Jobs;
+using ModelOps.Workflows;
+
+namespace ModelOps.Server.Datasets;
+
+public static class DatasetEndpoints
+{
+    public static void MapDatasets(this IEndpointRouteBuilder api)
+    {
+        var datasets = api.MapGroup("/datasets").WithTags("datasets");
+        datasets.MapGet("/", async (DatasetCatalog catalog, CancellationToken cancellationToken) =>
+            new Page<Dataset>(await catalog.ListAsync(cancellationToken)));
+        datasets.MapGet("/{name}", async (string name, DatasetCatalog catalog, CancellationToken cancellationToken) =>
+            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)));
+        datasets.MapPost("/{name}/versions", CreateVersionAsync);
+    }
+
+    public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
+
+    private static async Task<IResult> CreateVersionAsync(
+        string name, CreateDatasetVersion create, BlobStore blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+    {
+        var errors = new List<string>(ManifestRules.CheckName(name));
+        long? size = null;
+        if (create.MaxRejected is not (>= 0 and <= 1)) errors.Add($"max_rejected must be from 0 to 1, not {create.MaxRejected}");
+        if (!ManifestRules.IsDigest(create.Source)) errors.Add($"source '{create.Source}' is no SHA-256: 64 lower-case hex digits");
+        else if ((size = await blobs.SizeAsync(create.Source, cancellationToken)) is null)
+            errors.Add($"source {create.Source} is not uploaded; PUT it to /api/v1/blobs/{create.Source} first");
+        if (errors.Count > 0) return Problems.Invalid(errors);
+        if (await registry.GetAsync(name, cancellationToken) is { Manifest.Kind: not "dataset" and var kind })
+            return Problems.Conflict($"the name {name} belongs to a {kind}; choose another for the dataset");
+        var input = new DatasetIngestionInput(
+            name,
+            new StoredFile(Path.GetFileName(create.FileName), size!.Value, create.Source),
+            create.MaxRejected,
+            context.User.Identity!.Name!);
+        var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
+        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Ingestion, json, cancellationToken));
+    }
+}
+
+/// <summary>The datasets and their versions in the metadata database.</summary>
+public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts)
+{
+    public async Task<IReadOnlyList<Dataset>> ListAsync(CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        var versions = await context.DatasetVersions.AsNoTracking().OrderBy(v => v.Dataset).ThenBy(v => v.CreatedAt).ToListAsync(cancellationToken);
+        return [.. versions.GroupBy(v => v.Dataset, StringComparer.Ordinal).Select(group => ToWire(group.Key, group))];
+    }
+
+    public async Task<Dataset?> GetAsync(string name, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        var versions = await context.DatasetVersions.AsNoTracking().Where(v => v.Dataset == name).OrderBy(v => v.CreatedAt).ToListAsync(cancellationToken);
+        return versions.Count == 0 ? null : ToWire(name, versions);
+    }
+
+    /// <param name="version">null: the newest.</param>
+    public async Task<DatasetVersionRow?> FindAsync(string name, string? version, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        return await context.DatasetVersions.AsNoTracking()
+            .Where(v => v.Dataset == name && (version == null || v.Version == version))
+            .OrderByDescending(v => v.CreatedAt)
+            .FirstOrDefaultAsync(cancellationToken);
+    }
+
+    public async Task AddAsync(DatasetVersionRow version, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        if (!await context.Datasets.AnyAsync(d => d.Name == version.Dataset, cancellationToken))
+            context.Datasets.Add(new DatasetRow { Name = version.Dataset, CreatedAt = version.CreatedAt });
+        context.DatasetVersions.Add(version);
+        await context.SaveChangesAsync(cancellationToken);
+    }
+
+    private static Dataset ToWire(string name, IEnumerable<DatasetVersionRow> versions) => new()
+    {
+        Name = name,
+        Versions =
+        [
+            .. versions.Select(row => new DatasetVersion
+            {
+                Version = row.Version,
+                CreatedAt = row.CreatedAt,
+                Task = row.Task,
+                Rows = JsonSerializer.Deserialize<Dictionary<string, long>>(row.Rows)!,
+                RejectedRows = row.RejectedRows,
+                SourceSha256 = row.SourceSha256,
+                Artifact = row.Artifact,
+            }),
+        ],
+    };
+}

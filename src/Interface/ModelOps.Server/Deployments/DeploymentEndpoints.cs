@@ -1,0 +1,52 @@
+using ModelOps.Client;
+using ModelOps.Registry;
+using ModelOps.Server.Artifacts;
+
+namespace ModelOps.Server.Deployments;
+
+public static class DeploymentEndpoints
+{
+    private const int SmallestContext = 64;
+    private const int MostSlots = 256;
+
+    public static void MapDeployments(this IEndpointRouteBuilder api)
+    {
+        var deployments = api.MapGroup("/deployments").WithTags("deployments");
+        deployments.MapGet("/", (DeploymentManager manager) => new Page<Deployment>(manager.List()));
+        deployments.MapGet("/{name}", (string name, DeploymentManager manager) =>
+            manager.Get(name) is { } deployment ? Results.Ok(deployment) : NoSuchDeployment(name));
+        deployments.MapPost("/", CreateAsync);
+        deployments.MapDelete("/{name}", async (string name, DeploymentManager manager, CancellationToken cancellationToken) =>
+            await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name));
+    }
+
+    /// <summary>Ready once every recorded deployment is loaded, or has failed for a reason of its own.</summary>
+    public static IResult Readiness(DeploymentManager manager)
+    {
+        List<string> loading =
+        [
+            .. manager.List().Where(deployment => deployment.State == DeploymentStates.Loading).Select(deployment => $"deployment {deployment.Name} is loading"),
+        ];
+        return loading.Count == 0
+            ? Results.Ok(new Readiness("ready", []))
+            : Results.Json(new Readiness("starting", loading), WireJson.Default.Readiness, statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
+
+    private static async Task<IResult> CreateAsync(CreateDeployment create, DeploymentManager manager, CancellationToken cancellationToken)
+    {
+        List<string> errors = [.. ManifestRules.CheckName(create.Name)];
+        if (create.ContextSize < SmallestContext) errors.Add($"context_size must be at least {SmallestContext}, not {create.ContextSize}");
+        if (create.Slots is < 1 or > MostSlots) errors.Add($"slots must be from 1 to {MostSlots}, not {create.Slots}");
+        if (errors.Count > 0) return Problems.Invalid(errors);
+        return await manager.CreateAsync(create, cancellationToken) switch
+        {
+            DeployResult.Deployed deployed => Results.Created($"/api/v1/deployments/{create.Name}", deployed.Deployment),
+            DeployResult.NoSuchArtifact => ArtifactEndpoints.NoSuchArtifact(create.Artifact),
+            DeployResult.Refused refused => Problems.VerificationFailed(refused.Reason),
+            DeployResult.Invalid invalid => Problems.Invalid(invalid.Reason),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+    }
+
+    private static IResult NoSuchDeployment(string name) => Problems.NotFound($"no deployment {name}; GET /api/v1/deployments lists them");
+}

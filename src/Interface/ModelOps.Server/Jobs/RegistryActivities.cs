@@ -1,0 +1,115 @@
+using System.Text.Json;
+using ModelOps.Registry;
+using ModelOps.Server.Datasets;
+using ModelOps.Server.Workers;
+using ModelOps.Workflows;
+
+namespace ModelOps.Server.Jobs;
+
+/// <summary>The control activities: everything that reads or writes metadata for a workflow.</summary>
+public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog datasets, TimeProvider time)
+{
+    public ControlActivities AddTo(ControlActivities activities)
+    {
+        activities.Add(Activities.ResolveArtifact, ResolveAsync);
+        activities.Add(Activities.ResolveDataset, ResolveAsync);
+        activities.Add(Activities.RegisterArtifact, RegisterAsync);
+        activities.Add(Activities.RecordDatasetVersion, RecordAsync);
+        return activities;
+    }
+
+    private async Task<ResolvedArtifact> ResolveAsync(ResolveArtifact input, CancellationToken cancellationToken)
+    {
+        var artifact = await UseAsync(input.Reference, cancellationToken);
+        if (!input.Kinds.Contains(artifact.Manifest.Kind, StringComparer.Ordinal))
+            throw new ActivityException(
+                ActivityFailures.InvalidInput,
+                $"{artifact.Manifest.Reference} is a {artifact.Manifest.Kind}; needed is a {string.Join(" or a ", input.Kinds)}");
+        var parents = artifact.Manifest.Parents;
+        var dataset = parents.FirstOrDefault(parent => parent.Role == "dataset");
+        return new(
+            ToReference(artifact.Manifest, artifact.Digest),
+            artifact.Manifest.Kind,
+            artifact.Manifest.Kind == "adapter" ? ToReference(parents.Single(parent => parent.Role == "base")) : null,
+            dataset is null ? null : (await ResolveAsync(new ResolveDataset(dataset.Artifact), cancellationToken)).Dataset);
+    }
+
+    private async Task<ResolvedDataset> ResolveAsync(ResolveDataset input, CancellationToken cancellationToken)
+    {
+        var (name, version) = input.Reference.Split('@', 2) is [var n, var v] ? (n, v) : (input.Reference, null);
+        if (await datasets.FindAsync(name, version, cancellationToken) is not { } row)
+            throw new ActivityException(ActivityFailures.InvalidInput, DatasetEndpoints.NoSuchDataset(input.Reference));
+        var artifact = await UseAsync(row.Artifact, cancellationToken);
+        return new(new DatasetReference(name, row.Version, TableVersions(row.TableVersions), ToReference(artifact.Manifest, artifact.Digest)));
+    }
+
+    private async Task<PinnedArtifact> RegisterAsync(RegisterArtifact input, CancellationToken cancellationToken)
+    {
+        var draft = new ArtifactDraft
+        {
+            Name = input.Name,
+            Kind = input.Kind,
+            Files = [.. input.Files.Select(file => new ManifestFile(file.Path, file.Size, file.Sha256))],
+            Parents = [.. input.Parents.Select(parent => new ManifestParent(parent.Key, parent.Value.ToString(), parent.Value.Digest))],
+            Recipe = input.Recipe,
+            Metrics = input.Metrics,
+            Attributes = input.Attributes,
+        };
+        return await registry.RegisterAsync(draft, input.CreatedBy, cancellationToken) switch
+        {
+            Registration.Registered registered => ToReference(registered.Manifest, registered.Digest),
+            Registration.Conflict conflict => throw new ActivityException(ActivityFailures.InvalidInput, $"{conflict.Reference} exists already"),
+            Registration.Invalid invalid => throw new ActivityException(ActivityFailures.InvalidInput, string.Join('\n', invalid.Errors)),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+    }
+
+    private async Task<DatasetReference> RecordAsync(RecordDatasetVersion input, CancellationToken cancellationToken)
+    {
+        var artifact = await RegisterAsync(
+            new RegisterArtifact(
+                input.Dataset,
+                "dataset",
+                [input.Source],
+                new Dictionary<string, PinnedArtifact>(StringComparer.Ordinal),
+                Recipe: null,
+                input.Ingested.Rows.ToDictionary(rows => $"rows_{rows.Key}", rows => (double)rows.Value, StringComparer.Ordinal),
+                input.Ingested.TableVersions.ToDictionary(table => $"table_version_{table.Key}", table => $"{table.Value}", StringComparer.Ordinal),
+                input.CreatedBy),
+            cancellationToken);
+        await datasets.AddAsync(
+            new DatasetVersionRow
+            {
+                Dataset = input.Dataset,
+                Version = artifact.Version,
+                CreatedAt = time.GetUtcNow(),
+                Task = "sft",
+                Rows = JsonSerializer.Serialize(input.Ingested.Rows),
+                RejectedRows = input.Ingested.RejectedRows,
+                SourceSha256 = input.Source.Sha256,
+                TableVersions = JsonSerializer.Serialize(input.Ingested.TableVersions),
+                Artifact = artifact.ToString(),
+            },
+            cancellationToken);
+        return new(input.Dataset, artifact.Version, input.Ingested.TableVersions, artifact);
+    }
+
+    private async Task<VerifiedArtifact> UseAsync(string reference, CancellationToken cancellationToken) =>
+        await registry.UseAsync(reference, cancellationToken) switch
+        {
+            ArtifactLoad.Verified verified => verified.Artifact,
+            ArtifactLoad.NotFound => throw new ActivityException(
+                ActivityFailures.InvalidInput, $"no artifact {reference}; GET /api/v1/artifacts lists them"),
+            ArtifactLoad.Refused refused => throw new ActivityException(ActivityFailures.VerificationFailed, refused.Failure.ToString()),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+
+    private static Dictionary<string, long> TableVersions(string json) => JsonSerializer.Deserialize<Dictionary<string, long>>(json)!;
+
+    private static PinnedArtifact ToReference(ArtifactManifest manifest, string digest) => new(manifest.Name, manifest.Version, digest);
+
+    private static PinnedArtifact ToReference(ManifestParent parent) =>
+        parent.Artifact.Split('@', 2) is [var name, var version]
+            ? new(name, version, parent.Digest)
+            : throw new InvalidOperationException($"a parent without a version: {parent.Artifact}");
+}

@@ -1,0 +1,54 @@
+using System.Text.Json;
+using ModelOps.Client;
+using ModelOps.Registry;
+using ModelOps.Server.Jobs;
+using ModelOps.Workflows;
+
+namespace ModelOps.Server.Training;
+
+/// <summary>Starts training and quantization jobs; what can be known to be wrong is refused before a job exists.</summary>
+public static class TrainingEndpoints
+{
+    private static readonly string[] quantizationTypes = ["F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_NL"];
+
+    public static void MapTraining(this IEndpointRouteBuilder api)
+    {
+        api.MapPost("/trainings", TrainAsync).WithTags("training");
+        api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization");
+    }
+
+    private static async Task<IResult> TrainAsync(CreateTraining create, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+    {
+        List<string> errors =
+        [
+            .. ManifestRules.CheckName(create.Name),
+            .. NotBelow(1, ("epochs", create.Epochs), ("max_steps", create.MaxSteps), ("rank", create.Rank), ("batch_size", create.BatchSize)),
+            .. NotBelow(8, ("sequence_length", create.SequenceLength)),
+        ];
+        if (create.LearningRate is { } rate && rate is not (> 0 and <= 1)) errors.Add($"learning_rate must be above 0 and at most 1, not {rate}");
+        if (errors.Count > 0) return Problems.Invalid(errors);
+        var input = new SftTrainingInput(
+            create.Base,
+            create.Dataset,
+            create.Name,
+            new TrainingRecipe(
+                create.Epochs, create.MaxSteps, create.Rank, create.LearningRate, create.BatchSize, create.SequenceLength, create.Seed),
+            context.User.Identity!.Name!);
+        var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.SftTrainingInput);
+        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Sft, json, cancellationToken));
+    }
+
+    private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+    {
+        List<string> errors = [.. ManifestRules.CheckName(create.Name)];
+        if (!quantizationTypes.Contains(create.Type, StringComparer.Ordinal))
+            errors.Add($"type '{create.Type}' is unknown; known are {string.Join(", ", quantizationTypes)}");
+        if (errors.Count > 0) return Problems.Invalid(errors);
+        var input = new QuantizationInput(create.Artifact, create.Type, create.Name, context.User.Identity!.Name!);
+        var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.QuantizationInput);
+        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Quantize, json, cancellationToken));
+    }
+
+    private static IEnumerable<string> NotBelow(int least, params (string Name, int? Value)[] values) =>
+        values.Where(value => value.Value < least).Select(value => $"{value.Name} must be at least {least}, not {value.Value}");
+}

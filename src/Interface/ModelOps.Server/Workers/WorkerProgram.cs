@@ -1,0 +1,40 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace ModelOps.Server.Workers;
+
+/// <summary>The worker's executable, beside this one: in the build's layout, in a published one, or where MODELOPS_WORKER_PATH says.</summary>
+public sealed record WorkerProgram(string Path)
+{
+    /// <exception cref="WorkerStartException">It is nowhere; the message says where it was looked for.</exception>
+    public static WorkerProgram Find()
+    {
+        string[] candidates = Environment.GetEnvironmentVariable("MODELOPS_WORKER_PATH") is { Length: > 0 } chosen
+            ? [chosen]
+            :
+            [
+                System.IO.Path.GetFullPath(System.IO.Path.Combine(AppContext.BaseDirectory, "../../ModelOps.Worker/release/ModelOps.Worker")),
+                System.IO.Path.GetFullPath(System.IO.Path.Combine(AppContext.BaseDirectory, "../worker/ModelOps.Worker")),
+            ];
+        return Array.Find(candidates, File.Exists) is { } path
+            ? new(path)
+            : throw new WorkerStartException($"the worker program is missing; looked for {string.Join(" and ", candidates)}");
+    }
+
+    public ProcessStartInfo StartInfo(params IReadOnlyList<string> arguments)
+    {
+        var start = new ProcessStartInfo(Path)
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true, // its end tells the worker that the server is gone
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        // The runtime that runs this process runs the worker too, wherever it is installed.
+        start.Environment["DOTNET_ROOT"] = System.IO.Path.GetFullPath(System.IO.Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
+        // libtorch's threads (libgomp) spin while they wait for each other: beside any other load that costs twenty times the speed.
+        start.Environment["OMP_WAIT_POLICY"] = "PASSIVE";
+        return start;
+    }
+}

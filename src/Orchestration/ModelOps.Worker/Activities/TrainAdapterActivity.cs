@@ -1,0 +1,87 @@
+using System.Text.Json;
+using ModelOps.ModelFiles;
+using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.Registry;
+using ModelOps.Tables.Datasets;
+using ModelOps.Training;
+using ModelOps.Worker.Hosting;
+using ModelOps.Workflows;
+
+namespace ModelOps.Worker.Activities;
+
+internal sealed class TrainAdapterActivity(
+    VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables, WorkerOptions options, TimeProvider time)
+{
+    private static readonly JsonSerializerOptions recipeJson = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
+    {
+        progress.Report(ActivityProgress.Of("verifying"));
+        using var scratch = new ScratchFolder(options);
+        var request = new SftRequest
+        {
+            ModelFolder = await artifacts.FolderAsync(input.Base, cancellationToken),
+            TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
+            ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
+            OutputFolder = Path.Combine(scratch.Path, "adapter"),
+            BaseModelName = input.Base.ToString(),
+            Recipe = new SftRecipe
+            {
+                Epochs = input.Recipe.Epochs,
+                MaxSteps = input.Recipe.MaxSteps,
+                Rank = input.Recipe.Rank,
+                LearningRate = input.Recipe.LearningRate,
+                BatchSize = input.Recipe.BatchSize,
+                SequenceLength = input.Recipe.SequenceLength,
+                Seed = input.Recipe.Seed ?? SftRecipe.DefaultSeed,
+            },
+            Threads = options.Threads,
+        };
+        var reports = new SyncProgress<TrainingProgress>(
+            value => progress.Report(new ActivityProgress(value.Stage, value.Step, value.Total, value.Metrics)));
+        try
+        {
+            var outcome = await new SftTraining(time).RunAsync(request, reports, cancellationToken);
+            progress.Report(ActivityProgress.Of("storing"));
+            return new(
+                await StoreAsync(request.OutputFolder, cancellationToken),
+                JsonSerializer.SerializeToElement(outcome.ResolvedRecipe, recipeJson),
+                outcome.Steps,
+                outcome.Tokens,
+                outcome.LossBefore,
+                outcome.LossAfter,
+                outcome.Seconds,
+                outcome.EvaluatedOn == EvaluationRows.Validation ? "validation" : "train_sample",
+                outcome.TrainRows.Truncated,
+                outcome.TrainRows.Skipped);
+        }
+        catch (TrainingFailedException e)
+        {
+            throw new ActivityException(
+                e.Failure == TrainingFailure.Diverged ? ActivityFailures.Diverged : ActivityFailures.InvalidInput, e.Message, cause: e);
+        }
+        catch (InvalidModelFileException e)
+        {
+            throw new ActivityException(ActivityFailures.InvalidInput, e.Message, cause: e);
+        }
+    }
+
+    private async Task<IReadOnlyList<ChatExample>> RowsAsync(DatasetReference dataset, string split, CancellationToken cancellationToken)
+    {
+        var rows = DatasetReader.ReadAsync(tables.Store, dataset.Name, split, dataset.TableVersions[split], cancellationToken);
+        return await rows
+            .Select(row => new ChatExample([.. row.Messages.Select(message => new ChatMessage(message.Role, message.Content))]))
+            .ToListAsync(cancellationToken);
+    }
+
+    private async Task<IReadOnlyList<StoredFile>> StoreAsync(string folder, CancellationToken cancellationToken)
+    {
+        var files = new List<StoredFile>();
+        foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        {
+            var stored = await blobs.PutFileAsync(path, cancellationToken);
+            files.Add(new(Path.GetRelativePath(folder, path), stored.Size, stored.Sha256));
+        }
+        return files;
+    }
+}

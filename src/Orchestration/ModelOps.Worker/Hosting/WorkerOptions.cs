@@ -1,0 +1,43 @@
+using ModelOps.Workflows;
+
+namespace ModelOps.Worker.Hosting;
+
+/// <summary>What the server tells a worker process on its command line.</summary>
+public sealed record WorkerOptions
+{
+    public required WorkerRole Role { get; init; }
+
+    /// <summary>The home folder: objects, tables, trusted keys, cache.</summary>
+    public required string Home { get; init; }
+
+    /// <summary>Path of the Unix socket to listen on.</summary>
+    public required string Socket { get; init; }
+
+    /// <summary>Threads for arithmetic.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Verified artifacts laid out as folders; rebuilt when deleted.</summary>
+    public string Cache => Path.Combine(Home, "cache", "artifacts");
+
+    /// <summary>Scratch space of this process; emptied at start.</summary>
+    public string Scratch => Path.Combine(Home, "tmp", $"worker-{Role}".ToLowerInvariant());
+
+    public static WorkerOptions? Parse(string[] args, out IReadOnlyList<string> errors)
+    {
+        var faults = new List<string>();
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 0; i + 1 < args.Length; i += 2) values[args[i]] = args[i + 1];
+        string Required(string name)
+        {
+            if (values.TryGetValue(name, out var value)) return value;
+            faults.Add($"{name} is missing");
+            return "";
+        }
+        var (home, socket) = (Required("--home"), Required("--socket"));
+        if (!Enum.TryParse<WorkerRole>(Required("--role"), ignoreCase: true, out var role) || role == WorkerRole.Control)
+            faults.Add("--role must be data, training, quantization or inference");
+        if (!int.TryParse(Required("--threads"), out var threads) || threads < 1) faults.Add("--threads must be a whole number above 0");
+        errors = faults;
+        return faults.Count > 0 ? null : new WorkerOptions { Role = role, Home = Path.GetFullPath(home), Socket = socket, Threads = threads };
+    }
+}

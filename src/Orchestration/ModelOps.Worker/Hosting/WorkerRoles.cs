@@ -1,0 +1,54 @@
+using ModelOps.Registry;
+using ModelOps.Storage;
+using ModelOps.Worker.Activities;
+using ModelOps.Worker.Inference;
+using ModelOps.Workflows;
+
+namespace ModelOps.Worker.Hosting;
+
+/// <summary>What each role offers: its activities, or the inference engine.</summary>
+internal static class WorkerRoles
+{
+    public static void AddWorkerRole(this IServiceCollection services, WorkerOptions options)
+    {
+        if (Directory.Exists(options.Scratch)) Directory.Delete(options.Scratch, recursive: true);
+        Directory.CreateDirectory(options.Scratch);
+        var objects = new FileObjectStore(Path.Combine(options.Home, "objects"));
+        services.AddSingleton(new BlobStore(objects));
+        services.AddSingleton(new Tables(new FileObjectStore(Path.Combine(options.Home, "tables"))));
+        services.AddSingleton(new ArtifactReader(objects, TrustedKeys.Load(Path.Combine(options.Home, "keys"))));
+        services.AddSingleton<VerifiedArtifacts>();
+        services.AddSingleton<LoadedModels>();
+        services.AddSingleton<IngestDatasetActivity>();
+        services.AddSingleton<TrainAdapterActivity>();
+        services.AddSingleton<QuantizeModelActivity>();
+        services.AddSingleton(provider => Handlers(provider, options.Role));
+    }
+
+    public static void MapWorkerRole(this WebApplication app, WorkerOptions options)
+    {
+        if (options.Role == WorkerRole.Inference) app.MapGrpcService<InferenceService>();
+        else app.MapGrpcService<ActivityService>();
+    }
+
+    private static ActivityHandlers Handlers(IServiceProvider provider, WorkerRole role)
+    {
+        var handlers = new ActivityHandlers();
+        switch (role)
+        {
+            case WorkerRole.Data:
+                handlers.Add(Workflows.Activities.IngestDataset, provider.GetRequiredService<IngestDatasetActivity>().RunAsync);
+                break;
+            case WorkerRole.Training:
+                handlers.Add(Workflows.Activities.TrainAdapter, provider.GetRequiredService<TrainAdapterActivity>().RunAsync);
+                break;
+            case WorkerRole.Quantization:
+                handlers.Add(Workflows.Activities.QuantizeModel, provider.GetRequiredService<QuantizeModelActivity>().RunAsync);
+                break;
+        }
+        return handlers;
+    }
+}
+
+/// <summary>The object store that holds the Delta tables.</summary>
+public sealed record Tables(IObjectStore Store);

@@ -1,0 +1,141 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace ModelOps.Workflows;
+
+/// <summary>Every activity there is. Names are part of recorded histories: they never change their meaning.</summary>
+public static class Activities
+{
+    public static Activity<IngestDataset, IngestedDataset> IngestDataset { get; } =
+        new("IngestDataset", WorkerRole.Data, ActivityJson.Default.IngestDataset, ActivityJson.Default.IngestedDataset);
+
+    public static Activity<TrainAdapter, TrainedAdapter> TrainAdapter { get; } =
+        new("TrainAdapter", WorkerRole.Training, ActivityJson.Default.TrainAdapter, ActivityJson.Default.TrainedAdapter);
+
+    public static Activity<QuantizeModel, QuantizedModel> QuantizeModel { get; } =
+        new("QuantizeModel", WorkerRole.Quantization, ActivityJson.Default.QuantizeModel, ActivityJson.Default.QuantizedModel);
+
+    public static Activity<ResolveArtifact, ResolvedArtifact> ResolveArtifact { get; } =
+        new("ResolveArtifact", WorkerRole.Control, ActivityJson.Default.ResolveArtifact, ActivityJson.Default.ResolvedArtifact);
+
+    public static Activity<ResolveDataset, ResolvedDataset> ResolveDataset { get; } =
+        new("ResolveDataset", WorkerRole.Control, ActivityJson.Default.ResolveDataset, ActivityJson.Default.ResolvedDataset);
+
+    public static Activity<RegisterArtifact, PinnedArtifact> RegisterArtifact { get; } =
+        new("RegisterArtifact", WorkerRole.Control, ActivityJson.Default.RegisterArtifact, ActivityJson.Default.PinnedArtifact);
+
+    public static Activity<RecordDatasetVersion, DatasetReference> RecordDatasetVersion { get; } =
+        new("RecordDatasetVersion", WorkerRole.Control, ActivityJson.Default.RecordDatasetVersion, ActivityJson.Default.DatasetReference);
+}
+
+/// <summary>A signed artifact, pinned by the SHA-256 of its manifest (hex).</summary>
+public sealed record PinnedArtifact(string Name, string Version, string Digest)
+{
+    public override string ToString() => $"{Name}@{Version}";
+}
+
+/// <summary>A file in the blob store, by its content; <paramref name="Path"/> is its place inside the artifact.</summary>
+public sealed record StoredFile(string Path, long Size, string Sha256);
+
+/// <summary>Parses, checks and splits an uploaded file into the dataset's Delta tables.</summary>
+public sealed record IngestDataset(string Dataset, string SourceSha256, string FileName, double MaxRejected);
+
+/// <param name="TableVersions">Delta version per split.</param>
+public sealed record IngestedDataset(
+    string Shape,
+    IReadOnlyDictionary<string, long> TableVersions,
+    IReadOnlyDictionary<string, long> Rows,
+    long DuplicateRows,
+    long RejectedRows,
+    IReadOnlyList<string> Rejections);
+
+/// <summary>A dataset version as its readers need it.</summary>
+public sealed record DatasetReference(string Name, string Version, IReadOnlyDictionary<string, long> TableVersions, PinnedArtifact Artifact);
+
+/// <summary>Null is chosen from data and model.</summary>
+public sealed record TrainingRecipe(
+    int? Epochs, int? MaxSteps, int? Rank, double? LearningRate, int? BatchSize, int? SequenceLength, int? Seed);
+
+/// <summary>LoRA fine-tuning of a verified base on a dataset version.</summary>
+public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, TrainingRecipe Recipe);
+
+/// <param name="Recipe">As resolved, everything filled in.</param>
+/// <param name="LossBefore">Nats per assistant token on the validation split.</param>
+/// <param name="EvaluatedOn">What the losses were measured on: <c>validation</c>, or <c>train_sample</c> where there is no validation row.</param>
+/// <param name="TruncatedRows">Training rows that lost their end to the sequence length.</param>
+/// <param name="SkippedRows">Training rows in which nothing is left to learn.</param>
+public sealed record TrainedAdapter(
+    IReadOnlyList<StoredFile> Files,
+    JsonElement Recipe,
+    long Steps,
+    long Tokens,
+    double LossBefore,
+    double LossAfter,
+    double Seconds,
+    string EvaluatedOn,
+    int TruncatedRows,
+    int SkippedRows);
+
+/// <summary>Merges the adapter, if any, converts to GGUF, quantizes, and compares with the trainer.</summary>
+/// <param name="Dataset">Whose validation rows serve as prompts of the parity check; null: the model's own greetings.</param>
+public sealed record QuantizeModel(PinnedArtifact Base, PinnedArtifact? Adapter, DatasetReference? Dataset, string Type, string Name);
+
+public sealed record QuantizedModel(IReadOnlyList<StoredFile> Files, long Size, double BitsPerWeight, Parity Parity);
+
+/// <param name="MaxLogitDifference">Trainer against the unquantized GGUF.</param>
+/// <param name="QuantizedTopOneAgreement">Share of positions at which trainer and quantized engine choose the same token.</param>
+/// <param name="QuantizedKlDivergence">Mean, nats per token.</param>
+public sealed record Parity(
+    int Prompts, int Tokens, double MaxLogitDifference, double Tolerance, double QuantizedTopOneAgreement, double QuantizedKlDivergence);
+
+/// <summary>Finds <c>name</c> or <c>name@version</c>, verifies it, and answers what it is pinned to.</summary>
+public sealed record ResolveArtifact(string Reference, IReadOnlyList<string> Kinds);
+
+/// <param name="Base">For an adapter: its base model.</param>
+/// <param name="Dataset">For an adapter: the dataset version that it was trained on.</param>
+public sealed record ResolvedArtifact(PinnedArtifact Artifact, string Kind, PinnedArtifact? Base, DatasetReference? Dataset);
+
+/// <summary>Finds a dataset version (<c>name</c> or <c>name@version</c>) and verifies its artifact.</summary>
+public sealed record ResolveDataset(string Reference);
+
+public sealed record ResolvedDataset(DatasetReference Dataset);
+
+/// <param name="Parents">Parents by role.</param>
+public sealed record RegisterArtifact(
+    string Name,
+    string Kind,
+    IReadOnlyList<StoredFile> Files,
+    IReadOnlyDictionary<string, PinnedArtifact> Parents,
+    JsonElement? Recipe,
+    IReadOnlyDictionary<string, double> Metrics,
+    IReadOnlyDictionary<string, string> Attributes,
+    string CreatedBy);
+
+/// <summary>Signs a dataset version and lists it.</summary>
+public sealed record RecordDatasetVersion(
+    string Dataset, StoredFile Source, IngestedDataset Ingested, string CreatedBy);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ActivityProgress))]
+[JsonSerializable(typeof(PinnedArtifact))]
+[JsonSerializable(typeof(DatasetReference))]
+[JsonSerializable(typeof(IngestDataset))]
+[JsonSerializable(typeof(IngestedDataset))]
+[JsonSerializable(typeof(QuantizeModel))]
+[JsonSerializable(typeof(QuantizedModel))]
+[JsonSerializable(typeof(RecordDatasetVersion))]
+[JsonSerializable(typeof(RegisterArtifact))]
+[JsonSerializable(typeof(ResolveArtifact))]
+[JsonSerializable(typeof(ResolveDataset))]
+[JsonSerializable(typeof(ResolvedArtifact))]
+[JsonSerializable(typeof(ResolvedDataset))]
+[JsonSerializable(typeof(TrainAdapter))]
+[JsonSerializable(typeof(TrainedAdapter))]
+[JsonSerializable(typeof(DatasetIngestionInput))]
+[JsonSerializable(typeof(DatasetIngestionOutput))]
+[JsonSerializable(typeof(SftTrainingInput))]
+[JsonSerializable(typeof(SftTrainingOutput))]
+[JsonSerializable(typeof(QuantizationInput))]
+[JsonSerializable(typeof(QuantizationOutput))]
+public sealed partial class ActivityJson : JsonSerializerContext;

@@ -1,0 +1,23 @@
+namespace ModelOps.Workflows;
+
+public sealed record DatasetIngestionInput(string Dataset, StoredFile Source, double MaxRejected, string CreatedBy);
+
+public sealed record DatasetIngestionOutput(DatasetReference Dataset, IngestedDataset Ingested);
+
+/// <summary>ingest → sign and list.</summary>
+public static class DatasetIngestionWorkflow
+{
+    public static async Task<DatasetIngestionOutput> RunAsync(
+        DatasetIngestionInput input, IActivityInvoker activities, CancellationToken cancellationToken)
+    {
+        var ingested = await activities.ExecuteAsync(
+            Activities.IngestDataset,
+            new IngestDataset(input.Dataset, input.Source.Sha256, input.Source.Path, input.MaxRejected),
+            cancellationToken).ConfigureAwait(false);
+        var dataset = await activities.ExecuteAsync(
+            Activities.RecordDatasetVersion,
+            new RecordDatasetVersion(input.Dataset, input.Source, ingested, input.CreatedBy),
+            cancellationToken).ConfigureAwait(false);
+        return new(dataset, ingested);
+    }
+}

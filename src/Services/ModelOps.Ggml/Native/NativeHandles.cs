@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+
+namespace ModelOps.Ggml.Native;
+
+/// <summary>llama_model*.</summary>
+internal sealed class ModelHandle : SafeHandle
+{
+    public ModelHandle(nint model) : base(0, ownsHandle: true) => SetHandle(model);
+
+    public override bool IsInvalid => handle == 0;
+
+    protected override bool ReleaseHandle()
+    {
+        NativeLlama.FreeModel(handle);
+        return true;
+    }
+}
+
+/// <summary>llama_context*; keeps its model alive.</summary>
+internal sealed class ContextHandle : SafeHandle
+{
+    private readonly ModelHandle model;
+
+    public ContextHandle(nint context, ModelHandle model) : base(0, ownsHandle: true)
+    {
+        var added = false;
+        model.DangerousAddRef(ref added);
+        this.model = model;
+        SetHandle(context);
+    }
+
+    public override bool IsInvalid => handle == 0;
+
+    protected override bool ReleaseHandle()
+    {
+        NativeLlama.FreeContext(handle);
+        model.DangerousRelease();
+        return true;
+    }
+}
+
+/// <summary>llama_sampler*, a chain that owns what is added to it.</summary>
+internal sealed class SamplerHandle : SafeHandle
+{
+    public SamplerHandle(nint chain) : base(0, ownsHandle: true) => SetHandle(chain);
+
+    public override bool IsInvalid => handle == 0;
+
+    protected override bool ReleaseHandle()
+    {
+        NativeLlama.FreeSampler(handle);
+        return true;
+    }
+}
+
+/// <summary>gguf_context*, a file's header without its data.</summary>
+internal sealed class GgufHandle : SafeHandle
+{
+    public GgufHandle(nint gguf) : base(0, ownsHandle: true) => SetHandle(gguf);
+
+    public override bool IsInvalid => handle == 0;
+
+    protected override bool ReleaseHandle()
+    {
+        NativeGgml.FreeGguf(handle);
+        return true;
+    }
+}

@@ -1,0 +1,129 @@
+using ModelOps.ModelFiles.Gguf;
+using ModelOps.ModelFiles.Safetensors;
+
+namespace ModelOps.ModelFiles.Conversion;
+
+/// <summary>Writes a model in Hugging Face layout as a GGUF file that llama.cpp loads.</summary>
+public static class GgufConversion
+{
+    private const int ChunkElements = 1 << 20;
+    private const string Architecture = "llama";
+    private const uint QuantizationVersion = 2; // GGML_QNT_VERSION
+
+    /// <summary>Converts weights, tokenizer and chat template. The file appears when complete.</summary>
+    /// <exception cref="InvalidModelFileException">The tokenizer cannot be written so that llama.cpp splits text alike, or a weight does
+    /// not fit F16; names everything that stands in the way.</exception>
+    public static void Convert(
+        ModelFolder model,
+        string outputPath,
+        GgufWeightType type,
+        GgufDescription description,
+        CancellationToken cancellationToken = default)
+    {
+        using var weights = model.OpenWeights();
+        var tensors = LlamaTensors.Of(model.Config)
+            .Select(tensor => ToSource(model, weights, tensor.Name, tensor.Shape, type, cancellationToken))
+            .ToArray();
+        GgufWriter.Write(
+            outputPath,
+            [.. GeneralMetadata(model.Config, type, description), .. ModelMetadata(model.Config), .. GgufTokenizer.ToMetadata(model)],
+            tensors,
+            cancellationToken);
+    }
+
+    private static IEnumerable<KeyValuePair<string, object>> GeneralMetadata(
+        ModelConfig config, GgufWeightType type, GgufDescription description)
+    {
+        yield return new("general.architecture", Architecture);
+        yield return new("general.type", "model");
+        foreach (var entry in description.ToMetadata()) yield return entry;
+        yield return new("general.size_label", SizeLabel(LlamaTensors.ParameterCount(config)));
+        yield return new("general.file_type", type switch { GgufWeightType.F32 => 0u, GgufWeightType.F16 => 1u, _ => 32u }); // llama_ftype
+        yield return new("general.quantization_version", QuantizationVersion);
+    }
+
+    private static Dictionary<string, object> ModelMetadata(ModelConfig config) => new()
+    {
+        [$"{Architecture}.block_count"] = (uint)config.LayerCount,
+        [$"{Architecture}.context_length"] = (uint)config.MaxPositions,
+        [$"{Architecture}.embedding_length"] = (uint)config.HiddenSize,
+        [$"{Architecture}.feed_forward_length"] = (uint)config.IntermediateSize,
+        [$"{Architecture}.attention.head_count"] = (uint)config.HeadCount,
+        [$"{Architecture}.attention.head_count_kv"] = (uint)config.KeyValueHeadCount,
+        [$"{Architecture}.attention.key_length"] = (uint)config.HeadDimension,
+        [$"{Architecture}.attention.value_length"] = (uint)config.HeadDimension,
+        [$"{Architecture}.attention.layer_norm_rms_epsilon"] = (float)config.RmsNormEpsilon,
+        [$"{Architecture}.rope.dimension_count"] = (uint)config.HeadDimension,
+        [$"{Architecture}.rope.freq_base"] = (float)config.RopeTheta,
+        [$"{Architecture}.vocab_size"] = (uint)config.VocabularySize,
+    };
+
+    private static GgufTensorSource ToSource(
+        ModelFolder model, ModelWeights weights, string name, long[] shape, GgufWeightType type, CancellationToken cancellationToken)
+    {
+        var (dtype, ggmlType) = type switch
+        {
+            _ when shape.Length == 1 => (Dtype.F32, GgmlType.F32),
+            GgufWeightType.F32 => (Dtype.F32, GgmlType.F32),
+            GgufWeightType.F16 => (Dtype.F16, GgmlType.F16),
+            _ => (Dtype.BF16, GgmlType.BF16),
+        };
+        return new GgufTensorSource(
+            GgufTensorNames.Of(name),
+            ggmlType,
+            [.. shape.Reverse()],
+            stream => WriteRows(stream, model, weights, name, dtype, cancellationToken));
+    }
+
+    // A block is a head for queries and keys, whose rows are reordered, and otherwise as many rows as bound the memory.
+    private static void WriteRows(
+        Stream stream, ModelFolder model, ModelWeights weights, string name, Dtype dtype, CancellationToken cancellationToken)
+    {
+        var shape = weights[name].Tensor.Shape;
+        var columns = (int)shape[^1];
+        var rows = shape.Length == 1 ? 1 : shape[0];
+        var rotated = name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("k_proj.weight", StringComparison.Ordinal);
+        var blockRows = rotated ? model.Config.HeadDimension : (int)Math.Min(rows, Math.Max(1, ChunkElements / columns));
+        var block = new float[blockRows * columns];
+        var reordered = rotated ? new float[block.Length] : block;
+        for (long row = 0; row < rows; row += blockRows)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var count = (int)Math.Min(blockRows, rows - row) * columns;
+            weights.ReadFloats(name, row * columns, block.AsSpan(0, count));
+            if (rotated) InterleaveHalves(block, reordered, columns);
+            ThrowUnlessFinite(model, name, reordered.AsSpan(0, count), dtype);
+            TensorSource.WriteFloats(stream, reordered.AsSpan(0, count), dtype);
+        }
+    }
+
+    /// <summary>Hugging Face rotates element i of a head with i + d/2, llama.cpp 2i with 2i + 1.</summary>
+    /// <param name="head">[d, columns].</param>
+    private static void InterleaveHalves(ReadOnlySpan<float> head, Span<float> result, int columns)
+    {
+        var half = head.Length / columns / 2;
+        for (var i = 0; i < half; i++)
+        {
+            head.Slice(i * columns, columns).CopyTo(result.Slice(2 * i * columns, columns));
+            head.Slice((half + i) * columns, columns).CopyTo(result.Slice(((2 * i) + 1) * columns, columns));
+        }
+    }
+
+    private static void ThrowUnlessFinite(ModelFolder model, string name, ReadOnlySpan<float> values, Dtype dtype)
+    {
+        foreach (var value in values)
+        {
+            if (!float.IsFinite(value)) throw new InvalidModelFileException(model.Path, $"tensor \"{name}\" holds {value}");
+            if (dtype == Dtype.F16 && !Half.IsFinite((Half)value))
+                throw new InvalidModelFileException(
+                    model.Path, $"tensor \"{name}\" holds {value}, which F16 cannot; convert to BF16 or F32");
+        }
+    }
+
+    private static string SizeLabel(long parameters) => parameters switch
+    {
+        >= 1_000_000_000 => $"{parameters / 1e9:0.#}B",
+        >= 1_000_000 => $"{parameters / 1e6:0.#}M",
+        _ => $"{parameters / 1e3:0.#}K",
+    };
+}

@@ -1,0 +1,62 @@
+namespace ModelOps.ModelFiles;
+
+/// <summary>The tensors of a Llama-family model in Hugging Face layout. Linear weights are [output, input].</summary>
+public static class LlamaTensors
+{
+    public const string Embedding = "model.embed_tokens.weight";
+
+    public const string FinalNorm = "model.norm.weight";
+
+    public const string Head = "lm_head.weight";
+
+    /// <summary>The linear modules of a layer, e.g. <c>self_attn.q_proj</c>: what LoRA calls all-linear.</summary>
+    public static IReadOnlyList<string> LinearModules { get; } =
+    [
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+    ];
+
+    /// <summary>E.g. <c>model.layers.3.self_attn.q_proj</c>.</summary>
+    public static string Module(int layer, string module) => $"model.layers.{layer}.{module}";
+
+    /// <summary>The full names of all linear modules of all layers.</summary>
+    public static IEnumerable<string> AllLinearModules(ModelConfig config) =>
+        Enumerable.Range(0, config.LayerCount).SelectMany(layer => LinearModules.Select(module => Module(layer, module)));
+
+    /// <summary>Every tensor that the model must have, with its shape.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> Of(ModelConfig config)
+    {
+        yield return (Embedding, [config.VocabularySize, config.HiddenSize]);
+        for (var layer = 0; layer < config.LayerCount; layer++)
+        {
+            yield return ($"{Module(layer, "input_layernorm")}.weight", [config.HiddenSize]);
+            foreach (var module in LinearModules) yield return ($"{Module(layer, module)}.weight", LinearShape(config, module));
+            yield return ($"{Module(layer, "post_attention_layernorm")}.weight", [config.HiddenSize]);
+        }
+
+        yield return (FinalNorm, [config.HiddenSize]);
+        if (!config.TieWordEmbeddings) yield return (Head, [config.VocabularySize, config.HiddenSize]);
+    }
+
+    public static long ParameterCount(ModelConfig config) =>
+        Of(config).Sum(tensor => tensor.Shape.Aggregate(1L, (product, dimension) => product * dimension));
+
+    /// <summary>Tensors that files carry and the model does not need: a copy of the tied embedding, RoPE frequencies of old
+    /// exports.</summary>
+    public static bool IsRedundant(ModelConfig config, string name) =>
+        (config.TieWordEmbeddings && name == Head) || name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    private static long[] LinearShape(ModelConfig config, string module)
+    {
+        long hidden = config.HiddenSize;
+        var queries = (long)config.HeadCount * config.HeadDimension;
+        var keys = (long)config.KeyValueHeadCount * config.HeadDimension;
+        return module switch
+        {
+            "self_attn.q_proj" => [queries, hidden],
+            "self_attn.k_proj" or "self_attn.v_proj" => [keys, hidden],
+            "self_attn.o_proj" => [hidden, queries],
+            "mlp.down_proj" => [hidden, config.IntermediateSize],
+            _ => [config.IntermediateSize, hidden],
+        };
+    }
+}

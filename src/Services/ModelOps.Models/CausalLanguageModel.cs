@@ -1,0 +1,119 @@
+using System.Runtime.InteropServices;
+using ModelOps.ModelFiles;
+using ModelOps.Models.Decoder;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace ModelOps.Models;
+
+// Shapes: B rows, T positions, D width, N supervised positions, V vocabulary.
+
+/// <summary>A decoder-only language model of the Llama family, computed in fp32 whatever its weights are stored as.</summary>
+/// <remarks>Not safe for concurrent use. Tensors that its methods return belong to the caller's dispose scope.</remarks>
+public sealed partial class CausalLanguageModel : IDisposable
+{
+    /// <summary>A target that counts for nothing in <see cref="Loss"/>.</summary>
+    public const long IgnoredTarget = -100;
+
+    private readonly IReadOnlyDictionary<string, Tensor> weights;
+    private readonly DecoderLayer[] layers;
+    private readonly Tensor embedding_VD;
+    private readonly Tensor finalNorm_D;
+    private readonly Tensor head_VD;
+    private readonly Tensor frequencies_F;
+
+    // TorchSharp keeps a number that is passed as a temporary alive no longer than its handle is read: a finalizer may free it
+    // while the native call uses it. Every Scalar of this project is therefore held by a field or a using.
+    private readonly Scalar epsilon;
+    private readonly Scalar ignoredTarget = IgnoredTarget;
+
+    private CausalLanguageModel(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    {
+        Config = config;
+        this.weights = weights;
+        embedding_VD = weights[LlamaTensors.Embedding];
+        finalNorm_D = weights[LlamaTensors.FinalNorm];
+        head_VD = config.TieWordEmbeddings ? embedding_VD : weights[LlamaTensors.Head];
+        epsilon = config.RmsNormEpsilon;
+        frequencies_F = Rotary.Frequencies(config.HeadDimension, config.RopeTheta, embedding_VD.device).DetachFromDisposeScope();
+        layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => new DecoderLayer(config, weights, layer, epsilon))];
+    }
+
+    public ModelConfig Config { get; }
+
+    /// <summary>Where its weights are.</summary>
+    public Device Device => embedding_VD.device;
+
+    /// <summary>What training changes: the adapter if one is attached, else every weight of a model made by <see cref="Initialize"/>.</summary>
+    public IReadOnlyList<Parameter> TrainableParameters => adapter is null
+        ? [.. weights.Values.OfType<Parameter>()]
+        : [.. adapter.Updates.SelectMany(update => new[] { update.A_RI, update.B_OR })];
+
+    /// <param name="ids">(B, T) int64.</param>
+    /// <param name="documents">Documents packed into the rows; null: each row is one document.</param>
+    /// <returns>(B, T, V) logits.</returns>
+    public Tensor Forward(Tensor ids, DocumentLayout? documents = null)
+    {
+        using var scope = NewDisposeScope();
+        return F.linear(Hidden(ids, documents), head_VD).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Mean cross-entropy in nats over the targets that are not <see cref="IgnoredTarget"/>.</summary>
+    /// <param name="ids">(B, T) int64.</param>
+    /// <param name="targets">(B, T) int64: the token that should follow each position. At least one counts.</param>
+    /// <remarks>Logits are computed at the supervised positions only.</remarks>
+    public Tensor Loss(Tensor ids, Tensor targets, DocumentLayout? documents = null)
+    {
+        using var scope = NewDisposeScope();
+        var targets_N = targets.reshape(-1);
+        var supervised_N = targets_N.ne(ignoredTarget).nonzero().squeeze(1);
+        var hidden_ND = Hidden(ids, documents).flatten(0, 1).index_select(0, supervised_N);
+        return F.cross_entropy(F.linear(hidden_ND, head_VD), targets_N.index_select(0, supervised_N)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits after each token of one document, without gradients: [position, token id].</summary>
+    /// <exception cref="ArgumentException">No token, or an id outside the vocabulary.</exception>
+    public float[,] Logits(IReadOnlyList<int> tokens)
+    {
+        if (tokens.Count == 0) throw new ArgumentException("at least one token is needed", nameof(tokens));
+        if (tokens.Any(id => (uint)id >= (uint)Config.VocabularySize))
+            throw new ArgumentException($"token ids must be from 0 to {Config.VocabularySize - 1}", nameof(tokens));
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        var ids_BT = tensor([.. tokens.Select(id => (long)id)], 1, tokens.Count, device: Device);
+        var logits = new float[tokens.Count, Config.VocabularySize];
+        Forward(ids_BT).cpu().data<float>().CopyTo(MemoryMarshal.CreateSpan(ref logits[0, 0], logits.Length));
+        return logits;
+    }
+
+    public void Dispose()
+    {
+        adapter?.Dispose();
+        foreach (var weight in weights.Values) weight.Dispose();
+        frequencies_F.Dispose();
+        epsilon.Dispose();
+        ignoredTarget.Dispose();
+    }
+
+    private Tensor Hidden(Tensor ids_BT, DocumentLayout? documents)
+    {
+        ThrowUnlessMatching(ids_BT, documents);
+        using var scope = NewDisposeScope();
+        using var causal = documents is null ? DocumentLayout.Causal(ids_BT.shape[0], ids_BT.shape[1], Device) : null;
+        var layout = documents ?? causal!;
+        var rotary = Rotary.At(layout.Positions, frequencies_F);
+        var x_BTD = embedding_VD.index_select(0, ids_BT.reshape(-1)).view(ids_BT.shape[0], ids_BT.shape[1], Config.HiddenSize);
+        foreach (var layer in layers) x_BTD = layer.Forward(x_BTD, rotary, layout.Mask);
+        return DecoderLayer.RmsNorm(x_BTD, finalNorm_D, epsilon).MoveToOuterDisposeScope();
+    }
+
+    private static void ThrowUnlessMatching(Tensor ids_BT, DocumentLayout? documents)
+    {
+        if (ids_BT.dim() != 2 || ids_BT.dtype != ScalarType.Int64)
+            throw new ArgumentException($"ids must be (B, T) int64; they are ({string.Join(", ", ids_BT.shape)}) {ids_BT.dtype}", nameof(ids_BT));
+        if (documents is not null && !documents.Positions.shape.SequenceEqual(ids_BT.shape))
+            throw new ArgumentException($"the layout is for ({string.Join(", ", documents.Positions.shape)}), the ids are ({string.Join(", ", ids_BT.shape)})", nameof(documents));
+    }
+}

@@ -1,0 +1,17 @@
+namespace ModelOps.Training.Data;
+
+/// <summary>A document as tokens.</summary>
+/// <param name="Learned">For each token: whether the model is to learn to write it.</param>
+public sealed record TrainingSequence(int[] Tokens, bool[] Learned)
+{
+    public int Length => Tokens.Length;
+
+    /// <summary>Learned tokens that have a token before them to be predicted from.</summary>
+    public int LearnedCount => Learned.Skip(1).Count(learned => learned);
+
+    /// <summary>Everything is learned.</summary>
+    public static TrainingSequence OfText(int[] tokens) => new(tokens, [.. Enumerable.Repeat(true, tokens.Length)]);
+
+    /// <summary>The first <paramref name="length"/> tokens.</summary>
+    public TrainingSequence Truncate(int length) => Length <= length ? this : new(Tokens[..length], Learned[..length]);
+}

@@ -1,0 +1,60 @@
+using ModelOps.ModelFiles.ChatTemplates;
+
+namespace ModelOps.Training;
+
+/// <summary>A conversation to learn from: what its assistant messages say.</summary>
+public sealed record ChatExample(IReadOnlyList<ChatMessage> Messages);
+
+public sealed record SftRequest
+{
+    /// <summary>The base model, in Hugging Face layout, with a chat template.</summary>
+    public required string ModelFolder { get; init; }
+
+    public required IReadOnlyList<ChatExample> TrainRows { get; init; }
+
+    /// <summary>May be empty: see <see cref="EvaluationRows"/>.</summary>
+    public required IReadOnlyList<ChatExample> ValidationRows { get; init; }
+
+    /// <summary>Where the adapter will stand, complete or not at all. It must not exist, or be empty.</summary>
+    public required string OutputFolder { get; init; }
+
+    public SftRecipe Recipe { get; init; } = new();
+
+    /// <summary>CPU threads; they are set for the whole process.</summary>
+    /// <value>By default all cores but one: the rest of the machine goes on answering.</value>
+    public int? Threads { get; init; }
+
+    /// <summary>What the adapter names as its base.</summary>
+    public string? BaseModelName { get; init; }
+}
+
+/// <summary>What the losses before and after were measured on.</summary>
+public enum EvaluationRows
+{
+    Validation,
+
+    /// <summary>There was no usable validation row: up to 128 training rows, chosen by the seed. The loss tells little about new rows.</summary>
+    TrainSample,
+}
+
+/// <summary>What became of the rows.</summary>
+/// <param name="Used">Rows that are learned from or measured on, the truncated ones included.</param>
+/// <param name="Truncated">Rows that lost their end to the sequence length.</param>
+/// <param name="Skipped">Rows in which nothing is left to learn, or that the chat template refuses.</param>
+/// <param name="FirstSkipReason">Null if no row was skipped.</param>
+public sealed record RowReport(int Used, int Truncated, int Skipped, string? FirstSkipReason);
+
+/// <param name="Tokens">Tokens read in training, padding left out.</param>
+/// <param name="LossBefore">Nats per assistant token, of the base model.</param>
+/// <param name="LossAfter">Nats per assistant token, with the adapter.</param>
+/// <param name="Seconds">Loading and both evaluations included.</param>
+public sealed record SftOutcome(
+    int Steps,
+    long Tokens,
+    double LossBefore,
+    double LossAfter,
+    double Seconds,
+    ResolvedSftRecipe ResolvedRecipe,
+    EvaluationRows EvaluatedOn,
+    RowReport TrainRows,
+    RowReport ValidationRows);

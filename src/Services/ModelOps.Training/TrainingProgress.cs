@@ -1,0 +1,27 @@
+namespace ModelOps.Training;
+
+/// <param name="Stage">What is being done: one of <see cref="TrainingStages"/>.</param>
+/// <param name="Step">Steps done in this stage.</param>
+/// <param name="Metrics">Latest values by the names of <see cref="TrainingMetrics"/>.</param>
+public sealed record TrainingProgress(string Stage, int Step, int Total, IReadOnlyDictionary<string, double> Metrics);
+
+public static class TrainingStages
+{
+    public const string EvaluateBefore = "evaluate_before";
+    public const string Train = "train";
+    public const string EvaluateAfter = "evaluate_after";
+}
+
+public static class TrainingMetrics
+{
+    /// <summary>Nats per learned token of the step's batch; in an evaluation stage, over the batches so far.</summary>
+    public const string Loss = "loss";
+
+    public const string LearningRate = "learning_rate";
+
+    /// <summary>L2 norm of all gradients before clipping.</summary>
+    public const string GradientNorm = "grad_norm";
+
+    /// <summary>Tokens that the model read in the step, padding left out, per second.</summary>
+    public const string TokensPerSecond = "tokens_per_second";
+}

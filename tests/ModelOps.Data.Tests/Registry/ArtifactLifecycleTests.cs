@@ -1,0 +1,110 @@
+using ModelOps.Registry;
+
+namespace ModelOps.Data.Tests.Registry;
+
+public sealed class ArtifactLifecycleTests
+{
+    private static readonly ApiPrincipal engineer = new("key_1", "bob", Roles.Engineer);
+    private static readonly ApiPrincipal approver = new("key_2", "eve", Roles.Approver);
+    private static readonly PromotionPolicy free = new() { RequireApproval = false };
+    private static readonly PromotionPolicy strict = new() { RequireApproval = true };
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task PromoteAsync_StepByStepWithApproval_ReachesProductionAndIsAudited()
+    {
+        using var registry = await TestRegistry.CreateAsync();
+        var (lifecycle, audit) = Make(registry);
+        await registry.RegisterAsync(await registry.DraftAsync("tiny"));
+
+        Assert.Equal(new Promotion.Moved("DEV", "STAGING"), await lifecycle.PromoteAsync("tiny", Stages.Staging, engineer, free, Stop));
+        var waiting = Assert.IsType<Promotion.GatesNotMet>(await lifecycle.PromoteAsync("tiny", Stages.Production, engineer, strict, Stop));
+        Assert.StartsWith("approval:", Assert.Single(waiting.Gates), StringComparison.Ordinal);
+        Assert.IsType<Judgement.Recorded>(
+            await lifecycle.JudgeAsync("tiny", Stages.Production, approver, approve: true, cancellationToken: Stop));
+        Assert.Equal(
+            new Promotion.Moved("STAGING", "PRODUCTION"), await lifecycle.PromoteAsync("tiny", Stages.Production, engineer, strict, Stop));
+        Assert.Equal(Stages.Production, (await registry.Artifacts.GetAsync("tiny", Stop))!.Stage);
+
+        Assert.Equal(3, Assert.IsType<AuditVerification.Intact>(await audit.VerifyAsync(cancellationToken: Stop)).Head.Sequence);
+        using var context = await registry.Contexts.CreateDbContextAsync(Stop);
+        var rows = context.Audit.OrderBy(row => row.Sequence).ToList();
+        Assert.Equal(
+            ["bob artifact.promoted tiny@1", "eve artifact.approved tiny@1", "bob artifact.promoted tiny@1"],
+            rows.Select(row => $"{row.Actor} {row.Action} {row.Subject}"));
+        Assert.Contains("\"approved_by\":[\"eve\"]", rows[2].Detail, StringComparison.Ordinal);
+        Assert.Contains("\"single_user\":false", rows[2].Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task PromoteAsync_TamperedFile_StaysWhereItIs()
+    {
+        using var registry = await TestRegistry.CreateAsync();
+        var (lifecycle, audit) = Make(registry);
+        var artifact = await registry.RegisterAsync(await registry.DraftAsync("tiny"));
+        TestRegistry.FlipByte(registry.BlobPath(artifact.Manifest, "config.json"), 0);
+
+        var refused = Assert.IsType<Promotion.GatesNotMet>(await lifecycle.PromoteAsync("tiny", Stages.Staging, engineer, free, Stop));
+        Assert.StartsWith("verification: tiny@1: config.json was changed", Assert.Single(refused.Gates), StringComparison.Ordinal);
+        Assert.Equal(Stages.Dev, (await registry.Artifacts.GetAsync("tiny", Stop))!.Stage);
+        Assert.Equal(new AuditVerification.Intact(new AuditHead(0, new string('0', 64))), await audit.VerifyAsync(cancellationToken: Stop));
+        Assert.Equal(new Promotion.Moved("DEV", "ARCHIVED"), await lifecycle.ArchiveAsync("tiny", engineer, Stop));
+    }
+
+    [Fact]
+    public async Task PromoteAsync_MoveThatDoesNotExist_IsNotAllowed()
+    {
+        using var registry = await TestRegistry.CreateAsync();
+        var (lifecycle, _) = Make(registry);
+        await registry.RegisterAsync(await registry.DraftAsync("tiny"));
+        Assert.Equal(
+            new Promotion.MoveNotAllowed("DEV", "PRODUCTION"),
+            await lifecycle.PromoteAsync("tiny", Stages.Production, engineer, free, Stop));
+        Assert.Equal(
+            new Promotion.MoveNotAllowed("DEV", "ARCHIVED"), await lifecycle.PromoteAsync("tiny", Stages.Archived, engineer, free, Stop));
+        Assert.Equal(new Promotion.NotFound("none"), await lifecycle.PromoteAsync("none", Stages.Staging, engineer, free, Stop));
+        await lifecycle.ArchiveAsync("tiny", engineer, Stop);
+        Assert.Equal(
+            new Promotion.MoveNotAllowed("ARCHIVED", "STAGING"),
+            await lifecycle.PromoteAsync("tiny", Stages.Staging, engineer, free, Stop));
+        Assert.Equal(new Promotion.MoveNotAllowed("ARCHIVED", "ARCHIVED"), await lifecycle.ArchiveAsync("tiny", engineer, Stop));
+    }
+
+    [Fact]
+    public async Task PromoteAsync_EightAtOnce_OneMoves()
+    {
+        using var registry = await TestRegistry.CreateAsync();
+        var (lifecycle, audit) = Make(registry);
+        await registry.RegisterAsync(await registry.DraftAsync("tiny"));
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
+            Task.Run(() => lifecycle.PromoteAsync("tiny", Stages.Staging, engineer, free, Stop), Stop)))
+            .WaitAsync(TimeSpan.FromSeconds(30), Stop);
+        Assert.Single(outcomes.OfType<Promotion.Moved>());
+        Assert.Equal(7, outcomes.OfType<Promotion.MoveNotAllowed>().Count());
+        Assert.Equal(1, Assert.IsType<AuditVerification.Intact>(await audit.VerifyAsync(cancellationToken: Stop)).Head.Sequence);
+    }
+
+    [Fact]
+    public async Task JudgeAsync_WithoutTheRoleOrTheMove_IsNotAllowed()
+    {
+        using var registry = await TestRegistry.CreateAsync();
+        var (lifecycle, _) = Make(registry);
+        await registry.RegisterAsync(await registry.DraftAsync("tiny"));
+        var role = Assert.IsType<Judgement.NotAllowed>(
+            await lifecycle.JudgeAsync("tiny", Stages.Staging, engineer, approve: true, cancellationToken: Stop));
+        Assert.Contains("role engineer", role.Reason, StringComparison.Ordinal);
+        var move = Assert.IsType<Judgement.NotAllowed>(
+            await lifecycle.JudgeAsync("tiny", Stages.Production, approver, approve: true, cancellationToken: Stop));
+        Assert.Contains("is in DEV", move.Reason, StringComparison.Ordinal);
+        Assert.Equal(
+            new Judgement.NotFound("none"),
+            await lifecycle.JudgeAsync("none", Stages.Staging, approver, approve: true, cancellationToken: Stop));
+    }
+
+    private static (ArtifactLifecycle Lifecycle, AuditLog Audit) Make(TestRegistry registry)
+    {
+        var audit = new AuditLog(registry.Contexts, registry.Time);
+        return (new ArtifactLifecycle(registry.Contexts, registry.Artifacts, audit, registry.Time), audit);
+    }
+}

@@ -1,0 +1,128 @@
+using System.Text;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using ModelOps.Registry;
+using ModelOps.Storage;
+
+namespace ModelOps.Data.Tests.Registry;
+
+/// <summary>A registry on a real SQLite file and a real folder of objects, gone when disposed.</summary>
+internal sealed class TestRegistry : IDisposable
+{
+    private readonly TempFolder home;
+
+    private TestRegistry(TempFolder home)
+    {
+        this.home = home;
+        Store = new FileObjectStore(home.File("objects"));
+        Key = SigningKey.LoadOrCreate(Keys);
+        Contexts = new PooledDbContextFactory<MetadataContext>(MetadataDatabase.Options(Database));
+        Artifacts = On(Store);
+    }
+
+    public string Keys => home.File("keys");
+    public string Database => home.File("metadata.db");
+    public FileObjectStore Store { get; }
+    public SigningKey Key { get; }
+    public IDbContextFactory<MetadataContext> Contexts { get; }
+    public ManualTime Time { get; } = new(new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero));
+    public ArtifactRegistry Artifacts { get; }
+    public ArtifactReader Reader => new(Store, TrustedKeys.Load(Keys));
+
+    public static async Task<TestRegistry> CreateAsync()
+    {
+        var registry = new TestRegistry(new TempFolder());
+        await MetadataDatabase.MigrateAsync(registry.Database, TestContext.Current.CancellationToken);
+        return registry;
+    }
+
+    public ArtifactRegistry On(IObjectStore store, IDbContextFactory<MetadataContext>? contexts = null) =>
+        new(contexts ?? Contexts, store, Key, TrustedKeys.Load(Keys), Time);
+
+    public string File(string name) => home.File(name);
+
+    /// <summary>Stores the text as a blob.</summary>
+    public async Task<ManifestFile> StoreAsync(string path, string text)
+    {
+        var source = home.File(Guid.NewGuid().ToString("N"));
+        await System.IO.File.WriteAllTextAsync(source, text, TestContext.Current.CancellationToken);
+        var blob = await new BlobStore(Store).PutFileAsync(source, TestContext.Current.CancellationToken);
+        return new ManifestFile(path, blob.Size, blob.Sha256);
+    }
+
+    public async Task<ArtifactDraft> DraftAsync(string name, string kind = ArtifactKinds.Model, params ManifestParent[] parents) => new()
+    {
+        Name = name,
+        Kind = kind,
+        Files =
+        [
+            await StoreAsync("config.json", $$"""{"of":"{{name}}"}"""),
+            await StoreAsync("weights/model.safetensors", $"weights of {name}"),
+        ],
+        Parents = parents,
+        Metrics = new Dictionary<string, double> { ["loss_after"] = 1.25 },
+        Attributes = new Dictionary<string, string> { ["licence"] = "Apache-2.0" },
+    };
+
+    public async Task<Registration.Registered> RegisterAsync(ArtifactDraft draft) =>
+        Assert.IsType<Registration.Registered>(await Artifacts.RegisterAsync(draft, "ada", TestContext.Current.CancellationToken));
+
+    /// <summary>base → adapter → gguf, each version 1.</summary>
+    public async Task<(Registration.Registered Base, Registration.Registered Adapter, Registration.Registered Gguf)> RegisterChainAsync()
+    {
+        var root = await RegisterAsync(await DraftAsync("base"));
+        var adapter = await RegisterAsync(await DraftAsync("adapter", ArtifactKinds.Adapter, Parent("base", root)));
+        var gguf = await RegisterAsync(await DraftAsync("gguf", ArtifactKinds.Gguf, Parent("adapter", adapter), Parent("base", root)));
+        return (root, adapter, gguf);
+    }
+
+    public static ManifestParent Parent(string role, Registration.Registered artifact) =>
+        new(role, artifact.Manifest.Reference, artifact.Digest);
+
+    /// <summary>Where the file's bytes are stored.</summary>
+    public string BlobPath(ArtifactManifest manifest, string path) =>
+        Store.LocalPath(BlobStore.KeyOf(manifest.Files.Single(file => file.Path == path).Sha256))!;
+
+    public string ManifestPath(ArtifactManifest manifest) => Store.LocalPath(SignedManifest.KeyOf(manifest.Name, manifest.Version))!;
+
+    public static void FlipByte(string path, int at)
+    {
+        var bytes = System.IO.File.ReadAllBytes(path);
+        bytes[at] ^= 1;
+        System.IO.File.WriteAllBytes(path, bytes);
+    }
+
+    public void EditManifest(ArtifactManifest manifest, Func<SignedManifest, SignedManifest> edit)
+    {
+        var path = ManifestPath(manifest);
+        Assert.True(SignedManifest.TryParse(System.IO.File.ReadAllBytes(path), out var signed, out var fault), fault);
+        System.IO.File.WriteAllBytes(path, edit(signed).ToJson());
+    }
+
+    public static SignedManifest Replace(SignedManifest signed, string text, string by) =>
+        signed with { Payload = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(signed.Payload.Span).Replace(text, by)) };
+
+    public void Dispose()
+    {
+        Key.Dispose();
+        home.Dispose();
+    }
+}
+
+internal sealed class TempFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("modelops-").FullName;
+
+    public string File(string name) => System.IO.Path.Combine(Path, name);
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}
+
+internal sealed class ManualTime(DateTimeOffset now) : TimeProvider
+{
+    private DateTimeOffset current = now;
+
+    public override DateTimeOffset GetUtcNow() => current;
+
+    public void Advance(TimeSpan by) => current += by;
+}

@@ -1,0 +1,102 @@
+using System.Text;
+using ModelOps.Storage;
+
+namespace ModelOps.Data.Tests.Storage;
+
+public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
+{
+    private readonly string root = Directory.CreateTempSubdirectory("modelops-objects-").FullName;
+
+    public FileObjectStoreTests() => Store = new FileObjectStore(root);
+
+    protected override IObjectStore Store { get; }
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    [Fact]
+    public async Task LocalPath_Object_IsAFileWithItsBytes()
+    {
+        await PutAsync("a/b", "x", PutMode.Replace);
+        Assert.Equal("x", await File.ReadAllTextAsync(Store.LocalPath("a/b")!, Cancel));
+    }
+
+    [Fact]
+    public async Task Put_AnyOutcome_LeavesNoUnfinishedFile()
+    {
+        await PutAsync("a", "x", PutMode.Replace);
+        await PutAsync("a", "y", PutMode.IfAbsent);
+        await PutAsync("a", "z", PutMode.Replace);
+        await Assert.ThrowsAsync<InvalidDataException>(() => Store.PutAsync("b", new Failing(100), PutMode.IfAbsent, Cancel));
+        Assert.Equal([Path.Combine(root, "a")], Directory.GetFiles(root, "*", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public async Task List_UnfinishedPut_IsNotListed()
+    {
+        await File.WriteAllTextAsync(Path.Combine(root, ".incoming", "0123"), "half", Cancel);
+        Assert.Empty(await KeysAsync(""));
+        Assert.Empty(await KeysAsync(".inc"));
+    }
+
+    [Fact]
+    public async Task Open_LeftoversOfKilledPuts_RemovesThoseOlderThanADay()
+    {
+        var (old, young) = (Path.Combine(root, ".incoming", "old"), Path.Combine(root, ".incoming", "young"));
+        await File.WriteAllTextAsync(old, "half", Cancel);
+        await File.WriteAllTextAsync(young, "half", Cancel);
+        File.SetLastWriteTimeUtc(old, DateTime.UtcNow.AddHours(-25));
+
+        _ = new FileObjectStore(root);
+
+        Assert.False(File.Exists(old));
+        Assert.True(File.Exists(young));
+    }
+
+    [Fact]
+    public async Task AnyCall_OverASymbolicLink_IsRefused()
+    {
+        var outside = Directory.CreateTempSubdirectory("modelops-outside-").FullName;
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(outside, "secret"), "s", Cancel);
+            Directory.CreateSymbolicLink(Path.Combine(root, "folder"), outside);
+            File.CreateSymbolicLink(Path.Combine(root, "file"), Path.Combine(outside, "secret"));
+            File.CreateSymbolicLink(Path.Combine(root, "dangling"), Path.Combine(outside, "nowhere"));
+
+            foreach (var key in new[] { "folder/secret", "folder/new", "file", "dangling" })
+            {
+                var e = await Assert.ThrowsAsync<ArgumentException>(() => Store.OpenReadAsync(key, cancellationToken: Cancel));
+                Assert.Contains("symbolic link", e.Message, StringComparison.Ordinal);
+                await Assert.ThrowsAsync<ArgumentException>(() => PutAsync(key, "x", PutMode.Replace));
+                await Assert.ThrowsAsync<ArgumentException>(() => Store.DeleteAsync(key, Cancel));
+                Assert.Throws<ArgumentException>(() => Store.LocalPath(key));
+            }
+            Assert.Empty(await KeysAsync(""));
+            Assert.Equal(["secret"], Directory.GetFiles(outside).Select(Path.GetFileName));
+        }
+        finally
+        {
+            Directory.Delete(outside, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("a/b")]
+    [InlineData("a/b/c/d")]
+    public async Task Put_BelowAnObject_ThrowsAndLeavesIt(string key)
+    {
+        await PutAsync("a", "x", PutMode.Replace);
+        await Assert.ThrowsAnyAsync<IOException>(() => PutAsync(key, "y", PutMode.Replace));
+        Assert.Equal("x", Encoding.UTF8.GetString(await ReadAsync("a")));
+    }
+
+    [Theory]
+    [InlineData(PutMode.Replace)]
+    [InlineData(PutMode.IfAbsent)]
+    public async Task Put_WhereAFolderIs_ThrowsAndLeavesIt(PutMode mode)
+    {
+        await PutAsync("a/b", "x", PutMode.Replace);
+        await Assert.ThrowsAnyAsync<IOException>(() => PutAsync("a", "y", mode));
+        Assert.Equal(["a/b"], await KeysAsync(""));
+    }
+}

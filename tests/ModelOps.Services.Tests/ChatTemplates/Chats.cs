@@ -1,0 +1,60 @@
+using System.Text.Json;
+using ModelOps.ModelFiles.ChatTemplates;
+
+namespace ModelOps.Services.Tests.ChatTemplates;
+
+/// <summary>Templates and conversations in the shapes that models use.</summary>
+internal static class Chats
+{
+    private static readonly ChatMessage call = new(ChatMessage.AssistantRole, null)
+    {
+        ToolCalls = JsonElement.Parse("""
+            [{"type": "function", "function": {"name": "weather", "arguments": {"city": "Zürich", "days": 2, "exact": true}}}]
+            """),
+    };
+
+    private static readonly JsonElement[] tools =
+    [
+        JsonElement.Parse("""
+            {"type": "function", "function": {"name": "weather", "description": "The \"weather\" of a city.",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"},
+            "days": {"type": "integer"}, "exact": {"type": "boolean"}}, "required": ["city"]}}}
+            """),
+        JsonElement.Parse("""
+            {"type": "function", "function": {"name": "Add", "description": "a < b & c", "parameters": {"type": "object",
+            "properties": {"numbers": {"type": ["number", "string"]}}, "required": []}}}
+            """),
+    ];
+
+    public static Dictionary<string, string> Templates { get; } =
+        Directory.GetFiles(Path.Combine(TestPaths.Project, "ChatTemplates", "templates"), "*.jinja")
+            .ToDictionary(path => Path.GetFileNameWithoutExtension(path), File.ReadAllText);
+
+    public static IReadOnlyList<ChatTemplateInput> Inputs { get; } =
+    [
+        Input(User("Hi")),
+        Input(User("  Hi there \n"), Assistant("Hello! "), User("Bye 'now' \"é日本🦙\"")),
+        Input(System(" Be kind. "), User("Hi"), Assistant("Hello!"), User("Bye")),
+        Input(System("Be kind."), User("Hi"), Assistant("Hello!")) with { AddGenerationPrompt = false },
+        Input(User("1+1?"), Assistant("<think>\nTwo.\n</think>\n\n2"), User("2+2?"), Assistant("<think>Four.</think>4")) with
+        {
+            AddGenerationPrompt = false,
+        },
+        Input(User("Weather?"), call, new ChatMessage("tool", "{\"rain\": 1}"), new ChatMessage("tool", "[]"), Assistant("Rain.")) with
+        {
+            Tools = tools,
+        },
+        Input(User("One"), User("Two")),
+        Input(User("Think?")) with { ExtraVariables = new Dictionary<string, JsonElement> { ["thinking"] = JsonElement.Parse("false") } },
+        Input(),
+    ];
+
+    public static ChatMessage System(string content) => new("system", content);
+
+    public static ChatMessage User(string content) => new("user", content);
+
+    public static ChatMessage Assistant(string content) => new(ChatMessage.AssistantRole, content);
+
+    public static ChatTemplateInput Input(params ChatMessage[] messages) =>
+        new() { Messages = messages, AddGenerationPrompt = true, BosToken = "<s>", EosToken = "</s>" };
+}

@@ -1,0 +1,200 @@
+using ModelOps.ModelFiles;
+using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.ModelFiles.Peft;
+using ModelOps.ModelFiles.Tokenizers;
+using ModelOps.Models;
+using ModelOps.Training;
+
+namespace ModelOps.Services.Tests.Training;
+
+public sealed class SftTrainingTests : IDisposable
+{
+    private static readonly TimeSpan limit = TimeSpan.FromMinutes(2);
+    private readonly TempFolder temp = new();
+
+    public SftTrainingTests() => TestModels.Write(temp["base"]);
+
+    public void Dispose() => temp.Dispose();
+
+    [Fact]
+    public async Task RunAsync_FewRows_LowersTheLossAndWritesAnAdapterThatLoads()
+    {
+        var progress = new Progress();
+
+        var outcome = await RunAsync(Request(), progress);
+
+        Assert.True(outcome.LossAfter < outcome.LossBefore - 1, $"{outcome.LossBefore} → {outcome.LossAfter}");
+        Assert.Equal(EvaluationRows.Validation, outcome.EvaluatedOn);
+        Assert.Equal(new RowReport(24, 0, 0, null), outcome.TrainRows);
+        Assert.Equal(outcome.ResolvedRecipe.Steps, progress.Reports.Count(report => report.Stage == TrainingStages.Train));
+        Assert.All(progress.Reports, report => Assert.True(double.IsFinite(report.Metrics[TrainingMetrics.Loss])));
+        using var model = CausalLanguageModel.Load(ModelFolder.Open(temp["base"]));
+        var plain = model.Logits([5, 6, 7]);
+        model.LoadAdapter(AdapterFolder.Open(temp["adapter"]));
+        Assert.NotEqual(plain, model.Logits([5, 6, 7]));
+        Assert.Equal(["adapter", "base"], Directory.EnumerateFileSystemEntries(temp.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task RunAsync_SameSeed_GivesSameLossesAndAdapterToTheLastBit()
+    {
+        var recipe = new SftRecipe { MaxSteps = 8, Dropout = 0.1, Seed = 5 };
+        var (one, two, three) = (new Progress(), new Progress(), new Progress());
+
+        await RunAsync(Request() with { Recipe = recipe, OutputFolder = temp["one"] }, one);
+        await RunAsync(Request() with { Recipe = recipe, OutputFolder = temp["two"] }, two);
+        await RunAsync(Request() with { Recipe = recipe with { Seed = 6 }, OutputFolder = temp["three"] }, three);
+
+        Assert.Equal(one.Losses, two.Losses);
+        Assert.NotEqual(one.Losses, three.Losses);
+        Assert.Equal(Weights("one"), Weights("two"));
+
+        byte[] Weights(string folder) => File.ReadAllBytes(Path.Combine(temp[folder], AdapterFolder.WeightsFile));
+    }
+
+    [Fact]
+    public async Task RunAsync_NoValidationRows_MeasuresOnTrainingRowsAndSaysSo()
+    {
+        var outcome = await RunAsync(Request() with { ValidationRows = [], Recipe = new() { MaxSteps = 2 } });
+
+        Assert.Equal(EvaluationRows.TrainSample, outcome.EvaluatedOn);
+        Assert.Equal(2, outcome.Steps);
+        Assert.True(double.IsFinite(outcome.LossAfter));
+    }
+
+    [Fact]
+    public async Task RunAsync_RowsThatDoNotFit_AreCounted()
+    {
+        var longAnswer = string.Join(' ', Enumerable.Repeat("word", 100));
+        var rows = Rows(4)
+            .Append(Row("What does it mean?", longAnswer)) // loses its end
+            .Append(Row(longAnswer, "yes")) // loses all that could be learned
+            .Append(new ChatExample([new ChatMessage("user", "hello")]));
+
+        var outcome = await RunAsync(Request() with { TrainRows = [.. rows], Recipe = new() { MaxSteps = 1, SequenceLength = 64 } });
+
+        Assert.Equal((5, 1, 2), (outcome.TrainRows.Used, outcome.TrainRows.Truncated, outcome.TrainRows.Skipped));
+        Assert.Contains("row 7", outcome.TrainRows.FirstSkipReason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_NothingToLearn_FailsWithTheReason()
+    {
+        var silent = new ChatExample([new ChatMessage("user", "hello")]);
+
+        var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(Request() with { TrainRows = [silent, silent] }));
+
+        Assert.Equal(TrainingFailure.UnusableRows, error.Failure);
+        Assert.Contains("none of the 2", error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(temp["adapter"]));
+    }
+
+    [Fact]
+    public async Task RunAsync_InvalidRecipe_SaysAllThatIsWrong()
+    {
+        var recipe = new SftRecipe { Epochs = 0, MaxSteps = 0, Rank = 1000, LearningRate = -1, BatchSize = 0, SequenceLength = 4096, WarmupRatio = 1, ClipNorm = 0 };
+
+        var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(Request() with { Recipe = recipe }));
+
+        Assert.Equal(TrainingFailure.InvalidRecipe, error.Failure);
+        Assert.All(
+            ["epochs is 0", "max steps is 0", "rank is 1000", "learning rate is -1", "batch size is 0", "made for 512", "warm-up ratio is 1", "clip norm is 0"],
+            part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task RunAsync_UnknownTargetModule_NamesIt()
+    {
+        var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(Request() with { Recipe = new() { TargetModules = "q_proj,typo" } }));
+
+        Assert.Equal(TrainingFailure.InvalidRecipe, error.Failure);
+        Assert.Contains("'typo'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "no chat template")]
+    [InlineData("{% for %}", "cannot be used")]
+    public async Task RunAsync_BaseWithoutUsableTemplate_Fails(string template, string message)
+    {
+        var config = TokenizerConfig.Load(temp["base"]);
+        (config with { ChatTemplate = template.Length == 0 ? null : template }).Save(temp["base"]);
+
+        var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(Request()));
+
+        Assert.Equal(TrainingFailure.InvalidRecipe, error.Failure);
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_RowThatTheTemplateRefuses_IsSkippedWithTheReason()
+    {
+        const string strict = "{% if messages[0]['role'] != 'user' %}{{ raise_exception('user first') }}{% endif %}" + TestModels.ChatMl;
+        (TokenizerConfig.Load(temp["base"]) with { ChatTemplate = strict }).Save(temp["base"]);
+        var refused = new ChatExample([new ChatMessage(ChatMessage.AssistantRole, "hello")]);
+
+        var outcome = await RunAsync(Request() with { TrainRows = [.. Rows(2), refused], Recipe = new() { MaxSteps = 1 } });
+
+        Assert.Equal((2, 1), (outcome.TrainRows.Used, outcome.TrainRows.Skipped));
+        Assert.Contains("user first", outcome.TrainRows.FirstSkipReason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_Cancelled_LeavesNothingBehind()
+    {
+        using var cancellation = new CancellationTokenSource();
+        var progress = new Progress { OnReport = report => { if (report is { Stage: TrainingStages.Train, Step: 3 }) cancellation.Cancel(); } };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => new SftTraining(TimeProvider.System).RunAsync(Request(), progress, cancellation.Token).WaitAsync(limit, TestContext.Current.CancellationToken));
+
+        Assert.Equal([temp["base"]], Directory.EnumerateFileSystemEntries(temp.Path));
+        Assert.Equal(3, progress.Reports.Count(report => report.Stage == TrainingStages.Train));
+    }
+
+    [Fact]
+    public async Task RunAsync_OccupiedOutputFolder_IsRefusedBeforeTraining()
+    {
+        Directory.CreateDirectory(temp["adapter"]);
+        await File.WriteAllTextAsync(Path.Combine(temp["adapter"], "precious"), "", TestContext.Current.CancellationToken);
+        var progress = new Progress();
+
+        await Assert.ThrowsAsync<IOException>(() => RunAsync(Request(), progress));
+
+        Assert.Empty(progress.Reports);
+    }
+
+    private SftRequest Request() => new()
+    {
+        ModelFolder = temp["base"],
+        TrainRows = Rows(24),
+        ValidationRows = Rows(4),
+        OutputFolder = temp["adapter"],
+        Recipe = new() { Epochs = 20, LearningRate = 0.01 },
+        Threads = 1,
+    };
+
+    private static async Task<SftOutcome> RunAsync(SftRequest request, IProgress<TrainingProgress>? progress = null) =>
+        await new SftTraining(TimeProvider.System).RunAsync(request, progress, TestContext.Current.CancellationToken)
+            .WaitAsync(limit, TestContext.Current.CancellationToken);
+
+    private static List<ChatExample> Rows(int count) =>
+        [.. Enumerable.Range(0, count).Select(row => Row($"What does {row % 8} mean?", "It means that there is a thing in the world."))];
+
+    private static ChatExample Row(string question, string answer) =>
+        new([new ChatMessage("user", question), new ChatMessage(ChatMessage.AssistantRole, answer)]);
+
+    private sealed class Progress : IProgress<TrainingProgress>
+    {
+        public List<TrainingProgress> Reports { get; } = [];
+
+        public Action<TrainingProgress>? OnReport { get; init; }
+
+        public IEnumerable<double> Losses => Reports.Select(report => report.Metrics[TrainingMetrics.Loss]);
+
+        public void Report(TrainingProgress value)
+        {
+            Reports.Add(value);
+            OnReport?.Invoke(value);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace ModelOps.Tests.EndToEnd;
+
+internal static class ProcessRun
+{
+    /// <returns>What it wrote to standard output.</returns>
+    public static async Task<string> ExpectSuccessAsync(
+        string program, string[] arguments, string folder, (string Name, string Value)[] environment, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
+        var errors = process.StandardError.ReadToEndAsync(cancellationToken);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(TimeSpan.FromMinutes(2));
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+        Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{await output}\n{await errors}");
+        return await output;
+    }
+}
