@@ -9,6 +9,7 @@ using ModelOps.Inference;
 using ModelOps.Registry;
 using ModelOps.Server;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Configuration;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
@@ -19,22 +20,51 @@ using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
 using ModelOps.Storage;
 
-try
+var environment = Environment.GetEnvironmentVariables();
+var faults = new List<string>();
+var arguments = ServerArguments.Parse(args, environment, faults);
+var bound = ServerConfig.Load(arguments, environment);
+if (faults.Count > 0) return await RefuseAsync(faults);
+switch (arguments.Task)
 {
-    var options = ServerOptions.Parse(args);
-    using var home = ServerHome.Open(options.Home);
-    await using var app = await BuildAsync(options, home);
-    MapRoutes(app);
-    await RunAsync(app, home);
-    return 0;
-}
-catch (ServerStartException e)
-{
-    await Console.Error.WriteLineAsync($"modelops: {e.Message}");
-    return 1;
+    case ServerTask.ShowConfig:
+        await Console.Out.WriteLineAsync(ConfigDocuments.Effective(bound));
+        return 0;
+    case ServerTask.ConfigSchema:
+        await Console.Out.WriteLineAsync(ConfigDocuments.Schema());
+        return 0;
+    case ServerTask.ConfigTable:
+        await Console.Out.WriteLineAsync(ConfigDocuments.Table());
+        return 0;
+    default:
+        return bound.Errors.Count > 0 ? await RefuseAsync(bound.Errors) : await ServeAsync(bound.Value, arguments.Home);
 }
 
-static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome home)
+static async Task<int> RefuseAsync(IReadOnlyList<string> faults)
+{
+    await Console.Error.WriteLineAsync("modelops: the configuration is not valid:");
+    foreach (var fault in faults) await Console.Error.WriteLineAsync($"  - {fault}");
+    return 2;
+}
+
+static async Task<int> ServeAsync(ServerConfig config, string folder)
+{
+    try
+    {
+        using var home = ServerHome.Open(folder);
+        await using var app = await BuildAsync(config, home);
+        MapRoutes(app);
+        await RunAsync(app, home);
+        return 0;
+    }
+    catch (ServerStartException e)
+    {
+        await Console.Error.WriteLineAsync($"modelops: {e.Message}");
+        return 1;
+    }
+}
+
+static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home)
 {
     var builder = WebApplication.CreateSlimBuilder();
     builder.Logging.ClearProviders().AddSimpleConsole(console =>
@@ -52,13 +82,14 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
     {
         var certificate = LocalCertificates.Ensure(home.Certificates, TimeProvider.System);
         kestrel.AddServerHeader = false;
-        kestrel.Listen(IPAddress.Loopback, options.Port, listen => listen.UseHttps(certificate));
+        kestrel.Listen(IPAddress.Parse(config.Listen.Address), config.Listen.Port, listen => listen.UseHttps(certificate));
     });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 
     var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
-    services.AddSingleton(options);
+    services.AddSingleton(home);
+    services.AddSingleton(config);
     services.AddSingleton(TimeProvider.System);
     services.AddSingleton<IObjectStore>(objects);
     services.AddSingleton(MetadataDatabase.Options(home.Database));

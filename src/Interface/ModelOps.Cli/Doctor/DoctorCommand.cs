@@ -9,7 +9,8 @@ namespace ModelOps.Cli.Doctor;
 /// <param name="Advice">What to do; null when nothing is to be done.</param>
 internal sealed record DoctorCheck(string Name, string Status, string Detail, string? Advice = null);
 
-internal sealed record DoctorReport(bool Healthy, IReadOnlyList<DoctorCheck> Checks);
+/// <param name="Configuration">What a server started now would run with; null without an installed server.</param>
+internal sealed record DoctorReport(bool Healthy, IReadOnlyList<DoctorCheck> Checks, EffectiveConfiguration? Configuration);
 
 internal static class DoctorCommand
 {
@@ -18,22 +19,24 @@ internal static class DoctorCommand
     private const string Note = "note";
 
     public static Command Create(CommandFactory cli) => cli.Command(
-        "doctor", "Says what is installed, what is missing and what to do.", ["modelops doctor", "modelops doctor --json"], [], RunAsync);
+        "doctor", "Says what is installed, what is missing, what to do, and the effective configuration.", ["modelops doctor", "modelops doctor --json"], [], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var installation = new Installation(invocation.Host);
+        var configuration = await EffectiveConfiguration.ReadAsync(installation, invocation.Home, cancellationToken);
         List<DoctorCheck> checks =
         [
             Installed("server", installation.Server, Missing, "build the solution, or name the program in MODELOPS_SERVER_PATH"),
             Installed("worker", installation.Worker, Note, "build the solution; training, quantization and serving run in it"),
             Installed("samples", installation.Samples, Note, "name the folder in MODELOPS_SAMPLES; only quickstart without --data and --base needs it"),
             HomeFolder(invocation.Home),
+            .. Configured(configuration),
             CredentialsFile(invocation.Home),
             await ReachabilityAsync(invocation, cancellationToken),
             Machine(),
         ];
-        var report = new DoctorReport(checks.TrueForAll(check => check.Status != Missing), checks);
+        var report = new DoctorReport(checks.TrueForAll(check => check.Status != Missing), checks, configuration);
         invocation.Write(report, JsonOutput.Documents.DoctorReport, _ => Show(invocation, report));
         return report.Healthy ? ExitCodes.Done : ExitCodes.Failed;
     }
@@ -48,6 +51,20 @@ internal static class DoctorCommand
                 invocation.Screen.WriteLine($"{"",-21} -> {check.Advice}");
             }
         }
+        if (report.Configuration is not { } configuration) return;
+        invocation.Screen.WriteLine();
+        var table = invocation.Table("configuration", "value", "from");
+        foreach (var value in configuration.Values) table.AddTextRow(value.Key, value.Value ?? "(not set)", value.Source);
+        invocation.Screen.Write(table);
+    }
+
+    private static IEnumerable<DoctorCheck> Configured(EffectiveConfiguration? configuration)
+    {
+        const string Name = "config";
+        if (configuration is null) return [];
+        return configuration.Valid
+            ? [new DoctorCheck(Name, Ok, $"{configuration.Values.Count} values, {configuration.Values.Count(value => value.Source != "default")} of them set")]
+            : configuration.Errors.Select(error => new DoctorCheck(Name, Missing, error, "correct it where it was written; docs/configuration.md lists the keys"));
     }
 
     private static DoctorCheck Installed(string name, string? path, string whenAbsent, string advice) =>

@@ -16,6 +16,7 @@ namespace ModelOps.Cli.Output;
 [JsonSerializable(typeof(ChatReport))]
 [JsonSerializable(typeof(Credentials))]
 [JsonSerializable(typeof(DoctorReport))]
+[JsonSerializable(typeof(EffectiveConfiguration))]
 [JsonSerializable(typeof(JsonElement))]
 [JsonSerializable(typeof(QuickstartReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -28,8 +28,8 @@ internal sealed partial class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the server on this terminal: its output is this command's output.</summary>
-    public static ServerProcess StartAttached(string executable, Home home, int port) =>
-        Start(new ProcessStartInfo(executable, Arguments(home, port)), home);
+    public static ServerProcess StartAttached(string executable, Home home, int? port, IReadOnlyList<string> settings) =>
+        Start(new ProcessStartInfo(executable, Arguments(home, port, settings)), home);
 
     /// <summary>Starts the server out of reach of the terminal's Ctrl-C, with its output in the home's log, on any free port.</summary>
     /// <remarks>The command must be able to cancel its job before the server goes.</remarks>
@@ -39,7 +39,7 @@ internal sealed partial class ServerProcess : IAsyncDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(home.ServerLog)!, ownerOnly);
         // setsid and the redirection by the shell keep the same process id, and the log is written even while nobody reads.
         var start = new ProcessStartInfo("/bin/sh");
-        string[] arguments = ["-c", "log=$1; shift; exec setsid \"$@\" >\"$log\" 2>&1 </dev/null", "sh", home.ServerLog, executable, .. Arguments(home, 0)];
+        string[] arguments = ["-c", "log=$1; shift; exec setsid \"$@\" >\"$log\" 2>&1 </dev/null", "sh", home.ServerLog, executable, .. Arguments(home, 0, [])];
         foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);
@@ -130,8 +130,14 @@ internal sealed partial class ServerProcess : IAsyncDisposable
         }
     }
 
-    private static IReadOnlyList<string> Arguments(Home home, int port) =>
-        ["--home", home.Folder, "--port", port.ToString(CultureInfo.InvariantCulture)];
+    /// <param name="port">Null: as configured.</param>
+    private static List<string> Arguments(Home home, int? port, IReadOnlyList<string> settings)
+    {
+        List<string> arguments = ["--home", home.Folder];
+        if (port is { } chosen) arguments.AddRange("--port", chosen.ToString(CultureInfo.InvariantCulture));
+        foreach (var setting in settings) arguments.AddRange("--set", setting);
+        return arguments;
+    }
 
     private static ServerProcess Start(ProcessStartInfo start, Home home)
     {

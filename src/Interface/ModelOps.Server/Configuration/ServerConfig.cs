@@ -1,0 +1,30 @@
+using System.Collections;
+using ModelOps.Server.Hosting;
+using ModelOps.Server.Telemetry;
+
+namespace ModelOps.Server.Configuration;
+
+/// <summary>
+/// The whole configuration: a property per component. Defaults are overridden by <c>modelops.json</c> in the home folder, that by
+/// <c>MODELOPS__SECTION__KEY</c> in the environment, that by <c>--set section:key=value</c>.
+/// </summary>
+public sealed record ServerConfig
+{
+    public const string FileName = "modelops.json";
+
+    public ListenOptions Listen { get; init; } = new();
+
+    public TlsOptions Tls { get; init; } = new();
+
+    public LimitOptions Limits { get; init; } = new();
+
+    public TelemetryOptions Telemetry { get; init; } = new();
+
+    public static Bound<ServerConfig> Load(ServerArguments arguments, IDictionary environment)
+    {
+        var errors = new List<string>();
+        var file = ConfigInput.OfFile(Path.Combine(arguments.Home, FileName), errors);
+        var bound = ConfigBinder.Bind<ServerConfig>(ConfigInput.OfFlags(arguments.Settings), ConfigInput.OfEnvironment(environment), file);
+        return bound with { Errors = [.. errors, .. bound.Errors] };
+    }
+}
