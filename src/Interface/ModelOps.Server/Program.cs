@@ -56,13 +56,13 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
     });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 
+    var database = await MetadataServices.OpenAsync(builder.Configuration.GetSection("ModelOps:Database"), home);
     var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
     services.AddSingleton(options);
     services.AddSingleton(TimeProvider.System);
     services.AddSingleton<IObjectStore>(objects);
-    services.AddSingleton(MetadataDatabase.Options(home.Database));
-    services.AddDbContextFactory<MetadataContext>();
+    services.AddMetadata(database);
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
@@ -93,7 +93,6 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
         json.SerializerOptions.TypeInfoResolverChain.Insert(0, WireJson.Default);
     });
 
-    await MetadataDatabase.MigrateAsync(home.Database);
     return builder.Build();
 }
 
@@ -105,7 +104,7 @@ static void MapRoutes(WebApplication app)
     app.UseAuthorization();
 
     app.MapGet("/healthz", () => Results.Text("ok"));
-    app.MapGet("/readyz", DeploymentEndpoints.Readiness);
+    app.MapGet("/readyz", DeploymentEndpoints.ReadinessAsync);
     app.MapOpenApi("/openapi/{documentName}.json");
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();
