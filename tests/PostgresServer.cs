@@ -23,6 +23,18 @@ public sealed class PostgresServer : IAsyncLifetime
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
+    public static bool IsAvailable => External is not null || Programs() is not null;
+
+    private static string? External => Environment.GetEnvironmentVariable("MODELOPS_TEST_POSTGRES") is { Length: > 0 } text ? text : null;
+
+    /// <summary>Skips or fails the test where there is no server.</summary>
+    public static void RequireOne()
+    {
+        if (IsAvailable) return;
+        if (Environment.GetEnvironmentVariable("CI") != "true") Assert.Skip(Missing);
+        throw new InvalidOperationException(Missing);
+    }
+
     /// <summary>The one of this test run.</summary>
     public static async Task<PostgresServer> OfRunAsync() =>
         await TestContext.Current.GetFixture<PostgresServer>() ?? throw new InvalidOperationException("The assembly has no PostgresServer.");
@@ -36,6 +48,15 @@ public sealed class PostgresServer : IAsyncLifetime
         await ExecuteAsync($"CREATE DATABASE {name}", cancellationToken);
         return new NpgsqlConnectionStringBuilder(server) { Database = name }.ToString();
     }
+
+    /// <summary>Makes an empty database.</summary>
+    /// <returns>The variables by which a server uses it.</returns>
+    public async Task<IReadOnlyDictionary<string, string>> ServerEnvironmentAsync(CancellationToken cancellationToken) =>
+        new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["MODELOPS__DATABASE__PROVIDER"] = "postgresql",
+            ["MODELOPS__DATABASE__CONNECTIONSTRING"] = await CreateDatabaseAsync(cancellationToken),
+        };
 
     public async Task DropDatabaseAsync(string connectionString, CancellationToken cancellationToken) =>
         await ExecuteAsync($"DROP DATABASE IF EXISTS {new NpgsqlConnectionStringBuilder(connectionString).Database} WITH (FORCE)", cancellationToken);
@@ -53,9 +74,7 @@ public sealed class PostgresServer : IAsyncLifetime
         await gate.WaitAsync(patience, cancellationToken);
         try
         {
-            server ??= Environment.GetEnvironmentVariable("MODELOPS_TEST_POSTGRES") is { Length: > 0 } external
-                ? external
-                : await StartClusterAsync(cancellationToken);
+            server ??= External ?? await StartClusterAsync(cancellationToken);
         }
         finally
         {
@@ -65,11 +84,7 @@ public sealed class PostgresServer : IAsyncLifetime
 
     private async Task<string> StartClusterAsync(CancellationToken cancellationToken)
     {
-        if (Programs() is null)
-        {
-            if (Environment.GetEnvironmentVariable("CI") != "true") Assert.Skip(Missing);
-            throw new InvalidOperationException(Missing);
-        }
+        RequireOne();
         var place = Directory.CreateTempSubdirectory("modelops-postgres-").FullName;
         var password = RandomNumberGenerator.GetHexString(32);
         var passwordFile = Path.Combine(place, "password");
