@@ -86,14 +86,14 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 
+    var database = await MetadataServices.OpenAsync(builder.Configuration.GetSection("ModelOps:Database"), home);
     var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
     services.AddSingleton(home);
     services.AddSingleton(config);
     services.AddSingleton(TimeProvider.System);
     services.AddSingleton<IObjectStore>(objects);
-    services.AddSingleton(MetadataDatabase.Options(home.Database));
-    services.AddDbContextFactory<MetadataContext>();
+    services.AddMetadata(database);
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
@@ -124,7 +124,6 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
         json.SerializerOptions.TypeInfoResolverChain.Insert(0, WireJson.Default);
     });
 
-    await MetadataDatabase.MigrateAsync(home.Database);
     return builder.Build();
 }
 
@@ -136,7 +135,7 @@ static void MapRoutes(WebApplication app)
     app.UseAuthorization();
 
     app.MapGet("/healthz", () => Results.Text("ok"));
-    app.MapGet("/readyz", DeploymentEndpoints.Readiness);
+    app.MapGet("/readyz", DeploymentEndpoints.ReadinessAsync);
     app.MapOpenApi("/openapi/{documentName}.json");
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();

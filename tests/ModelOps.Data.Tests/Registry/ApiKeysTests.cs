@@ -4,14 +4,14 @@ using ModelOps.Registry;
 
 namespace ModelOps.Data.Tests.Registry;
 
-public sealed class ApiKeysTests
+public abstract class ApiKeysTests(TestDatabase database)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task CreateAsync_NewKey_AuthenticatesAndIsStoredAsAHashOnly()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var keys = new ApiKeys(registry.Contexts, registry.Time);
         var created = await keys.CreateAsync("ci", Roles.Engineer, cancellationToken: Stop);
         Assert.Matches("^mo_[A-Za-z0-9_-]{43}$", created.Secret);
@@ -21,7 +21,8 @@ public sealed class ApiKeysTests
         using var context = await registry.Contexts.CreateDbContextAsync(Stop);
         var row = await context.ApiKeys.SingleAsync(Stop);
         Assert.Matches("^[0-9a-f]{64}$", row.Hash);
-        var written = await File.ReadAllTextAsync($"{registry.Database}-wal", Encoding.Latin1, Stop);
+        if (database != TestDatabase.Sqlite) return;
+        var written = await File.ReadAllTextAsync(registry.File("metadata.db-wal"), Encoding.Latin1, Stop);
         Assert.Contains(row.Hash, written, StringComparison.Ordinal);
         Assert.DoesNotContain(created.Secret[3..], written, StringComparison.Ordinal);
     }
@@ -29,7 +30,7 @@ public sealed class ApiKeysTests
     [Fact]
     public async Task AuthenticateAsync_AnythingElse_IsNull()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var keys = new ApiKeys(registry.Contexts, registry.Time);
         var secret = (await keys.CreateAsync("ci", Roles.Viewer, cancellationToken: Stop)).Secret;
         string[] others = ["", "mo_", secret[..^1], secret + "A", secret.ToUpperInvariant()];
@@ -40,7 +41,7 @@ public sealed class ApiKeysTests
     [Fact]
     public async Task AuthenticateAsync_ExpiredOrRevoked_IsNull()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var keys = new ApiKeys(registry.Contexts, registry.Time);
         var short1 = await keys.CreateAsync("short", Roles.Viewer, registry.Time.GetUtcNow().AddHours(1), Stop);
         var revoked = await keys.CreateAsync("revoked", Roles.Viewer, cancellationToken: Stop);
@@ -56,10 +57,14 @@ public sealed class ApiKeysTests
     [Fact]
     public async Task CreateAsync_UnknownRoleOrPastExpiry_IsMisuse()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var keys = new ApiKeys(registry.Contexts, registry.Time);
         var unknown = await Assert.ThrowsAsync<ArgumentException>(() => keys.CreateAsync("x", "root", cancellationToken: Stop));
         Assert.Contains("viewer, engineer", unknown.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<ArgumentException>(() => keys.CreateAsync("x", Roles.Admin, registry.Time.GetUtcNow(), Stop));
     }
 }
+
+public sealed class ApiKeysOnSqliteTests() : ApiKeysTests(TestDatabase.Sqlite);
+
+public sealed class ApiKeysOnPostgreSqlTests() : ApiKeysTests(TestDatabase.PostgreSql);

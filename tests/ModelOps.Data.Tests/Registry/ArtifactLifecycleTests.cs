@@ -2,7 +2,7 @@ using ModelOps.Registry;
 
 namespace ModelOps.Data.Tests.Registry;
 
-public sealed class ArtifactLifecycleTests
+public abstract class ArtifactLifecycleTests(TestDatabase database)
 {
     private static readonly ApiPrincipal engineer = new("key_1", "bob", Roles.Engineer);
     private static readonly ApiPrincipal approver = new("key_2", "eve", Roles.Approver);
@@ -14,7 +14,7 @@ public sealed class ArtifactLifecycleTests
     [Fact]
     public async Task PromoteAsync_StepByStepWithApproval_ReachesProductionAndIsAudited()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (lifecycle, audit) = Make(registry);
         await registry.RegisterAsync(await registry.DraftAsync("tiny"));
 
@@ -40,7 +40,7 @@ public sealed class ArtifactLifecycleTests
     [Fact]
     public async Task PromoteAsync_TamperedFile_StaysWhereItIs()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (lifecycle, audit) = Make(registry);
         var artifact = await registry.RegisterAsync(await registry.DraftAsync("tiny"));
         TestRegistry.FlipByte(registry.BlobPath(artifact.Manifest, "config.json"), 0);
@@ -55,7 +55,7 @@ public sealed class ArtifactLifecycleTests
     [Fact]
     public async Task PromoteAsync_MoveThatDoesNotExist_IsNotAllowed()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (lifecycle, _) = Make(registry);
         await registry.RegisterAsync(await registry.DraftAsync("tiny"));
         Assert.Equal(
@@ -74,7 +74,7 @@ public sealed class ArtifactLifecycleTests
     [Fact]
     public async Task PromoteAsync_EightAtOnce_OneMoves()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (lifecycle, audit) = Make(registry);
         await registry.RegisterAsync(await registry.DraftAsync("tiny"));
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
@@ -88,7 +88,7 @@ public sealed class ArtifactLifecycleTests
     [Fact]
     public async Task JudgeAsync_WithoutTheRoleOrTheMove_IsNotAllowed()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (lifecycle, _) = Make(registry);
         await registry.RegisterAsync(await registry.DraftAsync("tiny"));
         var role = Assert.IsType<Judgement.NotAllowed>(
@@ -108,3 +108,7 @@ public sealed class ArtifactLifecycleTests
         return (new ArtifactLifecycle(registry.Contexts, registry.Artifacts, audit, registry.Time), audit);
     }
 }
+
+public sealed class ArtifactLifecycleOnSqliteTests() : ArtifactLifecycleTests(TestDatabase.Sqlite);
+
+public sealed class ArtifactLifecycleOnPostgreSqlTests() : ArtifactLifecycleTests(TestDatabase.PostgreSql);

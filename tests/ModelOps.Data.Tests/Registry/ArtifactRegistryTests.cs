@@ -1,19 +1,17 @@
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Diagnostics;
-using Microsoft.EntityFrameworkCore.Infrastructure;
 using ModelOps.Registry;
 
 namespace ModelOps.Data.Tests.Registry;
 
-public sealed class ArtifactRegistryTests
+public abstract class ArtifactRegistryTests(TestDatabase database)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task RegisterAsync_ValidDraft_IsListedSignedAndVerified()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny") with { Recipe = JsonElement.Parse("""{"rank":16,"learning_rate":2e-4}""") };
         var registered = await registry.RegisterAsync(draft);
 
@@ -31,7 +29,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_SameNameAgain_CountsVersionsAndTheNameMeansTheLatest()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny");
         Assert.Equal("1", (await registry.RegisterAsync(draft)).Manifest.Version);
         Assert.Equal("9", (await registry.RegisterAsync(draft with { Version = "9" })).Manifest.Version);
@@ -45,7 +43,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_VersionThatExists_IsAConflictAndChangesNothing()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny") with { Version = "1.0" };
         var first = await registry.RegisterAsync(draft);
         foreach (var again in new[] { draft, draft with { Kind = ArtifactKinds.Reward } })
@@ -57,7 +55,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_SixteenAtOnce_GetSixteenVersions()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny");
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => registry.RegisterAsync(draft), Stop)))
             .WaitAsync(TimeSpan.FromSeconds(60), Stop);
@@ -69,7 +67,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_SixteenAtOnceWithOneVersion_OneWins()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny") with { Version = "1.0" };
         var outcomes = await Task.WhenAll(
             Enumerable.Range(0, 16).Select(_ => Task.Run(() => registry.Artifacts.RegisterAsync(draft, "ada", Stop), Stop)))
@@ -83,7 +81,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_ManyFaults_ReportsEveryOne()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var parent = await registry.RegisterAsync(await registry.DraftAsync("base"));
         var stored = await registry.StoreAsync("config.json", "{}");
         var draft = new ArtifactDraft
@@ -107,7 +105,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_StoreFailsAtTheManifest_LeavesNothingAndCanBeRepeated()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny") with { Version = "1" };
         var failing = registry.On(new FailingPuts(registry.Store));
         await Assert.ThrowsAsync<IOException>(() => failing.RegisterAsync(draft, "ada", Stop));
@@ -118,11 +116,9 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task RegisterAsync_CrashBetweenManifestAndRow_ListsNothingAndTheSameRegistrationTakesOver()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var draft = await registry.DraftAsync("tiny") with { Version = "1" };
-        var crashing = new PooledDbContextFactory<MetadataContext>(
-            new DbContextOptionsBuilder<MetadataContext>(MetadataDatabase.Options(registry.Database))
-                .AddInterceptors(new FailingSaves()).Options);
+        var crashing = new FailingSaves(registry.Contexts);
         await Assert.ThrowsAsync<IOException>(() => registry.On(registry.Store, crashing).RegisterAsync(draft, "ada", Stop));
 
         Assert.True(File.Exists(registry.Store.LocalPath(SignedManifest.KeyOf("tiny", "1"))));
@@ -140,7 +136,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task ListAsync_OfAKind_ListsOnlyThat()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         await registry.RegisterChainAsync();
         Assert.Equal(
             ["base", "adapter", "gguf"],
@@ -151,7 +147,7 @@ public sealed class ArtifactRegistryTests
     [Fact]
     public async Task LineageAsync_Chain_IsATreeDownToTheRoots()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         await registry.RegisterChainAsync();
         var lineage = (await registry.Artifacts.LineageAsync("gguf", Stop))!;
         Assert.Equal("gguf@1(adapter:adapter@1(base:base@1()) base:base@1())", Draw(lineage));
@@ -161,10 +157,17 @@ public sealed class ArtifactRegistryTests
             $"{(node.Role is null ? "" : $"{node.Role}:")}{node.Artifact}({string.Join(' ', node.Parents.Select(Draw))})";
     }
 
-    private sealed class FailingSaves : SaveChangesInterceptor
+    private sealed class FailingSaves(IDbContextFactory<MetadataContext> inner) : IDbContextFactory<MetadataContext>
     {
-        public override ValueTask<InterceptionResult<int>> SavingChangesAsync(
-            DbContextEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default) =>
-            throw new IOException("The process ends here.");
+        public MetadataContext CreateDbContext()
+        {
+            var context = inner.CreateDbContext();
+            context.SavingChanges += (_, _) => throw new IOException("The process ends here.");
+            return context;
+        }
     }
 }
+
+public sealed class ArtifactRegistryOnSqliteTests() : ArtifactRegistryTests(TestDatabase.Sqlite);
+
+public sealed class ArtifactRegistryOnPostgreSqlTests() : ArtifactRegistryTests(TestDatabase.PostgreSql);

@@ -1,40 +1,62 @@
 using System.Text;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Infrastructure;
 using ModelOps.Registry;
 using ModelOps.Storage;
+using ModelOps.Testing;
 
 namespace ModelOps.Data.Tests.Registry;
 
-/// <summary>A registry on a real SQLite file and a real folder of objects, gone when disposed.</summary>
+public enum TestDatabase
+{
+    Sqlite,
+    PostgreSql,
+}
+
+/// <summary>A registry on a real SQLite file or PostgreSQL database and a real folder of objects, gone when disposed.</summary>
 internal sealed class TestRegistry : IDisposable
 {
     private readonly TempFolder home;
+    private readonly PostgresServer? server;
 
-    private TestRegistry(TempFolder home)
+    private TestRegistry(TempFolder home, MetadataOptions options, PostgresServer? server)
     {
         this.home = home;
+        Options = options;
+        this.server = server;
+        Database = MetadataDatabase.Open(options, home.File("metadata.db"));
         Store = new FileObjectStore(home.File("objects"));
         Key = SigningKey.LoadOrCreate(Keys);
-        Contexts = new PooledDbContextFactory<MetadataContext>(MetadataDatabase.Options(Database));
         Artifacts = On(Store);
     }
 
     public string Keys => home.File("keys");
-    public string Database => home.File("metadata.db");
+    public MetadataOptions Options { get; }
+    public MetadataDatabase Database { get; }
     public FileObjectStore Store { get; }
     public SigningKey Key { get; }
-    public IDbContextFactory<MetadataContext> Contexts { get; }
+    public IDbContextFactory<MetadataContext> Contexts => Database;
     public ManualTime Time { get; } = new(new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero));
     public ArtifactRegistry Artifacts { get; }
     public ArtifactReader Reader => new(Store, TrustedKeys.Load(Keys));
 
-    public static async Task<TestRegistry> CreateAsync()
+    public static async Task<TestRegistry> CreateAsync(TestDatabase database)
     {
-        var registry = new TestRegistry(new TempFolder());
-        await MetadataDatabase.MigrateAsync(registry.Database, TestContext.Current.CancellationToken);
+        var registry = await CreateEmptyAsync(database);
+        await registry.Database.MigrateAsync(TestContext.Current.CancellationToken);
         return registry;
     }
+
+    /// <summary>Before the first migration.</summary>
+    public static async Task<TestRegistry> CreateEmptyAsync(TestDatabase database)
+    {
+        if (database == TestDatabase.Sqlite) return new(new TempFolder(), new MetadataOptions(), server: null);
+        var cluster = await PostgresServer.OfRunAsync();
+        var own = await cluster.CreateDatabaseAsync(TestContext.Current.CancellationToken);
+        return new(new TempFolder(), new MetadataOptions { Provider = MetadataOptions.PostgreSql, ConnectionString = own }, cluster);
+    }
+
+    /// <summary>As another process would open it.</summary>
+    public MetadataDatabase OpenAgain() => MetadataDatabase.Open(Options, home.File("metadata.db"));
 
     public ArtifactRegistry On(IObjectStore store, IDbContextFactory<MetadataContext>? contexts = null) =>
         new(contexts ?? Contexts, store, Key, TrustedKeys.Load(Keys), Time);
@@ -105,6 +127,8 @@ internal sealed class TestRegistry : IDisposable
     public void Dispose()
     {
         Key.Dispose();
+        Database.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        server?.DropDatabaseAsync(Options.ConnectionString!, CancellationToken.None).GetAwaiter().GetResult();
         home.Dispose();
     }
 }

@@ -3,14 +3,14 @@ using ModelOps.Registry;
 
 namespace ModelOps.Data.Tests.Registry;
 
-public sealed class VerificationTests
+public abstract class VerificationTests(TestDatabase database)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task VerifyAsync_UntouchedChain_PassesEveryCheck()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         await registry.RegisterChainAsync();
         var report = (await registry.Artifacts.VerifyAsync("gguf", Stop))!;
         Assert.True(report.Verified);
@@ -26,7 +26,7 @@ public sealed class VerificationTests
     [InlineData(10)]
     public async Task VerifyAsync_ByteOfAFileFlipped_NamesTheFileAndItIsNotLaidOut(int at)
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (_, _, gguf) = await registry.RegisterChainAsync();
         TestRegistry.FlipByte(registry.BlobPath(gguf.Manifest, "weights/model.safetensors"), at);
 
@@ -43,7 +43,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task VerifyAsync_FileCutExtendedOrDeleted_NamesTheFile()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         var path = registry.BlobPath(root.Manifest, "config.json");
         var bytes = await File.ReadAllBytesAsync(path, Stop);
@@ -61,7 +61,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task UseAsync_ManifestEditedAfterSigning_RefusesTheSignature()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         registry.EditManifest(root.Manifest, signed => TestRegistry.Replace(signed, "Apache-2.0", "Apache-9.0"));
         AssertRefused(await registry.Artifacts.UseAsync("base", Stop), "base@1", VerificationChecks.Signature, registry.Key.KeyId);
@@ -70,7 +70,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task UseAsync_SignatureFlipped_RefusesTheSignature()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         registry.EditManifest(root.Manifest, signed =>
         {
@@ -84,7 +84,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task UseAsync_SignedByAStranger_RefusesTheKey()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         using var stranger = SigningKey.LoadOrCreate(registry.File("stranger"));
         registry.EditManifest(root.Manifest, _ => SignedManifest.Sign(root.Manifest, stranger));
@@ -94,7 +94,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task UseAsync_SignedAgainWithOtherContent_RefusesTheDigest()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         registry.EditManifest(root.Manifest, _ => SignedManifest.Sign(root.Manifest with { CreatedBy = "mallory" }, registry.Key));
         AssertRefused(await registry.Artifacts.UseAsync("base", Stop), "base@1", VerificationChecks.Digest, root.Digest);
@@ -104,7 +104,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task LoadAsync_AnotherArtifactsManifestInItsPlace_RefusesTheContent()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, adapter, _) = await registry.RegisterChainAsync();
         File.Copy(registry.ManifestPath(root.Manifest), registry.ManifestPath(adapter.Manifest), overwrite: true);
         AssertRefused(
@@ -114,7 +114,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task UseAsync_AncestorEdited_NamesTheAncestor()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         registry.EditManifest(root.Manifest, signed => TestRegistry.Replace(signed, "1.25", "0.25"));
         AssertRefused(await registry.Artifacts.UseAsync("gguf", Stop), "base@1", VerificationChecks.Signature, registry.Key.KeyId);
@@ -126,7 +126,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task LoadAsync_RandomlyChangedEnvelope_IsRefusedOrMeansTheSame()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var (root, _, _) = await registry.RegisterChainAsync();
         var path = registry.ManifestPath(root.Manifest);
         var original = await File.ReadAllBytesAsync(path, Stop);
@@ -156,7 +156,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task MaterializeAsync_Verified_LaysOutEveryFileAndUsesTheFolderAgain()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
         Assert.Equal(new Materialization.Ready(folder), await registry.Reader.MaterializeAsync(artifact, folder, Stop));
@@ -170,7 +170,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task MaterializeAsync_FolderChangedSince_IsLaidOutAgain()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
         await registry.Reader.MaterializeAsync(artifact, folder, Stop);
@@ -187,7 +187,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task MaterializeAsync_FileReplacedByALink_IsLaidOutAgain()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
         await registry.Reader.MaterializeAsync(artifact, folder, Stop);
@@ -201,7 +201,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task MaterializeAsync_ManyAtOnce_AllGetTheFolder()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
@@ -214,7 +214,7 @@ public sealed class VerificationTests
     [Fact]
     public async Task MaterializeAsync_ManyAtOnceOverAnotherFolder_AllGetTheFolder()
     {
-        using var registry = await TestRegistry.CreateAsync();
+        using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         for (var round = 0; round < 25; round++)
         {
@@ -288,3 +288,7 @@ public sealed class VerificationTests
         return [.. bytes];
     }
 }
+
+public sealed class VerificationOnSqliteTests() : VerificationTests(TestDatabase.Sqlite);
+
+public sealed class VerificationOnPostgreSqlTests() : VerificationTests(TestDatabase.PostgreSql);

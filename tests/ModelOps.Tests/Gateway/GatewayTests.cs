@@ -5,28 +5,57 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using ModelOps.Client;
+using ModelOps.Testing;
 using ModelOps.Tests.EndToEnd;
 
 namespace ModelOps.Tests.Gateway;
 
-/// <summary>One server for the tests of its surface.</summary>
-public sealed class GatewayFixture : IAsyncLifetime
+/// <summary>One server for the tests of its surface, on SQLite.</summary>
+public class GatewayFixture : IAsyncLifetime
 {
     private TestServer? server;
 
-    internal TestServer Server => server!;
+    internal virtual TestServer Server => server!;
 
-    public async ValueTask InitializeAsync() => server = await TestServer.StartAsync(TestServer.NewHome(), CancellationToken.None);
+    public virtual async ValueTask InitializeAsync() =>
+        server = await TestServer.StartAsync(TestServer.NewHome(), await EnvironmentAsync(), CancellationToken.None);
 
     public async ValueTask DisposeAsync()
     {
-        await Server.DisposeAsync();
-        Directory.Delete(Server.Home, recursive: true);
+        GC.SuppressFinalize(this);
+        if (server is null) return;
+        await server.DisposeAsync();
+        Directory.Delete(server.Home, recursive: true);
     }
+
+    private protected virtual Task<IReadOnlyDictionary<string, string>> EnvironmentAsync() =>
+        Task.FromResult<IReadOnlyDictionary<string, string>>(new Dictionary<string, string>(StringComparer.Ordinal));
 }
 
+/// <summary>The same on PostgreSQL.</summary>
+public sealed class PostgreSqlGatewayFixture : GatewayFixture
+{
+    internal override TestServer Server
+    {
+        get
+        {
+            PostgresServer.RequireOne();
+            return base.Server;
+        }
+    }
+
+    public override ValueTask InitializeAsync() => PostgresServer.IsAvailable ? base.InitializeAsync() : ValueTask.CompletedTask;
+
+    private protected override async Task<IReadOnlyDictionary<string, string>> EnvironmentAsync() =>
+        await (await PostgresServer.OfRunAsync()).ServerEnvironmentAsync(CancellationToken.None);
+}
+
+public sealed class GatewayOnSqliteTests(GatewayFixture fixture) : GatewayTests(fixture), IClassFixture<GatewayFixture>;
+
+public sealed class GatewayOnPostgreSqlTests(PostgreSqlGatewayFixture fixture) : GatewayTests(fixture), IClassFixture<PostgreSqlGatewayFixture>;
+
 /// <summary>What the gateway refuses, and in whose words; over real HTTPS that trusts the local CA alone.</summary>
-public sealed class GatewayTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+public abstract class GatewayTests(GatewayFixture fixture)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -161,6 +190,33 @@ public sealed class GatewayTests(GatewayFixture fixture) : IClassFixture<Gateway
         Assert.Equal("invalid_input", ended.Error!.Type);
         Assert.Contains("nobody", ended.Error.Message, StringComparison.Ordinal);
         Assert.Equal(JobState.Failed, (await jobs.CancelAsync(job.Id, Cancel)).State); // an ended job stays as it ended
+    }
+
+    [Fact]
+    public async Task Artifacts_PushedListedVerified_AreAsTheyWere()
+    {
+        var client = fixture.Server.Client;
+        var folder = Directory.CreateTempSubdirectory("modelops-push-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "config.json"), "{}", Cancel);
+        var pushed = await client.Artifacts.PushAsync("pushed", "model", await LocalFiles.HashFolderAsync(folder, Cancel), cancellationToken: Cancel);
+        Directory.Delete(folder, recursive: true);
+        Assert.Equal("1", pushed.Version);
+        Assert.Contains(await client.Artifacts.ListAsync(cancellationToken: Cancel), artifact => artifact.Digest == pushed.Digest);
+        Assert.True((await client.Artifacts.VerifyAsync("pushed@1", Cancel)).Verified);
+    }
+
+    [Fact]
+    public async Task CancelJob_ManyAtOnceWhileItRuns_EveryRequestSucceedsAndNoEventIsLost()
+    {
+        var jobs = fixture.Server.Client.Jobs;
+        for (var round = 0; round < 8; round++)
+        {
+            var job = await jobs.StartTrainingAsync(new CreateTraining { Base = "nobody", Dataset = "nothing", Name = "x" }, Cancel);
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => jobs.CancelAsync(job.Id, Cancel))).WaitAsync(TimeSpan.FromSeconds(60), Cancel);
+            var events = await jobs.WatchAsync(job.Id, cancellationToken: Cancel).ToListAsync(Cancel).AsTask().WaitAsync(TimeSpan.FromSeconds(60), Cancel);
+            Assert.Equal(Enumerable.Range(1, events.Count).Select(i => (long)i), events.Select(e => e.Sequence));
+            Assert.Single(events, e => e.State is JobState.Canceled or JobState.Failed);
+        }
     }
 
     private static Uri Address(string path) => new(path, UriKind.Relative);

@@ -45,8 +45,7 @@ public sealed class AuditLog(IDbContextFactory<MetadataContext> contexts, TimePr
     internal async Task AddAsync(
         MetadataContext context, string actor, string action, string subject, JsonElement detail, CancellationToken cancellationToken)
     {
-        if (context.Database.CurrentTransaction is null)
-            throw new InvalidOperationException("Begin a transaction first: the last row must stay the last until the new one is saved.");
+        await context.LockAsync("audit", cancellationToken).ConfigureAwait(false); // the last row stays the last until the new one is saved
         var last = await context.Audit.AsNoTracking().OrderByDescending(row => row.Sequence).FirstOrDefaultAsync(cancellationToken)
             .ConfigureAwait(false);
         var row = new AuditRow

@@ -24,6 +24,7 @@ public sealed class ArtifactLifecycle(
         var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await LockAsync(context, artifact, cancellationToken).ConfigureAwait(false);
             var verdicts = await VerdictsAsync(context, artifact, stage, cancellationToken).ConfigureAwait(false);
             var metrics = ArtifactRegistry.ToEntry(artifact).Manifest.Metrics;
             var evidence = new PromotionEvidence(verification, metrics, artifact.CreatedBy, by.Name, verdicts);
@@ -84,6 +85,7 @@ public sealed class ArtifactLifecycle(
         var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await LockAsync(context, artifact, cancellationToken).ConfigureAwait(false);
             context.Approvals.Add(new ApprovalRow
             {
                 ArtifactId = artifact.Id,
@@ -100,6 +102,9 @@ public sealed class ArtifactLifecycle(
         }
         return new Judgement.Recorded();
     }
+
+    private static Task LockAsync(MetadataContext context, ArtifactRow artifact, CancellationToken cancellationToken) =>
+        context.LockAsync($"artifact {artifact.Id}", cancellationToken);
 
     private static Task<List<Verdict>> VerdictsAsync(
         MetadataContext context, ArtifactRow artifact, string stage, CancellationToken cancellationToken) =>

@@ -5,7 +5,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace ModelOps.Registry;
 
 /// <summary>The metadata database. Tables and columns are snake_case; times are Unix milliseconds, so that they sort.</summary>
-public sealed class MetadataContext(DbContextOptions<MetadataContext> options) : DbContext(options)
+public abstract class MetadataContext(DbContextOptions options) : DbContext(options)
 {
     public DbSet<ArtifactRow> Artifacts => Set<ArtifactRow>();
     public DbSet<ArtifactFileRow> ArtifactFiles => Set<ArtifactFileRow>();
@@ -18,6 +18,18 @@ public sealed class MetadataContext(DbContextOptions<MetadataContext> options) :
     public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
     public DbSet<ApprovalRow> Approvals => Set<ApprovalRow>();
     public DbSet<AuditRow> Audit => Set<AuditRow>();
+
+    /// <summary>
+    /// Makes transactions that read, decide and write the same thing wait for each other: what was read stays true until the commit.
+    /// The lock is free again when the transaction ends, however it ends.
+    /// </summary>
+    /// <param name="what">Any name; those that lock the same one exclude each other.</param>
+    /// <exception cref="InvalidOperationException">No transaction has begun.</exception>
+    public Task LockAsync(string what, CancellationToken cancellationToken = default) => Database.CurrentTransaction is null
+        ? throw new InvalidOperationException($"Begin a transaction before locking '{what}': the lock lasts as long as it.")
+        : LockInTransactionAsync(what, cancellationToken);
+
+    private protected abstract Task LockInTransactionAsync(string what, CancellationToken cancellationToken);
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder) =>
         configurationBuilder.Properties<DateTimeOffset>().HaveConversion<UnixMilliseconds>();

@@ -1,70 +1,159 @@
 using System.Data.Common;
-using Microsoft.Data.Sqlite;
+using System.Reflection;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace ModelOps.Registry;
 
-/// <summary>The SQLite file behind <see cref="MetadataContext"/>.</summary>
-public static class MetadataDatabase
+/// <summary>The database behind <see cref="MetadataContext"/>, and what SQLite and PostgreSQL do differently.</summary>
+public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAsyncDisposable
 {
-    private static readonly TimeSpan lockPoll = TimeSpan.FromMilliseconds(50);
+    private readonly Lazy<IReadOnlyList<string>> migrations;
 
-    /// <summary>Write-ahead log, foreign keys on, every commit fsynced, writers wait up to 30 s for each other.</summary>
-    public static DbContextOptions<MetadataContext> Options(string path) => new DbContextOptionsBuilder<MetadataContext>()
-        .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true, DefaultTimeout = 30 }.ToString())
-        .AddInterceptors(SynchronousFull.Instance)
-        .Options;
+    private protected MetadataDatabase() => migrations = new(() => MigrationsOf(ContextType));
+
+    /// <summary>A secret.</summary>
+    public abstract string ConnectionString { get; }
+
+    /// <summary>This version's schema: the name of its last migration, the same for both databases.</summary>
+    public string Schema => migrations.Value[^1][(migrations.Value[^1].IndexOf('_', StringComparison.Ordinal) + 1)..];
+
+    /// <summary>Forbids changes of audit rows to everybody; may run twice.</summary>
+    internal abstract string GuardSql { get; }
+
+    internal abstract string UnguardSql { get; }
+
+    protected abstract Type ContextType { get; }
+
+    protected abstract string HasHistorySql { get; }
+
+    protected abstract string GuardCountSql { get; }
+
+    /// <param name="options">Valid ones.</param>
+    /// <param name="sqliteFile">Where the database is when it is SQLite.</param>
+    public static MetadataDatabase Open(MetadataOptions options, string sqliteFile) => options.Provider == MetadataOptions.PostgreSql
+        ? new PostgresMetadata(options.ConnectionString!)
+        : new SqliteMetadata(sqliteFile);
+
+    public abstract MetadataContext CreateDbContext();
 
     /// <summary>
-    /// Creates the database or brings it to this version's schema. One process at a time: others wait for <c>PATH.lock</c>.
+    /// Creates the tables or brings them to this version's schema. One process at a time, others wait; a database that is up to date
+    /// costs two queries.
     /// </summary>
-    public static async Task MigrateAsync(string path, CancellationToken cancellationToken = default)
+    /// <exception cref="MetadataDatabaseException">It does not answer, or a newer version of ModelOps wrote it.</exception>
+    public async Task MigrateAsync(CancellationToken cancellationToken = default)
     {
-        using var only = await LockAsync($"{path}.lock", cancellationToken).ConfigureAwait(false);
-        using var context = new MetadataContext(Options(path));
-        // EF Core's own lock row outlives a killed process and would block every later start; under our lock it can only be a left-over.
-        await context.Database.ExecuteSqlRawAsync("""DROP TABLE IF EXISTS "__EFMigrationsLock";""", cancellationToken)
-            .ConfigureAwait(false);
-        await context.Database.ExecuteSqlRawAsync("PRAGMA journal_mode = WAL;", cancellationToken).ConfigureAwait(false);
-        await context.Database.MigrateAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>The kernel frees this lock when its process ends, however it ends.</summary>
-    private static async Task<FileStream> LockAsync(string path, CancellationToken cancellationToken)
-    {
-        while (true)
+        try
         {
-            try
+            if (await IsCurrentAsync(cancellationToken).ConfigureAwait(false)) return;
+            var only = await LockMigrationsAsync(cancellationToken).ConfigureAwait(false);
+            await using (only.ConfigureAwait(false))
             {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (File.Exists(path))
-            {
-                await Task.Delay(lockPoll, cancellationToken).ConfigureAwait(false);
+                if (await IsCurrentAsync(cancellationToken).ConfigureAwait(false)) return; // another process was first
+                using var context = CreateDbContext();
+                await PrepareMigrationAsync(context, cancellationToken).ConfigureAwait(false);
+                await context.Database.MigrateAsync(cancellationToken).ConfigureAwait(false);
+                await context.Database.ExecuteSqlRawAsync(GuardSql, cancellationToken).ConfigureAwait(false);
             }
         }
+        catch (DbException e)
+        {
+            throw new MetadataDatabaseException($"the metadata database cannot be used: {e.Message}", e);
+        }
     }
 
-    private sealed class SynchronousFull : DbConnectionInterceptor
+    /// <summary>Whether it answers.</summary>
+    /// <returns>null: yes; else why not.</returns>
+    public async Task<string?> FaultAsync(CancellationToken cancellationToken = default)
     {
-        private const string pragma = "PRAGMA synchronous = FULL;";
-
-        public static SynchronousFull Instance { get; } = new();
-
-        public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData)
+        try
         {
-            using var command = connection.CreateCommand();
-            command.CommandText = pragma;
-            command.ExecuteNonQuery();
+            var connection = await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
+            {
+                await ScalarAsync<object>(connection, "SELECT 1", cancellationToken).ConfigureAwait(false);
+                return null;
+            }
         }
-
-        public override async Task ConnectionOpenedAsync(
-            DbConnection connection, ConnectionEndEventData eventData, CancellationToken cancellationToken = default)
+        catch (DbException e)
         {
-            using var command = connection.CreateCommand();
-            command.CommandText = pragma;
-            await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+            return e.Message;
         }
     }
+
+    public virtual ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    internal async Task<DbConnection> OpenConnectionAsync(CancellationToken cancellationToken)
+    {
+        var connection = CreateConnection();
+        try
+        {
+            await connection.OpenAsync(cancellationToken).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>A transaction in which every read sees the same moment.</summary>
+    internal abstract Task<DbTransaction> BeginSnapshotAsync(DbConnection connection, CancellationToken cancellationToken);
+
+    /// <summary>Until the context's transaction ends, only it writes.</summary>
+    internal abstract Task ExcludeWritersAsync(MetadataContext context, IEnumerable<string> tables, CancellationToken cancellationToken);
+
+    /// <returns>What makes the column's next value follow on the rows that were inserted with values of their own.</returns>
+    internal abstract string? AfterIdentityInsertSql(string table, string column);
+
+    /// <summary>Whether the database refused the row for what is in it.</summary>
+    internal abstract bool IsRefusedRow(DbException exception);
+
+    protected abstract DbConnection CreateConnection();
+
+    protected abstract Task<IAsyncDisposable> LockMigrationsAsync(CancellationToken cancellationToken);
+
+    protected abstract Task PrepareMigrationAsync(MetadataContext context, CancellationToken cancellationToken);
+
+    /// <summary>Asks the database directly: EF Core's way builds its model and services first, most of a warm start.</summary>
+    private async Task<bool> IsCurrentAsync(CancellationToken cancellationToken)
+    {
+        var connection = await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            if (await ScalarAsync<long>(connection, HasHistorySql, cancellationToken).ConfigureAwait(false) == 0) return false;
+            var last = await ScalarAsync<string>(
+                connection, """SELECT max("MigrationId") FROM "__EFMigrationsHistory" """, cancellationToken).ConfigureAwait(false);
+            if (last is not null && !migrations.Value.Contains(last))
+                throw new MetadataDatabaseException(
+                    $"the metadata database has the schema {last}, which this version of ModelOps does not know: a newer one wrote it; start that one");
+            return last == migrations.Value[^1]
+                && await ScalarAsync<long>(connection, GuardCountSql, cancellationToken).ConfigureAwait(false) == 2;
+        }
+    }
+
+    private static async Task<T?> ScalarAsync<T>(DbConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is T value ? value : default;
+    }
+
+    private static List<string> MigrationsOf(Type context) =>
+    [
+        .. typeof(MetadataDatabase).Assembly.GetTypes()
+            .Where(type => type.IsSubclassOf(typeof(Migration)) && type.GetCustomAttribute<DbContextAttribute>()?.ContextType == context)
+            .Select(type => type.GetCustomAttribute<MigrationAttribute>()!.Id)
+            .Order(StringComparer.Ordinal),
+    ];
 }
+
+/// <summary>The metadata database cannot be used, for a reason that its user can mend.</summary>
+public sealed class MetadataDatabaseException(string message, Exception? cause = null) : Exception(message, cause);

@@ -20,16 +20,17 @@ public static class DeploymentEndpoints
             await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name));
     }
 
-    /// <summary>Ready once every recorded deployment is loaded, or has failed for a reason of its own.</summary>
-    public static IResult Readiness(DeploymentManager manager)
+    /// <summary>Ready once the database answers and every recorded deployment is loaded, or has failed for a reason of its own.</summary>
+    public static async Task<IResult> ReadinessAsync(DeploymentManager manager, MetadataDatabase database, CancellationToken cancellationToken)
     {
-        List<string> loading =
+        List<string> notReady =
         [
             .. manager.List().Where(deployment => deployment.State == DeploymentStates.Loading).Select(deployment => $"deployment {deployment.Name} is loading"),
         ];
-        return loading.Count == 0
+        if (await database.FaultAsync(cancellationToken) is { } fault) notReady.Add($"the metadata database does not answer: {fault}");
+        return notReady.Count == 0
             ? Results.Ok(new Readiness("ready", []))
-            : Results.Json(new Readiness("starting", loading), WireJson.Default.Readiness, statusCode: StatusCodes.Status503ServiceUnavailable);
+            : Results.Json(new Readiness("starting", notReady), WireJson.Default.Readiness, statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
     private static async Task<IResult> CreateAsync(CreateDeployment create, DeploymentManager manager, CancellationToken cancellationToken)

@@ -114,6 +114,8 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
     private async Task ChangeAsync(string id, string? message, Action<JobRow> change, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        await context.LockAsync($"job {id}", cancellationToken); // two changes at once: the second sees the first one's state and event number
         var row = await context.Jobs.SingleAsync(job => job.Id == id, cancellationToken);
         if (IsFinal(State(row.State))) return;
         change(row);
@@ -127,6 +129,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
             Message = message,
         });
         await context.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
         if (changes.TryRemove(id, out var waiting)) waiting.SetResult();
     }
 

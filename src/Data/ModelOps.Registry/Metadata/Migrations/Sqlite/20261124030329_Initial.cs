@@ -1,8 +1,8 @@
-using Microsoft.EntityFrameworkCore.Migrations;
+﻿using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace ModelOps.Registry.Metadata.Migrations
+namespace ModelOps.Registry.Migrations.Sqlite
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -45,6 +45,23 @@ namespace ModelOps.Registry.Metadata.Migrations
                 constraints: table =>
                 {
                     table.PrimaryKey("PK_artifacts", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "audit",
+                columns: table => new
+                {
+                    sequence = table.Column<long>(type: "INTEGER", nullable: false),
+                    at = table.Column<long>(type: "INTEGER", nullable: false),
+                    actor = table.Column<string>(type: "TEXT", nullable: false),
+                    action = table.Column<string>(type: "TEXT", nullable: false),
+                    subject = table.Column<string>(type: "TEXT", nullable: false),
+                    detail = table.Column<string>(type: "TEXT", nullable: false),
+                    hash = table.Column<string>(type: "TEXT", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_audit", x => x.sequence);
                 });
 
             migrationBuilder.CreateTable(
@@ -95,6 +112,30 @@ namespace ModelOps.Registry.Metadata.Migrations
                 constraints: table =>
                 {
                     table.PrimaryKey("PK_jobs", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "approvals",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    artifact_id = table.Column<long>(type: "INTEGER", nullable: false),
+                    stage = table.Column<string>(type: "TEXT", nullable: false),
+                    by = table.Column<string>(type: "TEXT", nullable: false),
+                    approved = table.Column<bool>(type: "INTEGER", nullable: false),
+                    comment = table.Column<string>(type: "TEXT", nullable: true),
+                    at = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_approvals", x => x.id);
+                    table.ForeignKey(
+                        name: "FK_approvals_artifacts_artifact_id",
+                        column: x => x.artifact_id,
+                        principalTable: "artifacts",
+                        principalColumn: "id",
+                        onDelete: ReferentialAction.Cascade);
                 });
 
             migrationBuilder.CreateTable(
@@ -196,6 +237,11 @@ namespace ModelOps.Registry.Metadata.Migrations
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "IX_approvals_artifact_id",
+                table: "approvals",
+                column: "artifact_id");
+
+            migrationBuilder.CreateIndex(
                 name: "IX_artifact_edges_parent_id",
                 table: "artifact_edges",
                 column: "parent_id");
@@ -224,10 +270,16 @@ namespace ModelOps.Registry.Metadata.Migrations
                 name: "api_keys");
 
             migrationBuilder.DropTable(
+                name: "approvals");
+
+            migrationBuilder.DropTable(
                 name: "artifact_edges");
 
             migrationBuilder.DropTable(
                 name: "artifact_files");
+
+            migrationBuilder.DropTable(
+                name: "audit");
 
             migrationBuilder.DropTable(
                 name: "dataset_versions");
