@@ -55,7 +55,7 @@ public sealed class PostgresServer : IAsyncLifetime
         new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["MODELOPS__DATABASE__PROVIDER"] = "postgresql",
-            ["MODELOPS__DATABASE__CONNECTIONSTRING"] = await CreateDatabaseAsync(cancellationToken),
+            ["MODELOPS__DATABASE__CONNECTION_STRING"] = await CreateDatabaseAsync(cancellationToken),
         };
 
     public async Task DropDatabaseAsync(string connectionString, CancellationToken cancellationToken) =>

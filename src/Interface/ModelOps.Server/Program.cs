@@ -86,7 +86,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 
-    var database = await MetadataServices.OpenAsync(builder.Configuration.GetSection("ModelOps:Database"), home);
+    var database = await MetadataServices.OpenAsync(config.Database, home);
     var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
     services.AddSingleton(home);

@@ -14,7 +14,8 @@ public sealed record MetadataOptions : IValidatableObject
     [AllowedValues(Sqlite, PostgreSql, ErrorMessage = "provider must be sqlite or postgresql.")]
     public string Provider { get; set; } = Sqlite;
 
-    /// <summary>For PostgreSQL: <c>Host=…;Database=…;Username=…;Password=…</c>, as Npgsql reads it. A secret.</summary>
+    /// <summary>For PostgreSQL: <c>Host=…;Database=…;Username=…;Password=…</c>, as Npgsql reads it.</summary>
+    [DataType(DataType.Password)]
     public string? ConnectionString { get; set; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

@@ -1,4 +1,5 @@
 using System.Collections;
+using ModelOps.Registry;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Telemetry;
 
@@ -15,6 +16,8 @@ public sealed record ServerConfig
     public ListenOptions Listen { get; init; } = new();
 
     public TlsOptions Tls { get; init; } = new();
+
+    public MetadataOptions Database { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
 

@@ -1,4 +1,3 @@
-using System.ComponentModel.DataAnnotations;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Registry;
 
@@ -8,14 +7,9 @@ namespace ModelOps.Server.Hosting;
 public static class MetadataServices
 {
     /// <summary>Opens it and applies what migrations it lacks.</summary>
-    /// <param name="section"><c>MODELOPS__DATABASE__PROVIDER</c> and <c>MODELOPS__DATABASE__CONNECTIONSTRING</c>; without them SQLite in the home folder.</param>
-    /// <exception cref="ServerStartException">Every fault of the configuration, or why the database cannot be used.</exception>
-    public static async Task<MetadataDatabase> OpenAsync(IConfigurationSection section, ServerHome home)
+    /// <exception cref="ServerStartException">Why the database cannot be used.</exception>
+    public static async Task<MetadataDatabase> OpenAsync(MetadataOptions options, ServerHome home)
     {
-        var options = section.Get<MetadataOptions>() ?? new MetadataOptions();
-        List<ValidationResult> faults = [];
-        if (!Validator.TryValidateObject(options, new ValidationContext(options), faults, validateAllProperties: true))
-            throw new ServerStartException(string.Join('\n', faults.Select(fault => $"database: {fault.ErrorMessage}")));
         var database = MetadataDatabase.Open(options, home.Database);
         try
         {
