@@ -28,6 +28,41 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     [Fact]
     public void LocalPath_Always_IsNull() => Assert.Null(Store.LocalPath("a"));
 
+    [Fact]
+    public async Task Presign_Object_IsReadByItsUrlWithoutCredentials()
+    {
+        await PutAsync("models/a b+c", "bytes", PutMode.Replace);
+
+        var url = await Store.PresignAsync("models/a b+c", TimeSpan.FromHours(2), Cancel);
+
+        Assert.StartsWith(server.Url, url!.AbsoluteUri, StringComparison.Ordinal);
+        var query = System.Web.HttpUtility.ParseQueryString(url.Query);
+        Assert.InRange(int.Parse(query["X-Amz-Expires"]!), 7190, 7200);
+        Assert.NotEmpty(query["X-Amz-Signature"]!);
+        using var http = new HttpClient();
+        Assert.Equal("bytes", await http.GetStringAsync(url, Cancel));
+    }
+
+    [Fact]
+    public async Task AnyCall_WithAPrefix_StaysBelowIt()
+    {
+        var (objects, tables) = (new S3ObjectStore(client, Bucket, "home/objects/"), new S3ObjectStore(client, Bucket, "home/tables/"));
+        await objects.PutAsync("a/b", new MemoryStream("o"u8.ToArray()), PutMode.IfAbsent, Cancel);
+        Assert.True(await tables.PutAsync("a/b", new MemoryStream(new byte[17 << 20]), PutMode.IfAbsent, Cancel));
+        await objects.CopyAsync("a/b", "c", Cancel);
+
+        Assert.Equal(["home/objects/a/b", "home/objects/c", "home/tables/a/b"], await KeysAsync(""));
+        Assert.Equal(["a/b", "c"], await KeysAsync(objects, ""));
+        Assert.Equal(["c"], await KeysAsync(objects, "", "a/b"));
+        Assert.Equal(17 << 20, (await tables.HeadAsync("a/b", Cancel))!.Size);
+        Assert.EndsWith("/home/objects/c", (await objects.PresignAsync("c", TimeSpan.FromHours(1), Cancel))!.AbsolutePath, StringComparison.Ordinal);
+        Assert.True(await objects.DeleteAsync("a/b", Cancel));
+        Assert.Null(await objects.OpenReadAsync("a/b", cancellationToken: Cancel));
+        Assert.Equal(["a/b"], await KeysAsync(tables, "a/"));
+        var whole = string.Join('/', Enumerable.Repeat(new string('k', 200), 5)); // 1,004 bytes: no room for the prefix
+        await Assert.ThrowsAsync<ArgumentException>(() => objects.HeadAsync(whole + "/0123456789", Cancel));
+    }
+
     [Theory]
     [InlineData(10, null)] // the server's own answer to the repetition
     [InlineData(17 << 20, "PreconditionFailed")]
