@@ -56,11 +56,10 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
     });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 
-    var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
     services.AddSingleton(options);
     services.AddSingleton(TimeProvider.System);
-    services.AddSingleton<IObjectStore>(objects);
+    services.AddObjectStores(builder.Configuration.GetSection(ObjectStoreEnvironment.Section), home);
     services.AddSingleton(MetadataDatabase.Options(home.Database));
     services.AddDbContextFactory<MetadataContext>();
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));

@@ -48,7 +48,7 @@ public sealed class EncryptedS3StoreTests(MotoServer server) : ObjectStoreContra
     [InlineData(65_535, 2, new[] { "0-131188" })]
     [InlineData(65_536, 65_536, new[] { "0-83", "65636-131188" })]
     [InlineData(1_000_000, 1, new[] { "0-83", "983364-1048916" })]
-    [InlineData(5_000_000, 10, new[] { "0-83", "4980996-5046548", "0-83", "1966164-" })] // that it ends before is proved by its last chunk
+    [InlineData(5_000_000, 10, new[] { "0-83", "4982036-5047588", "0-83", "1966644-" })] // that it ends before is proved by its last chunk
     public async Task OpenRead_Range_FetchesTheHeaderAndItsChunksOnly(long offset, int length, string[] expected)
     {
         var bytes = new byte[2_000_000];

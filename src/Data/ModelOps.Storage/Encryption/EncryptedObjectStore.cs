@@ -96,7 +96,7 @@ public sealed class EncryptedObjectStore(IObjectStore inner, MasterKeys keys) : 
         {
             try
             {
-                if (await RewrapAsync(stored.Key, cancellationToken).ConfigureAwait(false)) rewrapped++;
+                if (await RewrapObjectAsync(stored.Key, cancellationToken).ConfigureAwait(false)) rewrapped++;
                 else current++;
             }
             catch (ObjectIntegrityException e)
@@ -219,7 +219,7 @@ public sealed class EncryptedObjectStore(IObjectStore inner, MasterKeys keys) : 
     }
 
     /// <returns>false: it is under the current master key already, or gone.</returns>
-    private async Task<bool> RewrapAsync(string key, CancellationToken cancellationToken)
+    private async Task<bool> RewrapObjectAsync(string key, CancellationToken cancellationToken)
     {
         var seen = await HeaderOfAsync(key, cancellationToken).ConfigureAwait(false);
         if (seen is null || keys.Unwrap(key, seen).MasterKeyId == keys.CurrentId) return false;

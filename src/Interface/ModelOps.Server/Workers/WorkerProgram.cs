@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using ModelOps.Storage;
 
 namespace ModelOps.Server.Workers;
 
@@ -21,7 +22,8 @@ public sealed record WorkerProgram(string Path)
             : throw new WorkerStartException($"the worker program is missing; looked for {string.Join(" and ", candidates)}");
     }
 
-    public ProcessStartInfo StartInfo(params IReadOnlyList<string> arguments)
+    /// <param name="objects">Handed over in the environment: a command line is for every user of the machine to read.</param>
+    public ProcessStartInfo StartInfo(ObjectStoreOptions objects, params IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(Path)
         {
@@ -35,6 +37,10 @@ public sealed record WorkerProgram(string Path)
         start.Environment["DOTNET_ROOT"] = System.IO.Path.GetFullPath(System.IO.Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
         // libtorch's threads (libgomp) spin while they wait for each other: beside any other load that costs twenty times the speed.
         start.Environment["OMP_WAIT_POLICY"] = "PASSIVE";
+        // What this process was given may not be what it uses.
+        foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith(ObjectStoreEnvironment.Prefix, StringComparison.OrdinalIgnoreCase)).ToList())
+            start.Environment.Remove(inherited);
+        foreach (var (name, value) in objects.ToEnvironment()) start.Environment[name] = value;
         return start;
     }
 }
