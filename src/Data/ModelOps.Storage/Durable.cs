@@ -6,8 +6,6 @@ namespace ModelOps.Storage;
 /// <summary>What a file system needs for a name to survive a power cut.</summary>
 internal static partial class Durable
 {
-    private const int AlreadyExists = 17; // EEXIST
-
     /// <summary>Makes a folder and its missing parents, each recorded in its own parent.</summary>
     public static void CreateFolder(string folder)
     {
@@ -25,16 +23,6 @@ internal static partial class Durable
             throw new IOException($"{folder} cannot be synced: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
-    /// <summary>A second name for a file; between processes, only one of many gets it.</summary>
-    /// <returns>false: the name is taken.</returns>
-    public static bool TryLink(string existing, string path)
-    {
-        if (Link(existing, path) == 0) return true;
-        return Marshal.GetLastPInvokeError() == AlreadyExists
-            ? false
-            : throw new IOException($"{path} cannot be made: {Marshal.GetLastPInvokeErrorMessage()}");
-    }
-
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial SafeFileHandle Open(string path, int flags, int mode);
@@ -42,8 +30,4 @@ internal static partial class Durable
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Sync(SafeFileHandle file);
-
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Link(string existing, string path);
 }

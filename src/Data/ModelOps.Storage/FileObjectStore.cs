@@ -71,8 +71,11 @@ public sealed class FileObjectStore : IObjectStore
     }
 
     public IAsyncEnumerable<ObjectInfo> ListAsync(
-        string prefix, string? startAfter = null, CancellationToken cancellationToken = default) =>
-        List(prefix, startAfter, cancellationToken).ToAsyncEnumerable();
+        string prefix, string? startAfter = null, CancellationToken cancellationToken = default)
+    {
+        ObjectKey.CheckPrefix(prefix);
+        return List(prefix, startAfter, cancellationToken).ToAsyncEnumerable();
+    }
 
     public Task<bool> DeleteAsync(string key, CancellationToken cancellationToken = default)
     {
@@ -93,12 +96,19 @@ public sealed class FileObjectStore : IObjectStore
 
     public string? LocalPath(string key) => PathOf(key);
 
+    public Task<Uri?> PresignAsync(string key, TimeSpan validity, CancellationToken cancellationToken = default)
+    {
+        ObjectKey.Check(key);
+        PresignedUrl.CheckValidity(validity);
+        return Task.FromResult<Uri?>(null);
+    }
+
     private static bool Publish(string incoming, string target, PutMode mode)
     {
         var folder = Path.GetDirectoryName(target)!;
         Durable.CreateFolder(folder);
         if (mode == PutMode.Replace) File.Move(incoming, target, overwrite: true);
-        else if (!Durable.TryLink(incoming, target)) return Directory.Exists(target) ? throw IsAFolder(target) : false;
+        else if (!HardLink.TryCreate(incoming, target)) return Directory.Exists(target) ? throw IsAFolder(target) : false;
         Durable.SyncFolder(folder);
         return true;
     }
@@ -147,7 +157,8 @@ public sealed class FileObjectStore : IObjectStore
             || startAfter.StartsWith(folder, StringComparison.Ordinal)
             || ObjectKey.Order.Compare(folder, startAfter) > 0);
 
-    /// <exception cref="ArgumentException">The key is not valid, or a symbolic link stands on its way.</exception>
+    /// <exception cref="ArgumentException">The key is not valid.</exception>
+    /// <exception cref="ObjectIntegrityException">A symbolic link stands on its way, or in its place: no store makes one.</exception>
     private string PathOf(string key)
     {
         ObjectKey.Check(key);
@@ -156,7 +167,7 @@ public sealed class FileObjectStore : IObjectStore
         {
             path = Path.Combine(path, segment);
             if (new FileInfo(path).LinkTarget is not null)
-                throw new ArgumentException($"'{key}' leads over the symbolic link {path}; a store has none", nameof(key));
+                throw new ObjectIntegrityException(key, $"{path} is a symbolic link, which a store never makes; remove it");
         }
         return path;
     }

@@ -21,6 +21,14 @@ internal static class ObjectKey
         if (Fault(key) is { } fault) throw new ArgumentException($"'{key}' is no object key: {fault}", nameof(key));
     }
 
+    /// <exception cref="ArgumentException">No key can begin so; the message says why.</exception>
+    public static void CheckPrefix(string prefix)
+    {
+        var folders = prefix.LastIndexOf('/');
+        if (folders >= 0 && Fault(prefix[..folders]) is { } fault)
+            throw new ArgumentException($"'{prefix}' begins no object key: {fault}", nameof(prefix));
+    }
+
     private static string? Fault(string key)
     {
         int bytes;

@@ -10,21 +10,19 @@ namespace ModelOps.Storage;
 /// Objects in a bucket of S3 or MinIO. A put that fits one part is one request; a longer one is a multipart upload, aborted when it fails,
 /// of at most 10,000 parts (156 GiB). The client stays the caller's.
 /// </summary>
-public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStore
+/// <param name="prefix">What the store's keys begin with in the bucket; empty, or ending with '/'.</param>
+public sealed class S3ObjectStore(IAmazonS3 client, string bucket, string prefix = "") : IObjectStore
 {
     private const int PartBytes = 16 << 20;
+    private const int FirstBytes = 64 << 10;
     private const long MaxCopyBytes = 5L << 30; // of one CopyObject
     private const int ConflictAttempts = 5;
     private const string PutIdHeader = "put-id";
 
     public async Task<bool> PutAsync(string key, Stream content, PutMode mode, CancellationToken cancellationToken = default)
     {
-        ObjectKey.Check(key);
-        // One byte more than a short stream has left shows its end, without the memory of a part for every commit of some hundred bytes.
-        var first = new byte[content.CanSeek ? Math.Clamp(content.Length - content.Position + 1, 1, PartBytes) : PartBytes];
-        var length = await content.ReadAtLeastAsync(first, first.Length, throwOnEndOfStream: false, cancellationToken)
-            .ConfigureAwait(false);
-        var put = new Put(key, mode, Guid.NewGuid().ToString("N"));
+        var put = new Put(NameOf(key), mode, Guid.NewGuid().ToString("N"));
+        var (first, length) = await FirstPartAsync(content, cancellationToken).ConfigureAwait(false);
         return length < first.Length
             ? await PutWholeAsync(put, first, length, cancellationToken).ConfigureAwait(false)
             : await PutPartsAsync(put, first, content, cancellationToken).ConfigureAwait(false);
@@ -33,11 +31,11 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
     public async Task<Stream?> OpenReadAsync(
         string key, long offset = 0, long? length = null, CancellationToken cancellationToken = default)
     {
-        ObjectKey.Check(key);
+        var name = NameOf(key);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         if (length is { } wanted) ArgumentOutOfRangeException.ThrowIfNegative(wanted, nameof(length));
         if (length == 0) return await HeadAsync(key, cancellationToken).ConfigureAwait(false) is null ? null : Stream.Null;
-        var request = new GetObjectRequest { BucketName = bucket, Key = key };
+        var request = new GetObjectRequest { BucketName = bucket, Key = name };
         if (offset > 0 || length is not null) request.ByteRange = RangeOf(offset, length);
         try
         {
@@ -54,30 +52,21 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
         }
         catch (Exception e) when (IsOfService(e))
         {
-            throw Failure("read", key, e);
+            throw Failure("read", name, e);
         }
     }
 
     public async Task<ObjectInfo?> HeadAsync(string key, CancellationToken cancellationToken = default)
     {
-        ObjectKey.Check(key);
-        var found = await MetadataAsync(key, cancellationToken).ConfigureAwait(false);
+        var found = await MetadataAsync(NameOf(key), cancellationToken).ConfigureAwait(false);
         return found is null ? null : new ObjectInfo(key, found.ContentLength, At(found.LastModified));
     }
 
-    public async IAsyncEnumerable<ObjectInfo> ListAsync(
-        string prefix, string? startAfter = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<ObjectInfo> ListAsync(
+        string prefix, string? startAfter = null, CancellationToken cancellationToken = default)
     {
-        var request = new ListObjectsV2Request { BucketName = bucket, Prefix = prefix, StartAfter = startAfter };
-        ListObjectsV2Response page;
-        do
-        {
-            page = await PageAsync(request, cancellationToken).ConfigureAwait(false);
-            foreach (var found in page.S3Objects ?? [])
-                yield return new ObjectInfo(found.Key, found.Size ?? 0, At(found.LastModified));
-            request.ContinuationToken = page.NextContinuationToken;
-        }
-        while (page.IsTruncated == true);
+        ObjectKey.CheckPrefix(prefix);
+        return PagesAsync(prefix, startAfter, cancellationToken);
     }
 
     /// <returns>As the object was just before: of two that delete at once, both may be told true.</returns>
@@ -86,18 +75,18 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
         if (await HeadAsync(key, cancellationToken).ConfigureAwait(false) is null) return false;
         try
         {
-            await client.DeleteObjectAsync(bucket, key, cancellationToken).ConfigureAwait(false);
+            await client.DeleteObjectAsync(bucket, NameOf(key), cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (Exception e) when (IsOfService(e))
         {
-            throw Failure("deleted", key, e);
+            throw Failure("deleted", NameOf(key), e);
         }
     }
 
     public async Task CopyAsync(string from, string to, CancellationToken cancellationToken = default)
     {
-        ObjectKey.Check(to);
+        var (sourceName, targetName) = (NameOf(from), NameOf(to));
         var source = await HeadAsync(from, cancellationToken).ConfigureAwait(false) ?? throw NothingToCopy(from);
         if (source.Size > MaxCopyBytes)
         {
@@ -109,7 +98,7 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
         }
         try
         {
-            await client.CopyObjectAsync(bucket, from, bucket, to, cancellationToken).ConfigureAwait(false);
+            await client.CopyObjectAsync(bucket, sourceName, bucket, targetName, cancellationToken).ConfigureAwait(false);
         }
         catch (AmazonS3Exception e) when (IsNoObject(e))
         {
@@ -117,7 +106,7 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
         }
         catch (Exception e) when (IsOfService(e))
         {
-            throw Failure("copied", from, e);
+            throw Failure("copied", sourceName, e);
         }
     }
 
@@ -127,6 +116,53 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
         return null;
     }
 
+    public async Task<Uri?> PresignAsync(string key, TimeSpan validity, CancellationToken cancellationToken = default)
+    {
+        var name = NameOf(key);
+        PresignedUrl.CheckValidity(validity);
+        cancellationToken.ThrowIfCancellationRequested();
+        var plain = client.Config.ServiceURL?.StartsWith("http:", StringComparison.OrdinalIgnoreCase) == true;
+        var request = new GetPreSignedUrlRequest
+        {
+            BucketName = bucket,
+            Key = name,
+            Verb = HttpVerb.GET,
+            Expires = TimeProvider.System.GetUtcNow().UtcDateTime + validity,
+            Protocol = plain ? Protocol.HTTP : Protocol.HTTPS,
+        };
+        try
+        {
+            return new(await client.GetPreSignedURLAsync(request).ConfigureAwait(false));
+        }
+        catch (Exception e) when (IsOfService(e))
+        {
+            throw Failure("signed for", name, e);
+        }
+    }
+
+    /// <summary>The object's name in the bucket, which has room for 1,024 bytes with the prefix.</summary>
+    private string NameOf(string key)
+    {
+        ObjectKey.Check(key);
+        if (prefix.Length > 0) ObjectKey.Check(prefix + key);
+        return prefix + key;
+    }
+
+    /// <summary>As much as one part takes, in a buffer that grows: most objects are commits and configurations of some hundred bytes.</summary>
+    /// <returns>A buffer that is not full where the content ends in it.</returns>
+    private static async Task<(byte[] Buffer, int Length)> FirstPartAsync(Stream content, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[FirstBytes];
+        for (var length = 0; ;)
+        {
+            length += await content.ReadAtLeastAsync(buffer.AsMemory(length), buffer.Length - length, throwOnEndOfStream: false, cancellationToken)
+                .ConfigureAwait(false);
+            if (length < buffer.Length || length == PartBytes) return (buffer, length);
+            Array.Resize(ref buffer, Math.Min(buffer.Length * 4, PartBytes));
+        }
+    }
+
+    /// <param name="Key">In the bucket, with the prefix.</param>
     /// <param name="Id">Stands in the object's metadata, so that a put whose answer was lost knows its own object.</param>
     private sealed record Put(string Key, PutMode Mode, string Id)
     {
@@ -252,6 +288,26 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket) : IObjectStor
         {
             throw Failure("looked up", key, e);
         }
+    }
+
+    private async IAsyncEnumerable<ObjectInfo> PagesAsync(
+        string keyPrefix, string? startAfter, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var request = new ListObjectsV2Request
+        {
+            BucketName = bucket,
+            Prefix = prefix + keyPrefix,
+            StartAfter = startAfter is null ? null : prefix + startAfter,
+        };
+        ListObjectsV2Response page;
+        do
+        {
+            page = await PageAsync(request, cancellationToken).ConfigureAwait(false);
+            foreach (var found in page.S3Objects ?? [])
+                yield return new ObjectInfo(found.Key[prefix.Length..], found.Size ?? 0, At(found.LastModified));
+            request.ContinuationToken = page.NextContinuationToken;
+        }
+        while (page.IsTruncated == true);
     }
 
     private async Task<ListObjectsV2Response> PageAsync(ListObjectsV2Request request, CancellationToken cancellationToken)

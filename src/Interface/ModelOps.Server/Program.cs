@@ -18,7 +18,6 @@ using ModelOps.Server.OpenAI;
 using ModelOps.Server.Security;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
-using ModelOps.Storage;
 
 var environment = Environment.GetEnvironmentVariables();
 var faults = new List<string>();
@@ -87,12 +86,11 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 
     var database = await MetadataServices.OpenAsync(config.Database, home);
-    var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
     services.AddSingleton(home);
     services.AddSingleton(config);
     services.AddSingleton(TimeProvider.System);
-    services.AddSingleton<IObjectStore>(objects);
+    services.AddObjectStores(config.Objects, home);
     services.AddMetadata(database);
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));
     services.AddSingleton(TrustedKeys.Load(home.Keys));

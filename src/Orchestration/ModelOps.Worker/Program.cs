@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using ModelOps.Storage;
 using ModelOps.Worker.Hosting;
 
 // One process per role, started and watched by the server. It listens on a Unix socket that only its owner can open, says
@@ -24,7 +25,9 @@ builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.
 builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024 * 1024);
 builder.Services.AddSingleton(options);
 builder.Services.AddSingleton(TimeProvider.System);
-builder.Services.AddWorkerRole(options);
+
+using var stores = ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), options.Home);
+builder.Services.AddWorkerRole(options, stores);
 
 await using var app = builder.Build();
 app.MapWorkerRole(options);

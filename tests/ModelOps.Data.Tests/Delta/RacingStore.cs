@@ -26,4 +26,7 @@ internal sealed class RacingStore(IObjectStore inner, string key, Func<Task> rac
     public Task CopyAsync(string from, string to, CancellationToken cancellationToken = default) => inner.CopyAsync(from, to, cancellationToken);
 
     public string? LocalPath(string localKey) => null;
+
+    public Task<Uri?> PresignAsync(string signedKey, TimeSpan validity, CancellationToken cancellationToken = default) =>
+        inner.PresignAsync(signedKey, validity, cancellationToken);
 }

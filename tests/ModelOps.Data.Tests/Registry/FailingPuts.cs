@@ -25,6 +25,9 @@ internal sealed class FailingPuts(IObjectStore inner) : IObjectStore
 
     public string? LocalPath(string key) => inner.LocalPath(key);
 
+    public Task<Uri?> PresignAsync(string key, TimeSpan validity, CancellationToken cancellationToken = default) =>
+        inner.PresignAsync(key, validity, cancellationToken);
+
     private sealed class HalfStream(Stream content) : MemoryStream
     {
         private bool begun;

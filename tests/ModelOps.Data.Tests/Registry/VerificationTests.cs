@@ -41,6 +41,42 @@ public abstract class VerificationTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task VerifyAsync_StoredFileReplacedByALink_NamesTheFileAndItIsNotLaidOut()
+    {
+        using var registry = await TestRegistry.CreateAsync(database);
+        var (_, _, gguf) = await registry.RegisterChainAsync();
+        ReplaceByLink(registry, registry.BlobPath(gguf.Manifest, "weights/model.safetensors"));
+
+        var failed = Assert.Single((await registry.Artifacts.VerifyAsync("gguf", Stop))!.Checks, check => !check.Passed);
+        Assert.Equal(("gguf@1", VerificationChecks.File), (failed.Artifact, failed.Check));
+        Assert.StartsWith("weights/model.safetensors was changed", failed.Detail, StringComparison.Ordinal);
+        Assert.Contains("symbolic link", failed.Detail, StringComparison.Ordinal);
+
+        var used = Assert.IsType<ArtifactLoad.Verified>(await registry.Artifacts.UseAsync("gguf", Stop)).Artifact;
+        var refused = Assert.IsType<Materialization.Refused>(await registry.Reader.MaterializeAsync(used, registry.File("out"), Stop));
+        Assert.Equal(failed.Detail, refused.Failure.Detail);
+        Assert.False(Directory.Exists(registry.File("out")));
+    }
+
+    [Fact]
+    public async Task UseAsync_ManifestReplacedByALink_IsRefused()
+    {
+        using var registry = await TestRegistry.CreateAsync(database);
+        var (root, _, _) = await registry.RegisterChainAsync();
+        ReplaceByLink(registry, registry.ManifestPath(root.Manifest));
+
+        var refused = Assert.IsType<ArtifactLoad.Refused>(await registry.Artifacts.UseAsync("gguf", Stop));
+        Assert.Equal(("base@1", VerificationChecks.Manifest), (refused.Failure.Artifact, refused.Failure.Check));
+        Assert.Contains("symbolic link", refused.Failure.Detail, StringComparison.Ordinal);
+    }
+
+    private static void ReplaceByLink(TestRegistry registry, string path)
+    {
+        File.Move(path, registry.File("elsewhere"));
+        File.CreateSymbolicLink(path, registry.File("elsewhere"));
+    }
+
+    [Fact]
     public async Task VerifyAsync_FileCutExtendedOrDeleted_NamesTheFile()
     {
         using var registry = await TestRegistry.CreateAsync(database);

@@ -63,14 +63,20 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
             File.CreateSymbolicLink(Path.Combine(root, "file"), Path.Combine(outside, "secret"));
             File.CreateSymbolicLink(Path.Combine(root, "dangling"), Path.Combine(outside, "nowhere"));
 
+            await PutAsync("good", "x", PutMode.Replace);
             foreach (var key in new[] { "folder/secret", "folder/new", "file", "dangling" })
             {
-                var e = await Assert.ThrowsAsync<ArgumentException>(() => Store.OpenReadAsync(key, cancellationToken: Cancel));
-                Assert.Contains("symbolic link", e.Message, StringComparison.Ordinal);
-                await Assert.ThrowsAsync<ArgumentException>(() => PutAsync(key, "x", PutMode.Replace));
-                await Assert.ThrowsAsync<ArgumentException>(() => Store.DeleteAsync(key, Cancel));
-                Assert.Throws<ArgumentException>(() => Store.LocalPath(key));
+                var link = Path.Combine(root, key.Split('/')[0]);
+                foreach (var call in Calls(key))
+                {
+                    var e = await Assert.ThrowsAsync<ObjectIntegrityException>(call);
+                    Assert.Equal(key, e.Key);
+                    Assert.StartsWith($"the object {key} is refused: {link} is a symbolic link", e.Message, StringComparison.Ordinal);
+                }
             }
+            await Assert.ThrowsAsync<ObjectIntegrityException>(() => KeysAsync("folder/"));
+            Assert.Equal(["good"], await KeysAsync(""));
+            Assert.True(await Store.DeleteAsync("good", Cancel));
             Assert.Empty(await KeysAsync(""));
             Assert.Equal(["secret"], Directory.GetFiles(outside).Select(Path.GetFileName));
         }
@@ -79,6 +85,18 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
             Directory.Delete(outside, recursive: true);
         }
     }
+
+    private IEnumerable<Func<Task>> Calls(string key) =>
+    [
+        () => Store.OpenReadAsync(key, cancellationToken: Cancel),
+        () => Store.HeadAsync(key, Cancel),
+        () => PutAsync(key, "x", PutMode.Replace),
+        () => PutAsync(key, "x", PutMode.IfAbsent),
+        () => Store.DeleteAsync(key, Cancel),
+        () => Store.CopyAsync(key, "copy", Cancel),
+        () => Store.CopyAsync("good", key, Cancel),
+        () => Task.FromResult(Store.LocalPath(key)),
+    ];
 
     [Theory]
     [InlineData("a/b")]

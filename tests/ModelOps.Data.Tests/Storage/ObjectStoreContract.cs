@@ -166,6 +166,42 @@ public abstract class ObjectStoreContract
     }
 
     [Fact]
+    public async Task List_PageByPage_IsTheWholeListWithNoneTwice()
+    {
+        string[] keys = [.. Enumerable.Range(0, 17).Select(i => $"p/{i / 5}/{i:D2}")];
+        foreach (var key in keys) await PutAsync(key, key, PutMode.Replace);
+        await PutAsync("q", "of another prefix", PutMode.Replace);
+
+        var listed = new List<string>();
+        while (await Store.ListAsync("p/", listed.LastOrDefault(), Cancel).Take(4).Select(info => info.Key).ToListAsync(Cancel) is { Count: > 0 } page)
+        {
+            Assert.True(page.Count == 4 || listed.Count == 16);
+            listed.AddRange(page);
+        }
+
+        Assert.Equal(keys, listed);
+        Assert.Equal(keys.Select(key => (long)key.Length), await Store.ListAsync("p/", cancellationToken: Cancel).Select(info => info.Size).ToListAsync(Cancel));
+    }
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData("../")]
+    [InlineData("a/../b")]
+    [InlineData("a//b")]
+    [InlineData(".incoming/")]
+    public async Task List_PrefixOfNoKey_Throws(string prefix)
+    {
+        await PutAsync("a/b", "x", PutMode.Replace);
+        await Assert.ThrowsAsync<ArgumentException>(() => KeysAsync(prefix));
+    }
+
+    [Theory]
+    [InlineData(59)]
+    [InlineData((7 * 24 * 3600) + 1)]
+    public async Task Presign_ValidityOutOfRange_Throws(int seconds) =>
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => Store.PresignAsync("a", TimeSpan.FromSeconds(seconds), Cancel));
+
+    [Fact]
     public async Task Delete_Object_IsGone()
     {
         await PutAsync("a/b", "x", PutMode.Replace);
@@ -212,6 +248,7 @@ public abstract class ObjectStoreContract
         await Assert.ThrowsAsync<ArgumentException>(() => Store.CopyAsync(key, "b", Cancel));
         await Assert.ThrowsAsync<ArgumentException>(() => Store.CopyAsync("good", key, Cancel));
         Assert.Throws<ArgumentException>(() => Store.LocalPath(key));
+        await Assert.ThrowsAsync<ArgumentException>(() => Store.PresignAsync(key, TimeSpan.FromHours(1), Cancel));
         Assert.Equal(["good"], await KeysAsync(""));
     }
 

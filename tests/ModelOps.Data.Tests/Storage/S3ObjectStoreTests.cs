@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text;
-using Amazon.Runtime;
 using Amazon.S3;
 using ModelOps.Storage;
 
@@ -9,7 +8,7 @@ namespace ModelOps.Data.Tests.Storage;
 public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract, IClassFixture<MotoServer>, IAsyncLifetime
 {
     private const string Bucket = "modelops";
-    private readonly AmazonS3Client client = Client(server.Url);
+    private readonly AmazonS3Client client = MotoClient.Create(server.Url);
 
     protected override IObjectStore Store => new S3ObjectStore(client, Bucket);
 
@@ -28,6 +27,41 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     [Fact]
     public void LocalPath_Always_IsNull() => Assert.Null(Store.LocalPath("a"));
 
+    [Fact]
+    public async Task Presign_Object_IsReadByItsUrlWithoutCredentials()
+    {
+        await PutAsync("models/a b+c", "bytes", PutMode.Replace);
+
+        var url = await Store.PresignAsync("models/a b+c", TimeSpan.FromHours(2), Cancel);
+
+        Assert.StartsWith(server.Url, url!.AbsoluteUri, StringComparison.Ordinal);
+        var query = System.Web.HttpUtility.ParseQueryString(url.Query);
+        Assert.InRange(int.Parse(query["X-Amz-Expires"]!), 7190, 7200);
+        Assert.NotEmpty(query["X-Amz-Signature"]!);
+        using var http = new HttpClient();
+        Assert.Equal("bytes", await http.GetStringAsync(url, Cancel));
+    }
+
+    [Fact]
+    public async Task AnyCall_WithAPrefix_StaysBelowIt()
+    {
+        var (objects, tables) = (new S3ObjectStore(client, Bucket, "home/objects/"), new S3ObjectStore(client, Bucket, "home/tables/"));
+        await objects.PutAsync("a/b", new MemoryStream("o"u8.ToArray()), PutMode.IfAbsent, Cancel);
+        Assert.True(await tables.PutAsync("a/b", new MemoryStream(new byte[17 << 20]), PutMode.IfAbsent, Cancel));
+        await objects.CopyAsync("a/b", "c", Cancel);
+
+        Assert.Equal(["home/objects/a/b", "home/objects/c", "home/tables/a/b"], await KeysAsync(""));
+        Assert.Equal(["a/b", "c"], await KeysAsync(objects, ""));
+        Assert.Equal(["c"], await KeysAsync(objects, "", "a/b"));
+        Assert.Equal(17 << 20, (await tables.HeadAsync("a/b", Cancel))!.Size);
+        Assert.EndsWith("/home/objects/c", (await objects.PresignAsync("c", TimeSpan.FromHours(1), Cancel))!.AbsolutePath, StringComparison.Ordinal);
+        Assert.True(await objects.DeleteAsync("a/b", Cancel));
+        Assert.Null(await objects.OpenReadAsync("a/b", cancellationToken: Cancel));
+        Assert.Equal(["a/b"], await KeysAsync(tables, "a/"));
+        var whole = string.Join('/', Enumerable.Repeat(new string('k', 200), 5)); // 1,004 bytes: no room for the prefix
+        await Assert.ThrowsAsync<ArgumentException>(() => objects.HeadAsync(whole + "/0123456789", Cancel));
+    }
+
     [Theory]
     [InlineData(10, null)] // the server's own answer to the repetition
     [InlineData(17 << 20, "PreconditionFailed")]
@@ -35,7 +69,7 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     public async Task Put_AnswerLostAndRepeatedByTheClient_KnowsItsOwnObject(int size, string? repeated)
     {
         var stored = 0;
-        using var lossy = Client(server.Url, async (request, send) =>
+        using var lossy = MotoClient.Create(server.Url, async (request, send) =>
         {
             if (!Stores(request)) return await send();
             stored++;
@@ -60,7 +94,7 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     public async Task Put_ConflictWithAPutUnderWay_TriesAgainWhereItCan(int conflicts, int size, bool succeeds)
     {
         var left = conflicts;
-        using var busy = Client(server.Url, (request, send) =>
+        using var busy = MotoClient.Create(server.Url, (request, send) =>
             Stores(request) && Interlocked.Decrement(ref left) >= 0 ? Task.FromResult(Error("ConditionalRequestConflict")) : send());
         var store = new S3ObjectStore(busy, Bucket);
         Task<bool> Put() => store.PutAsync("a", new MemoryStream(new byte[size]), PutMode.IfAbsent, Cancel);
@@ -74,7 +108,7 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     public async Task List_MoreThanAPage_ListsAll()
     {
         var pages = 0;
-        using var small = Client(server.Url, (request, send) =>
+        using var small = MotoClient.Create(server.Url, (request, send) =>
         {
             if (!request.RequestUri!.Query.Contains("list-type=2", StringComparison.Ordinal)) return send();
             pages++;
@@ -93,7 +127,7 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     {
         await PutAsync("a", "bytes", PutMode.Replace);
         var copies = 0;
-        using var huge = Client(server.Url, async (request, send) =>
+        using var huge = MotoClient.Create(server.Url, async (request, send) =>
         {
             var response = await send();
             if (request.Method == HttpMethod.Head) response.Content.Headers.ContentLength = (5L << 30) + 1;
@@ -128,7 +162,7 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     [Fact]
     public async Task AnyCall_NoServer_ThrowsIOException()
     {
-        using var nowhere = Client("http://127.0.0.1:1", retries: 0);
+        using var nowhere = MotoClient.Create("http://127.0.0.1:1", retries: 0);
         var store = new S3ObjectStore(nowhere, Bucket);
         await Assert.ThrowsAsync<IOException>(() => store.PutAsync("a", new MemoryStream([1]), PutMode.Replace, Cancel));
         await Assert.ThrowsAsync<IOException>(() => store.HeadAsync("a", Cancel));
@@ -151,29 +185,4 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
         Content = new StringContent(
             $"<Error><Code>{code}</Code><Message>said by the test</Message></Error>", Encoding.UTF8, "application/xml"),
     };
-
-    private static AmazonS3Client Client(string url, Intercept? intercept = null, int retries = 2) =>
-        new(new BasicAWSCredentials("key", "secret"), new AmazonS3Config
-        {
-            ServiceURL = url,
-            ForcePathStyle = true,
-            AuthenticationRegion = "us-east-1",
-            MaxErrorRetry = retries,
-            HttpClientFactory = new InterceptedClients(intercept ?? ((_, send) => send())),
-        });
-
-    private delegate Task<HttpResponseMessage> Intercept(HttpRequestMessage request, Func<Task<HttpResponseMessage>> send);
-
-    private sealed class Wire(Intercept intercept) : DelegatingHandler(new SocketsHttpHandler())
-    {
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-            intercept(request, () => base.SendAsync(request, cancellationToken));
-    }
-
-    private sealed class InterceptedClients(Intercept intercept) : HttpClientFactory
-    {
-        public override HttpClient CreateHttpClient(IClientConfig clientConfig) => new(new Wire(intercept));
-
-        public override bool UseSDKHttpClientCaching(IClientConfig clientConfig) => false;
-    }
 }

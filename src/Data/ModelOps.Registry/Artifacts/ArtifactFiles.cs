@@ -58,8 +58,15 @@ internal sealed class ArtifactFiles(IObjectStore objects)
     private async Task<string?> LayOutAsync(ManifestFile file, string path, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        if (objects.LocalPath(BlobStore.KeyOf(file.Sha256)) is { } local && HardLink.TryCreate(local, path))
-            return await FaultAsync(file, path, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (objects.LocalPath(BlobStore.KeyOf(file.Sha256)) is { } local && TryLink(local, path))
+                return await FaultAsync(file, path, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectIntegrityException refused)
+        {
+            return Refused(file, refused);
+        }
 
         var copy = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, useAsync: true);
         await using (copy.ConfigureAwait(false))
@@ -68,7 +75,32 @@ internal sealed class ArtifactFiles(IObjectStore objects)
         }
     }
 
+    /// <returns>false: the folder is on another file system, the file system knows no links, or there is no blob.</returns>
+    private static bool TryLink(string blob, string path)
+    {
+        try
+        {
+            return HardLink.TryCreate(blob, path);
+        }
+        catch (IOException)
+        {
+            return false; // copying says what is wrong, where something is
+        }
+    }
+
     private async Task<string?> CopyAsync(ManifestFile file, Stream destination, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CopyVerifiedAsync(file, destination, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectIntegrityException refused)
+        {
+            return Refused(file, refused);
+        }
+    }
+
+    private async Task<string?> CopyVerifiedAsync(ManifestFile file, Stream destination, CancellationToken cancellationToken)
     {
         var stored = await objects.OpenReadAsync(BlobStore.KeyOf(file.Sha256), cancellationToken: cancellationToken).ConfigureAwait(false);
         if (stored is null)
@@ -126,6 +158,8 @@ internal sealed class ArtifactFiles(IObjectStore objects)
 
     private static string? SizeFault(ManifestFile file, long size) =>
         size == file.Size ? null : $"{file.Path} was changed: it has {size} bytes; the manifest says {file.Size}.";
+
+    private static string Refused(ManifestFile file, ObjectIntegrityException refused) => $"{file.Path} was changed: {refused.Message}.";
 
     private static string Changed(ManifestFile file, string actual) =>
         $"{file.Path} was changed: its SHA-256 is {actual}; the manifest says {file.Sha256}.";

@@ -63,9 +63,16 @@ public sealed class ArtifactReader(IObjectStore objects, TrustedKeys keys)
     private async Task<(VerifiedArtifact? Artifact, IReadOnlyList<VerificationCheck> Checks)> InspectAsync(
         string name, string version, string? expectedDigest, CancellationToken cancellationToken)
     {
-        var stored = await ReadAsync(SignedManifest.KeyOf(name, version), cancellationToken).ConfigureAwait(false);
-        var inspection = ManifestInspection.Run(name, version, stored, expectedDigest, keys);
-        return (inspection.Artifact, inspection.Checks);
+        try
+        {
+            var stored = await ReadAsync(SignedManifest.KeyOf(name, version), cancellationToken).ConfigureAwait(false);
+            var inspection = ManifestInspection.Run(name, version, stored, expectedDigest, keys);
+            return (inspection.Artifact, inspection.Checks);
+        }
+        catch (ObjectIntegrityException refused)
+        {
+            return (null, [new VerificationCheck($"{name}@{version}", VerificationChecks.Manifest, Passed: false, refused.Message)]);
+        }
     }
 
     /// <returns>Null when absent. What is too long is cut, which no signature survives.</returns>

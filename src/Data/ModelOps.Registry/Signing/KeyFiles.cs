@@ -1,4 +1,5 @@
 using System.Text;
+using ModelOps.Storage;
 
 namespace ModelOps.Registry;
 
@@ -25,12 +26,14 @@ internal static class KeyFiles
             }
             HardLink.TryCreate(temporary, path);
         }
+        catch (IOException e)
+        {
+            throw new IOException($"The key file {path} cannot be made: {e.Message}. Put the keys folder on a file system with hard links.", e);
+        }
         finally
         {
             File.Delete(temporary);
         }
-        if (!File.Exists(path))
-            throw new IOException($"The key file {path} could not be created. Put the keys folder on a file system with hard links.");
     }
 
     public static void RefuseIfOthersCanRead(string path)

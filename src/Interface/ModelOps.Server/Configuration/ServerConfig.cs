@@ -2,6 +2,7 @@ using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Telemetry;
+using ModelOps.Storage;
 
 namespace ModelOps.Server.Configuration;
 
@@ -18,6 +19,8 @@ public sealed record ServerConfig
     public TlsOptions Tls { get; init; } = new();
 
     public MetadataOptions Database { get; init; } = new();
+
+    public ObjectStoreOptions Objects { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
 

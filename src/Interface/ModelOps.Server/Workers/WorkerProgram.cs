@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using ModelOps.Server.Configuration;
+using ModelOps.Storage;
 
 namespace ModelOps.Server.Workers;
 
@@ -21,7 +23,8 @@ public sealed record WorkerProgram(string Path)
             : throw new WorkerStartException($"the worker program is missing; looked for {string.Join(" and ", candidates)}");
     }
 
-    public ProcessStartInfo StartInfo(params IReadOnlyList<string> arguments)
+    /// <param name="objects">Handed over in the environment: a command line is for every user of the machine to read.</param>
+    public ProcessStartInfo StartInfo(ObjectStoreOptions objects, params IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(Path)
         {
@@ -35,6 +38,10 @@ public sealed record WorkerProgram(string Path)
         start.Environment["DOTNET_ROOT"] = System.IO.Path.GetFullPath(System.IO.Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
         // libtorch's threads (libgomp) spin while they wait for each other: beside any other load that costs twenty times the speed.
         start.Environment["OMP_WAIT_POLICY"] = "PASSIVE";
+        // The server's configuration, its secrets too, is not the worker's: it gets what it needs.
+        foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith(ConfigInput.EnvironmentPrefix, StringComparison.OrdinalIgnoreCase)).ToList())
+            start.Environment.Remove(inherited);
+        foreach (var (name, value) in objects.ToEnvironment()) start.Environment[name] = value;
         return start;
     }
 }

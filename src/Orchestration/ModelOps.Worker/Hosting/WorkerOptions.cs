@@ -7,7 +7,7 @@ public sealed record WorkerOptions
 {
     public required WorkerRole Role { get; init; }
 
-    /// <summary>The home folder: objects, tables, trusted keys, cache.</summary>
+    /// <summary>The home folder: trusted keys, cache, and objects and tables where they are files.</summary>
     public required string Home { get; init; }
 
     /// <summary>Path of the Unix socket to listen on.</summary>

@@ -9,14 +9,13 @@ namespace ModelOps.Worker.Hosting;
 /// <summary>What each role offers: its activities, or the inference engine.</summary>
 internal static class WorkerRoles
 {
-    public static void AddWorkerRole(this IServiceCollection services, WorkerOptions options)
+    public static void AddWorkerRole(this IServiceCollection services, WorkerOptions options, ObjectStores stores)
     {
         if (Directory.Exists(options.Scratch)) Directory.Delete(options.Scratch, recursive: true);
         Directory.CreateDirectory(options.Scratch);
-        var objects = new FileObjectStore(Path.Combine(options.Home, "objects"));
-        services.AddSingleton(new BlobStore(objects));
-        services.AddSingleton(new Tables(new FileObjectStore(Path.Combine(options.Home, "tables"))));
-        services.AddSingleton(new ArtifactReader(objects, TrustedKeys.Load(Path.Combine(options.Home, "keys"))));
+        services.AddSingleton(new BlobStore(stores.Objects));
+        services.AddSingleton(new Tables(stores.Tables));
+        services.AddSingleton(new ArtifactReader(stores.Objects, TrustedKeys.Load(Path.Combine(options.Home, "keys"))));
         services.AddSingleton<VerifiedArtifacts>();
         services.AddSingleton<LoadedModels>();
         services.AddSingleton<IngestDatasetActivity>();
