@@ -1,0 +1,18 @@
+using ModelOps.ObjectWriter;
+using ModelOps.Storage;
+
+// ROOT NAME: puts objects into the file store at ROOT, from four threads, until it is killed; says each key once its put has returned.
+const int writers = 4;
+var store = new FileObjectStore(args[0]);
+await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(() => PutForeverAsync($"{args[1]}-{writer}"))));
+
+async Task PutForeverAsync(string writer)
+{
+    for (var i = 0; ; i++)
+    {
+        var key = i % 5 == 4 ? $"replaced/{writer}" : $"put/{writer}/{i}";
+        using var content = new MemoryStream(ObjectContent.Of(key, i));
+        await store.PutAsync(key, content, i % 2 == 0 || i % 5 == 4 ? PutMode.Replace : PutMode.IfAbsent);
+        await Console.Out.WriteLineAsync(key);
+    }
+}
