@@ -9,6 +9,7 @@ using ModelOps.Inference;
 using ModelOps.Registry;
 using ModelOps.Server;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Backup;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
@@ -23,9 +24,15 @@ try
 {
     var options = ServerOptions.Parse(args);
     using var home = ServerHome.Open(options.Home);
-    await using var app = await BuildAsync(options, home);
-    MapRoutes(app);
-    await RunAsync(app, home);
+    int? restartOn;
+    do
+    {
+        await using var app = await BuildAsync(options, home);
+        MapRoutes(app);
+        restartOn = await RunAsync(app, home);
+        options = options with { Port = restartOn ?? options.Port };
+    }
+    while (restartOn is not null);
     return 0;
 }
 catch (ServerStartException e)
@@ -62,7 +69,7 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
     services.AddSingleton(options);
     services.AddSingleton(TimeProvider.System);
     services.AddSingleton<IObjectStore>(objects);
-    services.AddMetadata(database);
+    services.AddMetadata(database, home);
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
@@ -108,6 +115,7 @@ static void MapRoutes(WebApplication app)
     app.MapOpenApi("/openapi/{documentName}.json");
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();
+    api.MapBackup();
     api.MapBlobs();
     api.MapDatasets();
     api.MapDeployments();
@@ -116,7 +124,8 @@ static void MapRoutes(WebApplication app)
     app.MapOpenAI();
 }
 
-static async Task RunAsync(WebApplication app, ServerHome home)
+// Returns the port for the host that takes this one's place; null to end.
+static async Task<int?> RunAsync(WebApplication app, ServerHome home)
 {
     try
     {
@@ -130,4 +139,5 @@ static async Task RunAsync(WebApplication app, ServerHome home)
     await LocalCredentials.WriteAsync(home, address, app.Services.GetRequiredService<ApiKeys>(), CancellationToken.None);
     await Console.Error.WriteLineAsync($"modelops: ready on {address}, home {home.Root}");
     await app.WaitForShutdownAsync();
+    return app.Services.GetRequiredService<ServerRestart>().Requested ? new Uri(address).Port : null;
 }
