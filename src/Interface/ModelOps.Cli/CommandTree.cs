@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using ModelOps.Cli.Artifacts;
+using ModelOps.Cli.Backup;
 using ModelOps.Cli.Chat;
 using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Deployments;
@@ -44,6 +45,8 @@ public static class CommandTree
             DeployCommand.Create(cli),
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),
+            BackupCommand.CreateBackup(cli),
+            BackupCommand.CreateRestore(cli),
         };
         globals.AddTo(root);
         var help = root.Options.OfType<HelpOption>().Single();

@@ -32,6 +32,7 @@ public sealed class ModelOpsClient : IDisposable
         Jobs = new JobsClient(connection);
         Deployments = new DeploymentsClient(connection);
         Chat = new ChatClient(connection);
+        Backup = new BackupClient(connection);
     }
 
     public Uri Server => connection.Server;
@@ -45,6 +46,8 @@ public sealed class ModelOpsClient : IDisposable
     public DeploymentsClient Deployments { get; }
 
     public ChatClient Chat { get; }
+
+    public BackupClient Backup { get; }
 
     /// <summary>Asks once, without retries, whether the server is ready; it names the parts that are not.</summary>
     /// <exception cref="ServerUnreachableException">Nothing answers.</exception>

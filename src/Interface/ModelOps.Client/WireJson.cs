@@ -7,6 +7,7 @@ namespace ModelOps.Client;
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Artifact))]
+[JsonSerializable(typeof(BackupFile))]
 [JsonSerializable(typeof(Blob))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(ChatRequest))]
@@ -30,6 +31,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(QuantizationResult))]
 [JsonSerializable(typeof(Readiness))]
+[JsonSerializable(typeof(RestoreReport))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(Verification))]
 public sealed partial class WireJson : JsonSerializerContext;

@@ -9,6 +9,7 @@ using ModelOps.Inference;
 using ModelOps.Registry;
 using ModelOps.Server;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Backup;
 using ModelOps.Server.Configuration;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
@@ -51,9 +52,15 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     try
     {
         using var home = ServerHome.Open(folder);
-        await using var app = await BuildAsync(config, home);
-        MapRoutes(app);
-        await RunAsync(app, home);
+        int? restartOn;
+        do
+        {
+            await using var app = await BuildAsync(config, home);
+            MapRoutes(app);
+            restartOn = await RunAsync(app, home);
+            config = config with { Listen = config.Listen with { Port = restartOn ?? config.Listen.Port } };
+        }
+        while (restartOn is not null);
         return 0;
     }
     catch (ServerStartException e)
@@ -91,7 +98,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(config);
     services.AddSingleton(TimeProvider.System);
     services.AddObjectStores(config.Objects, home);
-    services.AddMetadata(database);
+    services.AddMetadata(database, home);
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
@@ -137,6 +144,7 @@ static void MapRoutes(WebApplication app)
     app.MapOpenApi("/openapi/{documentName}.json");
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();
+    api.MapBackup();
     api.MapBlobs();
     api.MapDatasets();
     api.MapDeployments();
@@ -145,7 +153,8 @@ static void MapRoutes(WebApplication app)
     app.MapOpenAI();
 }
 
-static async Task RunAsync(WebApplication app, ServerHome home)
+// Returns the port for the host that takes this one's place; null to end.
+static async Task<int?> RunAsync(WebApplication app, ServerHome home)
 {
     try
     {
@@ -159,4 +168,5 @@ static async Task RunAsync(WebApplication app, ServerHome home)
     await LocalCredentials.WriteAsync(home, address, app.Services.GetRequiredService<ApiKeys>(), CancellationToken.None);
     await Console.Error.WriteLineAsync($"modelops: ready on {address}, home {home.Root}");
     await app.WaitForShutdownAsync();
+    return app.Services.GetRequiredService<ServerRestart>().Requested ? new Uri(address).Port : null;
 }

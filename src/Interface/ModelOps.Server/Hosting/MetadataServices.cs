@@ -14,6 +14,7 @@ public static class MetadataServices
         try
         {
             await database.MigrateAsync();
+            await RestoredKeys.ApplyAsync(home.Keys, database);
             return database;
         }
         catch (MetadataDatabaseException e)
@@ -23,9 +24,13 @@ public static class MetadataServices
         }
     }
 
-    public static void AddMetadata(this IServiceCollection services, MetadataDatabase database)
+    public static void AddMetadata(this IServiceCollection services, MetadataDatabase database, ServerHome home)
     {
         services.AddSingleton(_ => database); // by a factory: the container disposes it
         services.AddSingleton<IDbContextFactory<MetadataContext>>(provider => provider.GetRequiredService<MetadataDatabase>());
+        services.AddSingleton<AuditLog>();
+        services.AddSingleton(provider => new MetadataBackup(database, home.Keys, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new MetadataRestore(database, provider.GetRequiredService<AuditLog>(), home.Keys));
+        services.AddSingleton<ServerRestart>();
     }
 }
