@@ -1,5 +1,6 @@
 using System.Collections;
 using ModelOps.Server.Hosting;
+using ModelOps.Server.RateLimits;
 using ModelOps.Server.Telemetry;
 
 namespace ModelOps.Server.Configuration;
@@ -17,6 +18,8 @@ public sealed record ServerConfig
     public TlsOptions Tls { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
+
+    public RateLimitOptions RateLimits { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 
