@@ -16,6 +16,10 @@ public sealed record ClientOptions
     /// <value>The default is 5 s.</value>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Longest wait that a server may ask for (Retry-After); a call asked to wait longer fails at once.</summary>
+    /// <value>The default is 60 s.</value>
+    public TimeSpan MaxRetryAfter { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <value>The default is 5 s.</value>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 

@@ -26,6 +26,7 @@ public static class ProblemTypes
     public const string Forbidden = "urn:modelops:problem:forbidden";
     public const string Conflict = "urn:modelops:problem:conflict";
     public const string VerificationFailed = "urn:modelops:problem:verification-failed";
+    public const string RateLimited = "urn:modelops:problem:rate-limited";
     public const string Unavailable = "urn:modelops:problem:unavailable";
     public const string Internal = "urn:modelops:problem:internal";
 }

@@ -16,6 +16,7 @@ using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.OpenAI;
+using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
@@ -119,6 +120,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddWebEncoders();
     new AuthenticationBuilder(services)
         .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
+    services.AddRateLimits(config.RateLimits);
     services.AddAuthorization();
     services.AddOpenApi();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
@@ -132,11 +134,12 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     return builder.Build();
 }
 
-// A request's whole way stands here: problems → who is it → what may they → endpoint.
+// A request's whole way stands here: problems → who is it → how often → what may they → endpoint.
 static void MapRoutes(WebApplication app)
 {
     app.UseProblems();
     app.UseAuthentication();
+    app.UseRateLimits();
     app.UseAuthorization();
 
     app.MapGet("/healthz", () => Results.Text("ok"));

@@ -58,6 +58,66 @@ public sealed class ModelOpsClientTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task Get_TooManyRequests_IsRepeatedAfterTheTimeThatTheServerNames()
+    {
+        var calls = 0;
+        await using var peer = await HttpsPeer.StartAsync(app => app.MapGet("/api/v1/datasets", (HttpContext context) =>
+        {
+            if (++calls == 3) return Results.Ok(NoDatasets);
+            context.Response.Headers.RetryAfter = calls == 1 ? "2" : "0";
+            return HttpsPeer.Problem(429, ProblemTypes.RateLimited, "Too many.");
+        }));
+        using var client = peer.Connect(Options);
+
+        Assert.Empty(await client.Datasets.ListAsync(TestContext.Current.CancellationToken));
+
+        Assert.Equal([TimeSpan.FromMilliseconds(2050), TimeSpan.FromMilliseconds(100)], time.Waits);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Get_AskedToWaitLongerThanTheClientWould_FailsAtOnce()
+    {
+        await using var peer = await HttpsPeer.StartAsync(app => app.MapGet("/api/v1/datasets", (HttpContext context) =>
+        {
+            context.Response.Headers.RetryAfter = "61";
+            return HttpsPeer.Problem(429, ProblemTypes.RateLimited, "Too many.");
+        }));
+        using var client = peer.Connect(Options);
+
+        var exception = await Assert.ThrowsAsync<ModelOpsException>(() => client.Datasets.ListAsync(TestContext.Current.CancellationToken));
+
+        Assert.Equal(ProblemTypes.RateLimited, exception.Problem.Type);
+        Assert.Single(peer.Requests);
+        Assert.Empty(time.Waits);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Post_TooManyRequests_IsNotRepeated()
+    {
+        await using var peer = await HttpsPeer.StartAsync(app => app.MapPost(
+            "/api/v1/trainings", () => HttpsPeer.Problem(429, ProblemTypes.RateLimited, "Too many.")));
+        using var client = peer.Connect(Options);
+
+        await Assert.ThrowsAsync<ModelOpsException>(
+            () => client.Jobs.StartTrainingAsync(new CreateTraining { Base = "b", Dataset = "d", Name = "n" }, TestContext.Current.CancellationToken));
+
+        Assert.Single(peer.Requests);
+    }
+
+    [Theory]
+    [InlineData(null, 0)]
+    [InlineData("7", 7)]
+    [InlineData("Thu, 01 Jan 1970 00:00:30 GMT", 30)]
+    [InlineData("Wed, 31 Dec 1969 23:59:59 GMT", 0)]
+    public void AskedWait_EachForm_IsTheTimeToWait(string? retryAfter, int seconds)
+    {
+        using var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests);
+        if (retryAfter is not null) response.Headers.Add("Retry-After", retryAfter);
+
+        Assert.Equal(TimeSpan.FromSeconds(seconds), RetryRules.AskedWait(response, new Epoch()));
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task Post_NothingListens_IsRepeatedBecauseNothingWasSent()
     {
         using var client = new ModelOpsClient(UnusedAddress(), HttpsPeer.ApiKey, null, Options);
@@ -165,6 +225,7 @@ public sealed class ModelOpsClientTests
     [InlineData("text/html", "<html>bad gateway</html>", 502, ProblemTypes.Unavailable, "The server answered 502 Reason.")]
     [InlineData("application/problem+json", "{", 403, ProblemTypes.Forbidden, "The server answered 403 Reason.")]
     [InlineData("application/json", "{}", 401, ProblemTypes.Unauthorized, "The server answered 401 Reason.")]
+    [InlineData("text/html", "<html>slow down</html>", 429, ProblemTypes.RateLimited, "The server answered 429 Reason.")]
     [InlineData(null, "", 500, ProblemTypes.Internal, "The server answered 500 Reason.")]
     public void ParseProblem_EachForm_HasTypeStatusAndDetail(string? mediaType, string body, int status, string type, string detail)
     {
@@ -201,6 +262,11 @@ public sealed class ModelOpsClientTests
         Assert.Empty(JsonSerializer.Deserialize("{}", WireJson.Default.Problem)!.Errors);
         Assert.Equal("Q8_0", JsonSerializer.Deserialize("""{"artifact":"a","name":"n"}""", WireJson.Default.CreateQuantization)!.Type);
         Assert.Equal(0.05, JsonSerializer.Deserialize("""{"source":"s","file_name":"f"}""", WireJson.Default.CreateDatasetVersion)!.MaxRejected);
+    }
+
+    private sealed class Epoch : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch;
     }
 
     private static Uri UnusedAddress()

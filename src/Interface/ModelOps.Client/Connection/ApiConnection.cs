@@ -66,6 +66,7 @@ internal sealed class ApiConnection : IDisposable
     {
         for (var attempt = 1; ; attempt++)
         {
+            var asked = TimeSpan.Zero;
             using var message = request();
             try
             {
@@ -76,7 +77,8 @@ internal sealed class ApiConnection : IDisposable
                 }
                 using (response)
                 {
-                    if (attempt == Options.Attempts || !RetryRules.MayRepeat(message.Method, response.StatusCode))
+                    asked = RetryRules.AskedWait(response, Options.Time);
+                    if (attempt == Options.Attempts || asked > Options.MaxRetryAfter || !RetryRules.MayRepeat(message.Method, response.StatusCode))
                     {
                         throw await ProblemReader.ReadAsync(response, cancellationToken).ConfigureAwait(false);
                     }
@@ -89,7 +91,7 @@ internal sealed class ApiConnection : IDisposable
                     throw Unreachable(exception);
                 }
             }
-            await Task.Delay(Options.DelayAfter(attempt), Options.Time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(asked + Options.DelayAfter(attempt), Options.Time, cancellationToken).ConfigureAwait(false);
         }
     }
 

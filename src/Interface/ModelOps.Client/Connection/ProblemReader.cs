@@ -54,6 +54,7 @@ internal static class ProblemReader
         403 => ProblemTypes.Forbidden,
         404 => ProblemTypes.NotFound,
         409 or 412 => ProblemTypes.Conflict,
+        429 => ProblemTypes.RateLimited,
         502 or 503 or 504 => ProblemTypes.Unavailable,
         _ => ProblemTypes.Internal,
     };

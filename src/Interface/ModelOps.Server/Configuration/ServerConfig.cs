@@ -1,6 +1,7 @@
 using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
+using ModelOps.Server.RateLimits;
 using ModelOps.Server.Telemetry;
 using ModelOps.Storage;
 
@@ -23,6 +24,8 @@ public sealed record ServerConfig
     public ObjectStoreOptions Objects { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
+
+    public RateLimitOptions RateLimits { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 

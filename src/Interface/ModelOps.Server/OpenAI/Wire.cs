@@ -62,6 +62,7 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         problem.Errors.Count > 1 ? string.Join('\n', problem.Errors) : problem.Detail ?? problem.Title,
         problem.Type switch
         {
+            ProblemTypes.RateLimited => "requests",
             ProblemTypes.Unavailable => "server_error",
             ProblemTypes.Internal => "server_error",
             ProblemTypes.Unauthorized => "authentication_error",
@@ -72,6 +73,7 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         problem.Type switch
         {
             ProblemTypes.NotFound => "model_not_found",
+            ProblemTypes.RateLimited => "rate_limit_exceeded",
             ProblemTypes.Unauthorized => "invalid_api_key",
             _ => null,
         }));
