@@ -21,17 +21,29 @@ public sealed class ModelOpsClient : IDisposable
     /// <exception cref="ArgumentException">The address is not absolute.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">The file holds no PEM certificate.</exception>
     public ModelOpsClient(Uri server, string? apiKey, string? caCertificatePath = null, ClientOptions? options = null)
+        : this(server, _ => ValueTask.FromResult(apiKey), caCertificatePath, options)
+    {
+    }
+
+    /// <inheritdoc cref="ModelOpsClient(Uri, string, string, ClientOptions)"/>
+    /// <param name="bearer">Gives the key or access token of each request; for tokens that are renewed.</param>
+    public ModelOpsClient(
+        Uri server, Func<CancellationToken, ValueTask<string?>> bearer, string? caCertificatePath = null, ClientOptions? options = null)
     {
         if (!server.IsAbsoluteUri)
         {
             throw new ArgumentException($"The server's address '{server}' is not absolute; write it like https://127.0.0.1:8000.", nameof(server));
         }
-        connection = new ApiConnection(server, apiKey, caCertificatePath, options ?? new ClientOptions());
+        connection = new ApiConnection(server, bearer, caCertificatePath, options ?? new ClientOptions());
         Artifacts = new ArtifactsClient(connection);
         Datasets = new DatasetsClient(connection, Artifacts);
         Jobs = new JobsClient(connection);
         Deployments = new DeploymentsClient(connection);
         Chat = new ChatClient(connection);
+        Auth = new AuthClient(connection);
+        Users = new UsersClient(connection);
+        Keys = new KeysClient(connection);
+        Audit = new AuditClient(connection);
     }
 
     public Uri Server => connection.Server;
@@ -45,6 +57,14 @@ public sealed class ModelOpsClient : IDisposable
     public DeploymentsClient Deployments { get; }
 
     public ChatClient Chat { get; }
+
+    public AuthClient Auth { get; }
+
+    public UsersClient Users { get; }
+
+    public KeysClient Keys { get; }
+
+    public AuditClient Audit { get; }
 
     /// <summary>Asks once, without retries, whether the server is ready; it names the parts that are not.</summary>
     /// <exception cref="ServerUnreachableException">Nothing answers.</exception>
