@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using ModelOps.Cli.ApiKeys;
 using ModelOps.Cli.Artifacts;
+using ModelOps.Cli.Audit;
 using ModelOps.Cli.Chat;
 using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Deployments;
@@ -10,7 +12,9 @@ using ModelOps.Cli.Jobs;
 using ModelOps.Cli.Models;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
+using ModelOps.Cli.SignIn;
 using ModelOps.Cli.Training;
+using ModelOps.Cli.Users;
 
 namespace ModelOps.Cli;
 
@@ -44,6 +48,12 @@ public static class CommandTree
             DeployCommand.Create(cli),
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),
+            SignInCommands.Login(cli),
+            SignInCommands.Logout(cli),
+            SignInCommands.WhoAmI(cli),
+            UsersCommand.Create(cli),
+            KeysCommand.Create(cli),
+            AuditCommand.Create(cli),
         };
         globals.AddTo(root);
         var help = root.Options.OfType<HelpOption>().Single();

@@ -21,14 +21,11 @@ public sealed class ModelOpsClient : IDisposable
     /// <exception cref="ArgumentException">The address is not absolute.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">The file holds no PEM certificate.</exception>
     public ModelOpsClient(Uri server, string? apiKey, string? caCertificatePath = null, ClientOptions? options = null)
-        : this(server, _ => ValueTask.FromResult(apiKey), caCertificatePath, options)
+        : this(_ => ValueTask.FromResult(apiKey), server, caCertificatePath, options)
     {
     }
 
-    /// <inheritdoc cref="ModelOpsClient(Uri, string, string, ClientOptions)"/>
-    /// <param name="bearer">Gives the key or access token of each request; for tokens that are renewed.</param>
-    public ModelOpsClient(
-        Uri server, Func<CancellationToken, ValueTask<string?>> bearer, string? caCertificatePath = null, ClientOptions? options = null)
+    private ModelOpsClient(Func<CancellationToken, ValueTask<string?>> bearer, Uri server, string? caCertificatePath, ClientOptions? options)
     {
         if (!server.IsAbsoluteUri)
         {
@@ -45,6 +42,12 @@ public sealed class ModelOpsClient : IDisposable
         Keys = new KeysClient(connection);
         Audit = new AuditClient(connection);
     }
+
+    /// <summary>A client that asks for the access token of each request, so that it can be renewed.</summary>
+    /// <inheritdoc cref="ModelOpsClient(Uri, string, string, ClientOptions)"/>
+    public static ModelOpsClient WithTokens(
+        Uri server, Func<CancellationToken, ValueTask<string?>> accessToken, string? caCertificatePath = null, ClientOptions? options = null) =>
+        new(accessToken, server, caCertificatePath, options);
 
     public Uri Server => connection.Server;
 

@@ -38,7 +38,9 @@ internal sealed class TestServer : IAsyncDisposable
 
     public static string NewHome() => Directory.CreateTempSubdirectory("modelops-test-").FullName;
 
-    public static async Task<TestServer> StartAsync(string home, CancellationToken cancellationToken)
+    /// <param name="environment">Added to the variables of this process.</param>
+    public static async Task<TestServer> StartAsync(
+        string home, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", "0"])
         {
@@ -46,6 +48,7 @@ internal sealed class TestServer : IAsyncDisposable
             RedirectStandardError = true,
         };
         start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal)) start.Environment[name] = value;
         var child = new Process { StartInfo = start };
         var lines = new StringBuilder();
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
