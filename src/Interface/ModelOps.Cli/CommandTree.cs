@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using ModelOps.Cli.ApiKeys;
 using ModelOps.Cli.Artifacts;
 using ModelOps.Cli.Backup;
+using ModelOps.Cli.Audit;
 using ModelOps.Cli.Chat;
 using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Deployments;
@@ -11,7 +13,9 @@ using ModelOps.Cli.Jobs;
 using ModelOps.Cli.Models;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
+using ModelOps.Cli.SignIn;
 using ModelOps.Cli.Training;
+using ModelOps.Cli.Users;
 
 namespace ModelOps.Cli;
 
@@ -47,6 +51,12 @@ public static class CommandTree
             ChatCommand.Create(cli),
             BackupCommand.CreateBackup(cli),
             BackupCommand.CreateRestore(cli),
+            SignInCommands.Login(cli),
+            SignInCommands.Logout(cli),
+            SignInCommands.WhoAmI(cli),
+            UsersCommand.Create(cli),
+            KeysCommand.Create(cli),
+            AuditCommand.Create(cli),
         };
         globals.AddTo(root);
         var help = root.Options.OfType<HelpOption>().Single();

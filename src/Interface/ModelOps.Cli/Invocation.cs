@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using ModelOps.Cli.Output;
 using ModelOps.Cli.Serving;
+using ModelOps.Cli.SignIn;
 using ModelOps.Client;
 using Spectre.Console;
 
@@ -18,6 +19,8 @@ internal sealed class Invocation(CliHost host, GlobalOptions globals, ParseResul
     public bool Json { get; } = parse.GetValue(globals.Json);
 
     public Home Home { get; } = Home.Resolve(parse.GetValue(globals.Home), host.Variable);
+
+    public SessionFile Sessions => new(Home, host.Time);
 
     public Uri? ServerOption { get; } = parse.GetValue(globals.Server);
 

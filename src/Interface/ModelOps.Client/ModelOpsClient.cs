@@ -21,19 +21,34 @@ public sealed class ModelOpsClient : IDisposable
     /// <exception cref="ArgumentException">The address is not absolute.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">The file holds no PEM certificate.</exception>
     public ModelOpsClient(Uri server, string? apiKey, string? caCertificatePath = null, ClientOptions? options = null)
+        : this(_ => ValueTask.FromResult(apiKey), server, caCertificatePath, options)
+    {
+    }
+
+    private ModelOpsClient(Func<CancellationToken, ValueTask<string?>> bearer, Uri server, string? caCertificatePath, ClientOptions? options)
     {
         if (!server.IsAbsoluteUri)
         {
             throw new ArgumentException($"The server's address '{server}' is not absolute; write it like https://127.0.0.1:8000.", nameof(server));
         }
-        connection = new ApiConnection(server, apiKey, caCertificatePath, options ?? new ClientOptions());
+        connection = new ApiConnection(server, bearer, caCertificatePath, options ?? new ClientOptions());
         Artifacts = new ArtifactsClient(connection);
         Datasets = new DatasetsClient(connection, Artifacts);
         Jobs = new JobsClient(connection);
         Deployments = new DeploymentsClient(connection);
         Chat = new ChatClient(connection);
         Backup = new BackupClient(connection);
+        Auth = new AuthClient(connection);
+        Users = new UsersClient(connection);
+        Keys = new KeysClient(connection);
+        Audit = new AuditClient(connection);
     }
+
+    /// <summary>A client that asks for the access token of each request, so that it can be renewed.</summary>
+    /// <inheritdoc cref="ModelOpsClient(Uri, string, string, ClientOptions)"/>
+    public static ModelOpsClient WithTokens(
+        Uri server, Func<CancellationToken, ValueTask<string?>> accessToken, string? caCertificatePath = null, ClientOptions? options = null) =>
+        new(accessToken, server, caCertificatePath, options);
 
     public Uri Server => connection.Server;
 
@@ -48,6 +63,14 @@ public sealed class ModelOpsClient : IDisposable
     public ChatClient Chat { get; }
 
     public BackupClient Backup { get; }
+
+    public AuthClient Auth { get; }
+
+    public UsersClient Users { get; }
+
+    public KeysClient Keys { get; }
+
+    public AuditClient Audit { get; }
 
     /// <summary>Asks once, without retries, whether the server is ready; it names the parts that are not.</summary>
     /// <exception cref="ServerUnreachableException">Nothing answers.</exception>

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using ModelOps.Client;
@@ -103,7 +102,6 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(SigningKey.LoadOrCreate(home.Keys));
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
-    services.AddSingleton<ApiKeys>();
     services.AddSingleton<ArtifactRegistry>();
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
@@ -115,13 +113,8 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<ModelRouter>();
     services.AddSingleton<JobQueue>().AddHostedService(provider => provider.GetRequiredService<JobQueue>());
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
-    // Not AddAuthentication: it brings data protection, whose keys would be written outside the home folder and never used.
-    services.AddAuthenticationCore(authentication => authentication.DefaultScheme = ApiKeyAuthentication.SchemeName);
-    services.AddWebEncoders();
-    new AuthenticationBuilder(services)
-        .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
+    services.AddSecurity(home, config.SignIn);
     services.AddRateLimits(config.RateLimits);
-    services.AddAuthorization();
     services.AddOpenApi();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
@@ -134,18 +127,21 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     return builder.Build();
 }
 
-// A request's whole way stands here: problems → who is it → how often → what may they → endpoint.
+// A request's whole way stands here: problems → who is it → how often → what may they → endpoint, and what it changed is audited.
 static void MapRoutes(WebApplication app)
 {
     app.UseProblems();
     app.UseAuthentication();
     app.UseRateLimits();
     app.UseAuthorization();
+    app.UseAuditTrail();
 
     app.MapGet("/healthz", () => Results.Text("ok"));
     app.MapGet("/readyz", DeploymentEndpoints.ReadinessAsync);
     app.MapOpenApi("/openapi/{documentName}.json");
-    var api = app.MapGroup("/api/v1").RequireAuthorization();
+    app.MapPublicKeys();
+    var api = app.MapGroup("/api/v1");
+    api.MapSecurity();
     api.MapArtifacts();
     api.MapBackup();
     api.MapBlobs();
@@ -168,7 +164,9 @@ static async Task<int?> RunAsync(WebApplication app, ServerHome home)
         throw new ServerStartException($"cannot listen: {e.Message}; choose another port with --port", e);
     }
     var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-    await LocalCredentials.WriteAsync(home, address, app.Services.GetRequiredService<ApiKeys>(), CancellationToken.None);
+    await LocalCredentials.WriteAsync(
+        home, address, app.Services.GetRequiredService<Users>(), app.Services.GetRequiredService<ApiKeys>(),
+        app.Services.GetRequiredService<Passwords>(), CancellationToken.None);
     await Console.Error.WriteLineAsync($"modelops: ready on {address}, home {home.Root}");
     await app.WaitForShutdownAsync();
     return app.Services.GetRequiredService<ServerRestart>().Requested ? new Uri(address).Port : null;

@@ -218,7 +218,10 @@ public abstract class BackupTests(TestDatabase database)
         var approver = new ApiPrincipal("key_2", "eve", Roles.Approver);
         await new ArtifactLifecycle(registry.Contexts, registry.Artifacts, audit, registry.Time)
             .JudgeAsync("base", Stages.Staging, approver, approve: true, "“gut”, \u2028 \\ \ud83d\ude00", Stop);
-        await new ApiKeys(registry.Contexts, registry.Time).CreateAsync("ci", Roles.Engineer, cancellationToken: Stop);
+        var people = await People.WithAsync(registry, ("ada", Roles.Engineer));
+        await people.KeyAsync("ada");
+        using (var users = registry.Database.CreateDbContext())
+            Assert.NotNull(await people.Sessions.StartAsync(await users.Users.SingleAsync(Stop), "::1", Stop));
         await AddJobAsync(registry, "job-done", "sft", "succeeded");
         using var context = registry.Database.CreateDbContext();
         var at = registry.Time.GetUtcNow();

@@ -136,7 +136,7 @@ public sealed class BackupTests
     private static async Task PushLargeAsync(TestServer server)
     {
         var content = Assert.Single((await PushAsync(server, "small")).Files);
-        using var connection = new ApiConnection(server.Client.Server, server.ApiKey, server.CaCertificate, new ClientOptions());
+        using var connection = new ApiConnection(server.Client.Server, _ => ValueTask.FromResult<string?>(server.ApiKey), server.CaCertificate, new ClientOptions());
         var files = Enumerable.Range(0, 20_000).Select(i => content with { Path = $"folder/file-{i}.json" }).ToList();
         await connection.PostAsync(
             "api/v1/artifacts", new CreateArtifact { Name = "large", Kind = "model", Files = files },

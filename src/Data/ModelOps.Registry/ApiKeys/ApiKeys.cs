@@ -1,82 +1,163 @@
-using System.Buffers.Text;
-using System.Security.Cryptography;
-using System.Text;
+using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 
 namespace ModelOps.Registry;
 
-/// <summary>API keys: shown once, kept as a hash.</summary>
-public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, TimeProvider time)
+/// <summary>API keys: shown once, kept as a hash. A key of a disabled user is refused.</summary>
+public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, AuditLog audit, TimeProvider time)
 {
-    private const string prefix = "mo_";
-    private const int secretBytes = 32;
+    public const string Prefix = "mo_";
+    public const string AllScopes = "*";
+    private static readonly TimeSpan lastUsedEvery = TimeSpan.FromMinutes(1);
 
-    /// <param name="expiresAt">Null: never.</param>
-    /// <exception cref="ArgumentException">The role is unknown, the name is empty, or the expiry has passed.</exception>
-    public async Task<CreatedApiKey> CreateAsync(
-        string name, string role, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default)
+    /// <param name="create">What the key may do, at most.</param>
+    /// <param name="by">Who makes it.</param>
+    public async Task<KeyCreation> CreateAsync(NewApiKey create, string by, CancellationToken cancellationToken = default)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        if (!Roles.All.Contains(role))
-            throw new ArgumentException($"'{role}' is not a role. Choose one of: {string.Join(", ", Roles.All)}.", nameof(role));
         var now = time.GetUtcNow();
-        if (expiresAt <= now)
-            throw new ArgumentException($"The expiry {expiresAt:O} has passed. Choose a later one.", nameof(expiresAt));
-
-        var secret = prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(secretBytes));
-        var row = new ApiKeyRow
-        {
-            Id = $"key_{RandomNumberGenerator.GetHexString(16, lowercase: true)}",
-            Name = name,
-            Hash = Hash(secret),
-            Role = role,
-            CreatedAt = now,
-            ExpiresAt = expiresAt,
-        };
+        if (Check(create, now) is { Count: > 0 } errors)
+            return new KeyCreation.Invalid(errors);
+        var secret = Secret.Create(Prefix);
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        context.ApiKeys.Add(row);
-        await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
-        return new CreatedApiKey(new ApiPrincipal(row.Id, name, role), secret);
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+        await using (transaction.ConfigureAwait(false))
+        {
+            if (await context.Users.AsNoTracking().SingleOrDefaultAsync(user => user.Name == create.User, cancellationToken).ConfigureAwait(false)
+                is not { } owner)
+                return new KeyCreation.NoSuchUser(create.User);
+            var role = create.Role ?? owner.Role;
+            if (owner.Role != Roles.Admin && role != owner.Role && role != Roles.Viewer)
+                return new KeyCreation.Invalid([$"{owner.Name} has the role {owner.Role}; a key of it has that role or {Roles.Viewer}, not {role}."]);
+            var row = new ApiKeyRow
+            {
+                Id = Secret.NewId("key_"),
+                Name = create.Name,
+                UserId = owner.Id,
+                Hash = Secret.Hash(secret),
+                Role = role,
+                Scopes = string.Join(' ', create.Scopes.Distinct().Order(StringComparer.Ordinal)),
+                CreatedAt = now,
+                ExpiresAt = create.ExpiresAt,
+            };
+            context.ApiKeys.Add(row);
+            var detail = JsonSerializer.SerializeToElement(new KeyDetail(row.Name, owner.Name, row.Role, row.Scopes), AuditJson.Default.KeyDetail);
+            await audit.AddAsync(context, by, "key.created", row.Id, detail, cancellationToken).ConfigureAwait(false);
+            await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+            row.User = owner;
+            return new KeyCreation.Created(row, secret);
+        }
     }
 
-    /// <returns>Null for a secret that is unknown, expired or revoked.</returns>
+    /// <summary>One query; the time of the last use is written at most once a minute.</summary>
+    /// <returns>Null for a secret that is unknown, expired, revoked, or of a disabled user.</returns>
     public async Task<ApiPrincipal?> AuthenticateAsync(string secret, CancellationToken cancellationToken = default)
     {
-        var hash = Hash(secret);
+        var (hash, now) = (Secret.Hash(secret), time.GetUtcNow());
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        var row = await context.ApiKeys.AsNoTracking().SingleOrDefaultAsync(key => key.Hash == hash, cancellationToken)
-            .ConfigureAwait(false);
-        if (row is null || !CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(hash), Encoding.ASCII.GetBytes(row.Hash)))
+        var row = await context.ApiKeys.AsNoTracking().Include(key => key.User)
+            .SingleOrDefaultAsync(key => key.Hash == hash, cancellationToken).ConfigureAwait(false);
+        if (row is null || !Secret.Equal(hash, row.Hash))
             return null;
-        var usable = row.RevokedAt is null && (row.ExpiresAt is null || time.GetUtcNow() < row.ExpiresAt);
-        return usable ? new ApiPrincipal(row.Id, row.Name, row.Role) : null;
+        if (row.RevokedAt is not null || row.ExpiresAt <= now || row.User!.DisabledAt is not null)
+            return null;
+        if (row.LastUsedAt is null || now - row.LastUsedAt >= lastUsedEvery)
+        {
+            await context.ApiKeys.Where(key => key.Id == row.Id)
+                .ExecuteUpdateAsync(update => update.SetProperty(key => key.LastUsedAt, now), cancellationToken).ConfigureAwait(false);
+        }
+        return new ApiPrincipal(row.UserId, row.User.Name, row.Role)
+        {
+            KeyId = row.Id,
+            OwnerRole = row.User.Role,
+            Scopes = row.Scopes,
+        };
     }
 
+    /// <summary>Newest first; revoked ones too.</summary>
+    /// <param name="user">Null: of all users.</param>
+    public async Task<IReadOnlyList<ApiKeyRow>> ListAsync(string? user, CancellationToken cancellationToken = default)
+    {
+        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
+        return await context.ApiKeys.AsNoTracking().Include(key => key.User).Where(key => user == null || key.User!.Name == user)
+            .OrderByDescending(key => key.CreatedAt).ThenBy(key => key.Id).ToListAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <param name="user">Null: of whatever user.</param>
     /// <returns>False when there is no such key or it was revoked before.</returns>
-    public async Task<bool> RevokeAsync(string id, CancellationToken cancellationToken = default)
+    public async Task<bool> RevokeAsync(string id, string? user, string by, CancellationToken cancellationToken = default)
     {
         var now = time.GetUtcNow();
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        var revoked = await context.ApiKeys.Where(key => key.Id == id && key.RevokedAt == null)
-            .ExecuteUpdateAsync(update => update.SetProperty(key => key.RevokedAt, now), cancellationToken).ConfigureAwait(false);
-        return revoked == 1;
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+        await using (transaction.ConfigureAwait(false))
+        {
+            var key = await context.ApiKeys.Include(row => row.User)
+                .SingleOrDefaultAsync(row => row.Id == id && row.RevokedAt == null && (user == null || row.User!.Name == user), cancellationToken)
+                .ConfigureAwait(false);
+            if (key is null)
+                return false;
+            key.RevokedAt = now;
+            var detail = JsonSerializer.SerializeToElement(new KeyDetail(key.Name, key.User!.Name, key.Role, key.Scopes), AuditJson.Default.KeyDetail);
+            await audit.AddAsync(context, by, "key.revoked", id, detail, cancellationToken).ConfigureAwait(false);
+            await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        return true;
     }
 
-    private static string Hash(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
+    private static List<string> Check(NewApiKey create, DateTimeOffset now)
+    {
+        List<string> errors = [];
+        if (string.IsNullOrWhiteSpace(create.Name))
+            errors.Add("The key has no name. Give it one that says where it is used.");
+        if (create.Role is { } role && !Roles.All.Contains(role))
+            errors.Add($"'{role}' is not a role. Choose one of: {string.Join(", ", Roles.All)}.");
+        if (create.Scopes.Count == 0)
+            errors.Add($"The key has no scope. Give it some, or {AllScopes} for all that its role may do.");
+        errors.AddRange(create.Scopes.Where(scope => scope.Length == 0 || scope.Any(char.IsWhiteSpace)).Select(scope => $"'{scope}' is not a scope."));
+        if (create.ExpiresAt <= now)
+            errors.Add($"The expiry {create.ExpiresAt:O} has passed. Choose a later one.");
+        return errors;
+    }
 }
 
-public sealed record ApiPrincipal(string Id, string Name, string Role);
+/// <param name="Role">Null: that of its user.</param>
+/// <param name="ExpiresAt">Null: never.</param>
+public sealed record NewApiKey(string Name, string User, string? Role, IReadOnlyList<string> Scopes, DateTimeOffset? ExpiresAt);
 
-/// <param name="Secret">Known only now: <c>mo_</c> and 43 base64url characters.</param>
-public sealed record CreatedApiKey(ApiPrincipal Principal, string Secret);
-
-public static class Roles
+/// <summary>Who asks: a user, signed in or by one of its keys.</summary>
+/// <param name="Id">Of the user.</param>
+/// <param name="Name">Of the user: two keys of one user are one person.</param>
+public sealed record ApiPrincipal(string Id, string Name, string Role)
 {
-    public const string Viewer = "viewer";
-    public const string Engineer = "engineer";
-    public const string Approver = "approver";
-    public const string Admin = "admin";
-    public const string Service = "service";
+    /// <summary>The API key that was shown; null for a session.</summary>
+    public string? KeyId { get; init; }
 
-    public static IReadOnlyList<string> All { get; } = [Viewer, Engineer, Approver, Admin, Service];
+    /// <summary>The session of an access token made here; null for a key and for an external issuer's token.</summary>
+    public string? SessionId { get; init; }
+
+    /// <summary>The role of the key's owner now; null for a session, where <see cref="Role"/> is it.</summary>
+    public string? OwnerRole { get; init; }
+
+    /// <summary>Separated by spaces.</summary>
+    /// <value>The default is <c>*</c>: all that the role allows.</value>
+    public string Scopes { get; init; } = ApiKeys.AllScopes;
 }
+
+public abstract record KeyCreation
+{
+    private KeyCreation()
+    {
+    }
+
+    /// <param name="Secret">Known only now: <c>mo_</c> and 43 base64url characters.</param>
+    public sealed record Created(ApiKeyRow Key, string Secret) : KeyCreation;
+
+    public sealed record NoSuchUser(string Name) : KeyCreation;
+
+    /// <param name="Errors">Every fault, each saying what to do.</param>
+    public sealed record Invalid(IReadOnlyList<string> Errors) : KeyCreation;
+}
+
+internal sealed record KeyDetail(string Name, string User, string Role, string Scopes);

@@ -32,4 +32,6 @@ internal sealed record AuditLink(long Sequence, long At, string Actor, string Ac
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(AuditLink))]
+[JsonSerializable(typeof(KeyDetail))]
+[JsonSerializable(typeof(SessionDetail))]
 internal sealed partial class AuditJson : JsonSerializerContext;

@@ -22,6 +22,19 @@ public sealed class AuditLog(IDbContextFactory<MetadataContext> contexts, TimePr
         }
     }
 
+    /// <summary>Newest first.</summary>
+    public async Task<IReadOnlyList<AuditRow>> ListAsync(AuditQuery query, CancellationToken cancellationToken = default)
+    {
+        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
+        return await context.Audit.AsNoTracking()
+            .Where(row => query.Before == null || row.Sequence < query.Before)
+            .Where(row => query.Actor == null || row.Actor == query.Actor)
+            .Where(row => query.Action == null || row.Action == query.Action)
+            .Where(row => query.Subject == null || row.Subject == query.Subject)
+            .Where(row => query.Since == null || row.At >= query.Since)
+            .OrderByDescending(row => row.Sequence).Take(query.Limit).ToListAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     /// <param name="noted">A head noted earlier; with it, rows cut off the end are found too.</param>
     public async Task<AuditVerification> VerifyAsync(AuditHead? noted = null, CancellationToken cancellationToken = default)
     {
@@ -61,6 +74,16 @@ public sealed class AuditLog(IDbContextFactory<MetadataContext> contexts, TimePr
         row.Hash = AuditChain.Hash(row, last?.Hash ?? AuditChain.Start);
         context.Audit.Add(row);
     }
+}
+
+/// <summary>What is null is not asked for.</summary>
+/// <param name="Before">Only rows of a smaller sequence: the page after the one that ended there.</param>
+public sealed record AuditQuery(int Limit, long? Before = null)
+{
+    public string? Actor { get; init; }
+    public string? Action { get; init; }
+    public string? Subject { get; init; }
+    public DateTimeOffset? Since { get; init; }
 }
 
 public abstract record AuditVerification

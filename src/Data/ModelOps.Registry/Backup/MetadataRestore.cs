@@ -15,7 +15,7 @@ namespace ModelOps.Registry;
 public sealed class MetadataRestore(MetadataDatabase database, AuditLog audit, string keysFolder)
 {
     /// <summary>What a server that was never used fills by itself: no reason to ask before replacing.</summary>
-    private static readonly string[] filledAtStart = ["api_keys", "audit", "users", "refresh_tokens"];
+    private static readonly string[] filledAtStart = ["api_keys", "audit", "users", "sessions", "refresh_tokens"];
 
     /// <summary>Jobs in these states belong to a process that would go on writing them.</summary>
     private static readonly string[] unfinished = ["queued", "running", "paused"];

@@ -15,6 +15,9 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
     public DbSet<DatasetVersionRow> DatasetVersions => Set<DatasetVersionRow>();
     public DbSet<DeploymentRow> Deployments => Set<DeploymentRow>();
+    public DbSet<UserRow> Users => Set<UserRow>();
+    public DbSet<SessionRow> Sessions => Set<SessionRow>();
+    public DbSet<RefreshTokenRow> RefreshTokens => Set<RefreshTokenRow>();
     public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
     public DbSet<ApprovalRow> Approvals => Set<ApprovalRow>();
     public DbSet<AuditRow> Audit => Set<AuditRow>();
@@ -65,7 +68,22 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
             version.HasOne<DatasetRow>().WithMany().HasForeignKey(row => row.Dataset);
         });
         modelBuilder.Entity<DeploymentRow>().HasKey(row => row.Name);
-        modelBuilder.Entity<ApiKeyRow>().HasIndex(row => row.Hash).IsUnique();
+        modelBuilder.Entity<UserRow>().HasIndex(row => row.Name).IsUnique();
+        modelBuilder.Entity<SessionRow>(session =>
+        {
+            session.HasIndex(row => row.UserId);
+            session.HasIndex(row => row.RevokedAt);
+        });
+        modelBuilder.Entity<RefreshTokenRow>(token =>
+        {
+            token.HasKey(row => row.Hash);
+            token.HasOne<SessionRow>().WithMany().HasForeignKey(row => row.SessionId);
+        });
+        modelBuilder.Entity<ApiKeyRow>(key =>
+        {
+            key.HasIndex(row => row.Hash).IsUnique();
+            key.HasOne(row => row.User).WithMany().HasForeignKey(row => row.UserId);
+        });
         modelBuilder.Entity<ApprovalRow>().HasOne<ArtifactRow>().WithMany().HasForeignKey(row => row.ArtifactId);
         modelBuilder.Entity<AuditRow>(audit =>
         {

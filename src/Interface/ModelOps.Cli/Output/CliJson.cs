@@ -5,6 +5,7 @@ using ModelOps.Cli.Chat;
 using ModelOps.Cli.Doctor;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
+using ModelOps.Cli.SignIn;
 using ModelOps.Client;
 
 namespace ModelOps.Cli.Output;
@@ -19,6 +20,9 @@ namespace ModelOps.Cli.Output;
 [JsonSerializable(typeof(EffectiveConfiguration))]
 [JsonSerializable(typeof(JsonElement))]
 [JsonSerializable(typeof(QuickstartReport))]
+[JsonSerializable(typeof(SignedIn))]
+[JsonSerializable(typeof(SignedOut))]
+[JsonSerializable(typeof(StoredSessions))]
 internal sealed partial class CliJson : JsonSerializerContext;
 
 /// <summary>The documents of <c>--json</c>, indented for people.</summary>

@@ -1,4 +1,5 @@
 using ModelOps.Cli.Output;
+using ModelOps.Cli.SignIn;
 using ModelOps.Client;
 
 namespace ModelOps.Cli.Serving;
@@ -11,6 +12,10 @@ internal static class ServerAddress
 
     public static ModelOpsClient Connect(Invocation invocation)
     {
+        if (invocation.ApiKey is null && invocation.Sessions.Find(invocation.ServerOption) is { } session)
+        {
+            return Connect(invocation.Sessions, session);
+        }
         var credentials = invocation.Home.ReadCredentials();
         var known = credentials is null ? null : new Uri(credentials.Server);
         if (invocation.ServerOption is { } server && !SameOrigin(server, known))
@@ -23,10 +28,14 @@ internal static class ServerAddress
             throw CliProblems.Exception(
                 ProblemTypes.Unavailable, "Server unreachable",
                 $"No server is known: {invocation.Home.CredentialsFile} does not exist. "
-                + "Start one with 'modelops serve', or name one with --server and --api-key.");
+                + "Start one with 'modelops serve', or name one with --server and --api-key, or sign in with 'modelops login --server URL'.");
         }
         return Connect(invocation.Home, credentials, invocation.ApiKey);
     }
+
+    /// <summary>With the session's access token, renewed when it is about to end.</summary>
+    public static ModelOpsClient Connect(SessionFile sessions, StoredSession session) =>
+        ModelOpsClient.WithTokens(new Uri(session.Server), token => sessions.AccessTokenAsync(session.Server, token), session.Ca, Options);
 
     public static ModelOpsClient Connect(Home home, Credentials credentials, string? apiKey = null)
     {

@@ -8,10 +8,12 @@ namespace ModelOps.Client;
 internal sealed class ApiConnection : IDisposable
 {
     private readonly HttpClient http;
+    private readonly Func<CancellationToken, ValueTask<string?>> bearer;
 
-    public ApiConnection(Uri server, string? apiKey, string? caCertificatePath, ClientOptions options)
+    public ApiConnection(Uri server, Func<CancellationToken, ValueTask<string?>> bearer, string? caCertificatePath, ClientOptions options)
     {
         Server = server;
+        this.bearer = bearer;
         Options = options;
 #pragma warning disable CA2000 // the HttpClient owns the handler
         http = new HttpClient(ServerTrust.CreateHandler(caCertificatePath, options.ConnectTimeout))
@@ -20,10 +22,6 @@ internal sealed class ApiConnection : IDisposable
             BaseAddress = new Uri(server.AbsoluteUri.TrimEnd('/') + '/'),
             Timeout = Timeout.InfiniteTimeSpan, // uploads, deployments and event streams last as long as they last; tokens end them
         };
-        if (apiKey is not null)
-        {
-            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", apiKey);
-        }
     }
 
     public Uri Server { get; }
@@ -40,6 +38,20 @@ internal sealed class ApiConnection : IDisposable
         string path, TBody body, JsonTypeInfo<TBody> bodyType, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         ReadAsync(
             () => new HttpRequestMessage(HttpMethod.Post, path) { Content = new WireContent<TBody>(body, bodyType) }, type, cancellationToken);
+
+    /// <summary>For an answer without a body.</summary>
+    public async Task PostAsync<TBody>(string path, TBody body, JsonTypeInfo<TBody> bodyType, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(
+            () => new HttpRequestMessage(HttpMethod.Post, path) { Content = new WireContent<TBody>(body, bodyType) }, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <inheritdoc cref="PostAsync{TBody}(string, TBody, JsonTypeInfo{TBody}, CancellationToken)"/>
+    public async Task PostAsync(string path, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(() => new HttpRequestMessage(HttpMethod.Post, path), cancellationToken).ConfigureAwait(false);
+    }
 
     public async Task DeleteAsync(string path, CancellationToken cancellationToken)
     {
@@ -119,11 +131,15 @@ internal sealed class ApiConnection : IDisposable
 
     public void Dispose() => http.Dispose();
 
-    private Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, CancellationToken cancellationToken)
     {
+        if (await bearer(cancellationToken).ConfigureAwait(false) is { } secret)
+        {
+            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", secret);
+        }
         message.Version = HttpVersion.Version20; // a message made by hand does not take the HttpClient's default
         message.VersionPolicy = HttpVersionPolicy.RequestVersionOrLower;
-        return http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        return await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<T> ReadAsync<T>(Func<HttpRequestMessage> request, JsonTypeInfo<T> type, CancellationToken cancellationToken)

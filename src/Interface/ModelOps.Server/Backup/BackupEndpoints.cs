@@ -14,7 +14,7 @@ public static class BackupEndpoints
 
     public static void MapBackup(this IEndpointRouteBuilder api)
     {
-        var backup = api.MapGroup("/").WithTags("backup").RequireAuthorization(policy => policy.RequireRole(Roles.Admin));
+        var backup = api.MapGroup("/").WithTags("backup");
         backup.MapPost("/backup", CreateAsync);
         backup.MapPost("/restore", RestoreAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
     }

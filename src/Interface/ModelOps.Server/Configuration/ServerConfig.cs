@@ -2,6 +2,7 @@ using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
 using ModelOps.Storage;
 
@@ -22,6 +23,8 @@ public sealed record ServerConfig
     public MetadataOptions Database { get; init; } = new();
 
     public ObjectStoreOptions Objects { get; init; } = new();
+
+    public SignInOptions SignIn { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
 

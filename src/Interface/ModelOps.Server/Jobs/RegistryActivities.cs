@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using ModelOps.Registry;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Workers;
@@ -7,7 +8,7 @@ using ModelOps.Workflows;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>The control activities: everything that reads or writes metadata for a workflow.</summary>
-public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog datasets, TimeProvider time)
+public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog datasets, AuditLog audit, TimeProvider time)
 {
     public ControlActivities AddTo(ControlActivities activities)
     {
@@ -57,11 +58,18 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
         };
         return await registry.RegisterAsync(draft, input.CreatedBy, cancellationToken) switch
         {
-            Registration.Registered registered => ToReference(registered.Manifest, registered.Digest),
+            Registration.Registered registered => await AuditedAsync(registered, input.CreatedBy, cancellationToken),
             Registration.Conflict conflict => throw new ActivityException(ActivityFailures.InvalidInput, $"{conflict.Reference} exists already"),
             Registration.Invalid invalid => throw new ActivityException(ActivityFailures.InvalidInput, string.Join('\n', invalid.Errors)),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
+    }
+
+    private async Task<PinnedArtifact> AuditedAsync(Registration.Registered registered, string by, CancellationToken cancellationToken)
+    {
+        var detail = new JsonObject { ["digest"] = registered.Digest, ["kind"] = registered.Manifest.Kind };
+        await audit.AppendAsync(by, "artifact.registered", registered.Manifest.Reference, JsonElement.Parse(detail.ToJsonString()), cancellationToken);
+        return ToReference(registered.Manifest, registered.Digest);
     }
 
     private async Task<DatasetReference> RecordAsync(RecordDatasetVersion input, CancellationToken cancellationToken)

@@ -13,7 +13,7 @@ public static class OpenAIEndpoints
 {
     public static void MapOpenAI(this IEndpointRouteBuilder routes)
     {
-        var api = routes.MapGroup("/v1").WithTags("openai").RequireAuthorization();
+        var api = routes.MapGroup("/v1").WithTags("openai");
         api.MapGet("/models", (DeploymentManager deployments) => Json(new ModelList("list", [.. Ready(deployments).Select(ToModel)])));
         api.MapGet("/models/{id}", (string id, DeploymentManager deployments) =>
             Ready(deployments).FirstOrDefault(deployment => deployment.Name == id) is { } found

@@ -1,0 +1,48 @@
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Options;
+using ModelOps.Client;
+using ModelOps.Registry;
+
+namespace ModelOps.Server.Security;
+
+/// <summary><c>Authorization: Bearer</c> with an API key (<c>mo_…</c>), an access token of a session here, or one of the external issuer.</summary>
+public sealed class BearerAuthentication(
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder,
+    ApiKeys keys, AccessTokens tokens, AuditTrail audit)
+    : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
+{
+    public const string SchemeName = "Bearer";
+    private const string prefix = "Bearer ";
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        if (AccessPolicy.RuleOf(Context) is { IsPublic: true }) return AuthenticateResult.NoResult(); // it answers even without a database
+        var header = Request.Headers.Authorization.ToString();
+        if (!header.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
+        var secret = header[prefix.Length..].Trim();
+        var principal = secret.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal)
+            ? await keys.AuthenticateAsync(secret, Context.RequestAborted)
+            : await tokens.ValidateAsync(secret, Context.RequestAborted);
+        return principal is null
+            ? AuthenticateResult.Fail("unknown API key or access token")
+            : AuthenticateResult.Success(new AuthenticationTicket(principal.ToClaims(SchemeName), SchemeName));
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        Response.Headers.WWWAuthenticate = "Bearer";
+        return Problems.Unauthorized(
+            "this needs an API key ('Authorization: Bearer mo_…'; the local one stands in credentials.json of the home folder) or the access token "
+            + "of a session that has not ended ('modelops login')")
+            .ExecuteAsync(Context);
+    }
+
+    protected override async Task HandleForbiddenAsync(AuthenticationProperties properties)
+    {
+        var decision = Access.Decide(AccessPolicy.RuleOf(Context), Context.User.AsPrincipal());
+        var reason = decision is AccessDecision.Denied denied ? denied.Reason : "your role may not do this";
+        await audit.DeniedAsync(Context, reason);
+        await Problems.Of(ProblemTypes.Forbidden, StatusCodes.Status403Forbidden, reason).ExecuteAsync(Context);
+    }
+}
