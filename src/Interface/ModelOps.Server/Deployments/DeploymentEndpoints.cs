@@ -1,6 +1,7 @@
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Security;
 
 namespace ModelOps.Server.Deployments;
 
@@ -33,7 +34,8 @@ public static class DeploymentEndpoints
             : Results.Json(new Readiness("starting", notReady), WireJson.Default.Readiness, statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
-    private static async Task<IResult> CreateAsync(CreateDeployment create, DeploymentManager manager, CancellationToken cancellationToken)
+    private static async Task<IResult> CreateAsync(
+        CreateDeployment create, DeploymentManager manager, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name)];
         if (create.ContextSize < SmallestContext) errors.Add($"context_size must be at least {SmallestContext}, not {create.ContextSize}");
@@ -43,10 +45,16 @@ public static class DeploymentEndpoints
         {
             DeployResult.Deployed deployed => Results.Created($"/api/v1/deployments/{create.Name}", deployed.Deployment),
             DeployResult.NoSuchArtifact => ArtifactEndpoints.NoSuchArtifact(create.Artifact),
-            DeployResult.Refused refused => Problems.VerificationFailed(refused.Reason),
+            DeployResult.Refused refused => Refuse(refused, create.Artifact, context),
             DeployResult.Invalid invalid => Problems.Invalid(invalid.Reason),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
+    }
+
+    private static IResult Refuse(DeployResult.Refused refused, string artifact, HttpContext context)
+    {
+        AuditTrail.SetSubject(context, artifact);
+        return Problems.VerificationFailed(refused.Reason);
     }
 
     private static IResult NoSuchDeployment(string name) => Problems.NotFound($"no deployment {name}; GET /api/v1/deployments lists them");
