@@ -45,7 +45,7 @@ public sealed class RateLimitServerTests : IDisposable
     public async Task Serve_BeyondTheLimit_RefusesUntilTheTimeThatItNames()
     {
         var cancel = TestContext.Current.CancellationToken;
-        var home = await NewHomeAsync("""{ "rate_limits": { "admin": { "per_second": 0.5, "burst": 4 } } }""");
+        var home = await NewHomeAsync("""{ "rate_limits": { "admin": { "per_second": 0.2, "burst": 2 } } }""");
         await using var server = await TestServer.StartAsync(home, cancel);
         using var http = Connect(server, server.ApiKey);
         HttpResponseMessage response;
@@ -61,8 +61,7 @@ public sealed class RateLimitServerTests : IDisposable
         using var again = await http.GetAsync(new Uri("/api/v1/jobs", UriKind.Relative), cancel);
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
 
-        // The client waits by itself, and so never sees a refusal.
-        for (var i = 0; i < 3; i++) await server.Client.Datasets.ListAsync(cancel);
+        await server.Client.Datasets.ListAsync(cancel); // the client waits by itself, and so sees no refusal
     }
 
     [Fact(Timeout = 240_000)]

@@ -77,6 +77,7 @@ internal sealed class RedisServer : IAsyncDisposable
         catch (System.ComponentModel.Win32Exception e)
         {
             process = null;
+            folder.Delete();
             if (Environment.GetEnvironmentVariable("CI") != "true") Assert.Skip(Missing);
             throw new InvalidOperationException(Missing, e);
         }
