@@ -121,13 +121,14 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket, string prefix
         var name = NameOf(key);
         PresignedUrl.CheckValidity(validity);
         cancellationToken.ThrowIfCancellationRequested();
+        var now = TimeProvider.System.GetUtcNow().UtcDateTime; // in whole seconds, as a signature has it: more than seven days by 1 s is refused
         var plain = client.Config.ServiceURL?.StartsWith("http:", StringComparison.OrdinalIgnoreCase) == true;
         var request = new GetPreSignedUrlRequest
         {
             BucketName = bucket,
             Key = name,
             Verb = HttpVerb.GET,
-            Expires = TimeProvider.System.GetUtcNow().UtcDateTime + validity,
+            Expires = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerSecond)) + validity,
             Protocol = plain ? Protocol.HTTP : Protocol.HTTPS,
         };
         try
