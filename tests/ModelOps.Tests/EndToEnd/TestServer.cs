@@ -42,10 +42,16 @@ internal sealed class TestServer : IAsyncDisposable
         StartAsync(home, new Dictionary<string, string>(StringComparer.Ordinal), cancellationToken);
 
     /// <param name="environment">Variables besides those of this process.</param>
+    public static Task<TestServer> StartAsync(
+        string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken) =>
+        StartAsync(home, environment, port: 0, cancellationToken);
+
+    /// <param name="port">0: any free one.</param>
     public static async Task<TestServer> StartAsync(
-        string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken)
+        string home, IReadOnlyDictionary<string, string> environment, int port, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", "0"])
+        var start = new ProcessStartInfo(
+            Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", $"{port}"])
         {
             UseShellExecute = false,
             RedirectStandardError = true,
