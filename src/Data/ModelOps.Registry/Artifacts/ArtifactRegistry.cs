@@ -54,11 +54,16 @@ public sealed class ArtifactRegistry(
             ? await reader.LoadAsync(listed.Name, listed.Version, digest, cancellationToken).ConfigureAwait(false)
             : new ArtifactLoad.NotFound(reference);
 
-    /// <summary>Every check, files included.</summary>
+    /// <summary>Every check, every byte of every file included.</summary>
     /// <returns>Null when there is no such artifact.</returns>
-    public async Task<VerificationReport?> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
+    public Task<VerificationReport?> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
+        VerifyAsync(reference, deep: false, cancellationToken);
+
+    /// <param name="deep">Also every byte of the ancestors' files.</param>
+    /// <returns>Null when there is no such artifact.</returns>
+    public async Task<VerificationReport?> VerifyAsync(string reference, bool deep, CancellationToken cancellationToken = default) =>
         await GetAsync(reference, cancellationToken).ConfigureAwait(false) is { Manifest: var listed, Digest: var digest }
-            ? await reader.VerifyAsync(listed.Name, listed.Version, digest, cancellationToken).ConfigureAwait(false)
+            ? await reader.VerifyAsync(listed.Name, listed.Version, digest, deep, cancellationToken).ConfigureAwait(false)
             : null;
 
     /// <returns>Null when there is no such artifact.</returns>
@@ -90,8 +95,10 @@ public sealed class ArtifactRegistry(
             var numbered = manifest with { Version = $"{number}" };
             var signed = SignedManifest.Sign(numbered, key);
             // Creating the manifest's object claims the number: parallel registrations, in other processes too, go on to the next one.
-            if (await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false)
-                && await TryInsertAsync(numbered, signed.Digest, cancellationToken).ConfigureAwait(false))
+            if (!await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false))
+                continue;
+            await PutBundleAsync(numbered, cancellationToken).ConfigureAwait(false);
+            if (await TryInsertAsync(numbered, signed.Digest, cancellationToken).ConfigureAwait(false))
                 return new Registration.Registered(numbered, signed.Digest);
         }
     }
@@ -107,6 +114,7 @@ public sealed class ArtifactRegistry(
                 return new Registration.Conflict(manifest.Reference);
             (manifest, digest) = (left.Manifest, left.Digest);
         }
+        await PutBundleAsync(manifest, cancellationToken).ConfigureAwait(false);
         return await TryInsertAsync(manifest, digest, cancellationToken).ConfigureAwait(false)
             ? new Registration.Registered(manifest, digest)
             : new Registration.Conflict(manifest.Reference);
@@ -125,6 +133,16 @@ public sealed class ArtifactRegistry(
         using var content = new MemoryStream(signed.ToJson());
         var objectKey = SignedManifest.KeyOf(manifest.Name, manifest.Version);
         return await objects.PutAsync(objectKey, content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>After the manifest, which claims the version, and before the database lists it: a listed artifact has its bundle.</summary>
+    private async Task PutBundleAsync(ArtifactManifest manifest, CancellationToken cancellationToken)
+    {
+        if (OmsFormat.Sign(manifest, key.Current) is not { } bundle)
+            return;
+        using var content = new MemoryStream(bundle);
+        await objects.PutAsync(OmsFormat.KeyOf(manifest.Name, manifest.Version), content, PutMode.IfAbsent, cancellationToken)
+            .ConfigureAwait(false);
     }
 
     /// <returns>False when this version is listed already.</returns>

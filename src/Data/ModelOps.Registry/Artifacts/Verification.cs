@@ -13,6 +13,12 @@ public static class VerificationChecks
     public const string Digest = "digest";
     public const string Content = "content";
     public const string File = "file";
+
+    /// <summary>Only where the artifact was revoked, and then failed.</summary>
+    public const string Revocation = "revocation";
+
+    /// <summary>The OpenSSF Model Signing bundle, where there is one.</summary>
+    public const string Bundle = "bundle";
 }
 
 /// <summary>Every check of an artifact and of the manifests it descends from.</summary>

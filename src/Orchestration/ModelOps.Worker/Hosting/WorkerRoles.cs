@@ -16,7 +16,8 @@ internal static class WorkerRoles
         var objects = new FileObjectStore(Path.Combine(options.Home, "objects"));
         services.AddSingleton(new BlobStore(objects));
         services.AddSingleton(new Tables(new FileObjectStore(Path.Combine(options.Home, "tables"))));
-        services.AddSingleton(new ArtifactReader(objects, TrustedKeys.Load(Path.Combine(options.Home, "keys"))));
+        services.AddSingleton(new ArtifactReader(
+            objects, TrustedKeys.Load(Path.Combine(options.Home, "keys")), new VerifiedFiles(options.VerifiedFiles)));
         services.AddSingleton<VerifiedArtifacts>();
         services.AddSingleton<LoadedModels>();
         services.AddSingleton<IngestDatasetActivity>();
