@@ -111,7 +111,7 @@ public sealed class ArtifactReader(IObjectStore objects, TrustedKeys keys, Verif
     }
 
     /// <returns>Null when absent. What is too long is cut, which no signature survives.</returns>
-    private async Task<byte[]?> ReadAsync(string key, CancellationToken cancellationToken)
+    internal async Task<byte[]?> ReadAsync(string key, CancellationToken cancellationToken)
     {
         var stream = await objects.OpenReadAsync(key, length: maxManifestSize, cancellationToken: cancellationToken).ConfigureAwait(false);
         if (stream is null)

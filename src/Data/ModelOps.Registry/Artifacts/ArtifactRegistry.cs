@@ -98,7 +98,7 @@ public sealed class ArtifactRegistry(
             if (!await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false))
                 continue;
             await PutBundleAsync(numbered, cancellationToken).ConfigureAwait(false);
-            if (await TryInsertAsync(numbered, signed.Digest, cancellationToken).ConfigureAwait(false))
+            if (await TryInsertAsync(numbered, signed.Digest, ParentsToList.All, cancellationToken).ConfigureAwait(false))
                 return new Registration.Registered(numbered, signed.Digest);
         }
     }
@@ -115,7 +115,7 @@ public sealed class ArtifactRegistry(
             (manifest, digest) = (left.Manifest, left.Digest);
         }
         await PutBundleAsync(manifest, cancellationToken).ConfigureAwait(false);
-        return await TryInsertAsync(manifest, digest, cancellationToken).ConfigureAwait(false)
+        return await TryInsertAsync(manifest, digest, ParentsToList.All, cancellationToken).ConfigureAwait(false)
             ? new Registration.Registered(manifest, digest)
             : new Registration.Conflict(manifest.Reference);
     }
@@ -146,10 +146,11 @@ public sealed class ArtifactRegistry(
     }
 
     /// <returns>False when this version is listed already.</returns>
-    private async Task<bool> TryInsertAsync(ArtifactManifest manifest, string digest, CancellationToken cancellationToken)
+    internal async Task<bool> TryInsertAsync(
+        ArtifactManifest manifest, string digest, ParentsToList parents, CancellationToken cancellationToken)
     {
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        context.Artifacts.Add(await ToRowAsync(context, manifest, digest, cancellationToken).ConfigureAwait(false));
+        context.Artifacts.Add(await ToRowAsync(context, manifest, digest, parents, cancellationToken).ConfigureAwait(false));
         try
         {
             await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
@@ -166,14 +167,15 @@ public sealed class ArtifactRegistry(
     }
 
     private static async Task<ArtifactRow> ToRowAsync(
-        MetadataContext context, ArtifactManifest manifest, string digest, CancellationToken cancellationToken)
+        MetadataContext context, ArtifactManifest manifest, string digest, ParentsToList parents, CancellationToken cancellationToken)
     {
         var edges = new List<ArtifactEdgeRow>();
         foreach (var parent in manifest.Parents)
         {
-            var row = await FindAsync(context, parent.Artifact, cancellationToken).ConfigureAwait(false)
-                ?? throw new InvalidOperationException($"The parent {parent.Artifact} of {manifest.Reference} is no longer listed.");
-            edges.Add(new ArtifactEdgeRow { Role = parent.Role, ParentId = row.Id });
+            if (await FindAsync(context, parent.Artifact, cancellationToken).ConfigureAwait(false) is { } row)
+                edges.Add(new ArtifactEdgeRow { Role = parent.Role, ParentId = row.Id });
+            else if (parents == ParentsToList.All)
+                throw new InvalidOperationException($"The parent {parent.Artifact} of {manifest.Reference} is no longer listed.");
         }
         return new ArtifactRow
         {
@@ -204,4 +206,13 @@ public sealed class ArtifactRegistry(
 
     private static bool SameButForTime(ArtifactManifest left, ArtifactManifest right) =>
         left.ToCanonicalBytes().AsSpan().SequenceEqual((right with { CreatedAt = left.CreatedAt }).ToCanonicalBytes());
+}
+
+/// <summary>Which parents the database must list.</summary>
+internal enum ParentsToList
+{
+    All,
+
+    /// <summary>Those that are here: what was imported brings its ancestors' manifests, not the ancestors.</summary>
+    Listed,
 }

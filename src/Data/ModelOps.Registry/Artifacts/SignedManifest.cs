@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using NSec.Cryptography;
 
 namespace ModelOps.Registry;
 
@@ -55,6 +56,10 @@ public sealed record SignedManifest(ReadOnlyMemory<byte> Payload, string KeyId, 
         ManifestJson.Default.DsseEnvelope);
 
     public SignatureCheck Verify(TrustedKeys keys) => keys.Verify(KeyId, Message(Payload.Span), Signature.Span);
+
+    /// <summary>Whether this key made the signature, trusted or not.</summary>
+    internal bool IsSignedBy(PublicKeys key) =>
+        SignatureAlgorithm.Ed25519.Verify(key.Manifests, Message(Payload.Span), Signature.Span);
 
     private static byte[] Message(ReadOnlySpan<byte> payload) => Dsse.Message(PayloadType, payload);
 }
