@@ -10,6 +10,7 @@ using ModelOps.Cli.Jobs;
 using ModelOps.Cli.Models;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
+using ModelOps.Cli.Signing;
 using ModelOps.Cli.Training;
 
 namespace ModelOps.Cli;
@@ -41,6 +42,7 @@ public static class CommandTree
             QuantizeCommand.Create(cli),
             JobsCommand.Create(cli),
             ArtifactsCommand.Create(cli),
+            SigningCommand.Create(cli),
             DeployCommand.Create(cli),
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),

@@ -32,4 +32,10 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Readiness))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(Verification))]
+[JsonSerializable(typeof(ImportArtifact))]
+[JsonSerializable(typeof(ImportResult))]
+[JsonSerializable(typeof(PackagedArtifact))]
+[JsonSerializable(typeof(Page<SigningKeyInfo>))]
+[JsonSerializable(typeof(RevocationReason))]
+[JsonSerializable(typeof(TrustSigningKey))]
 public sealed partial class WireJson : JsonSerializerContext;

@@ -68,6 +68,12 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
     services.AddSingleton<BlobStore>();
     services.AddSingleton<ApiKeys>();
     services.AddSingleton<ArtifactRegistry>();
+    services.AddSingleton<AuditLog>();
+    services.AddSingleton<ArtifactRefusals>();
+    services.AddSingleton<ArtifactRevocations>();
+    services.AddSingleton<ArtifactExports>();
+    services.AddSingleton<ArtifactImports>();
+    services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
     services.AddSingleton<WorkerSupervisor>();
@@ -109,6 +115,8 @@ static void MapRoutes(WebApplication app)
     app.MapOpenApi("/openapi/{documentName}.json");
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();
+    api.MapPackages();
+    api.MapSigningKeys();
     api.MapBlobs();
     api.MapDatasets();
     api.MapDeployments();
