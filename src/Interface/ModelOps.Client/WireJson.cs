@@ -53,4 +53,10 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(User))]
 [JsonSerializable(typeof(Verification))]
 [JsonSerializable(typeof(WhoAmI))]
+[JsonSerializable(typeof(ImportArtifact))]
+[JsonSerializable(typeof(ImportResult))]
+[JsonSerializable(typeof(PackagedArtifact))]
+[JsonSerializable(typeof(Page<SigningKeyInfo>))]
+[JsonSerializable(typeof(RevocationReason))]
+[JsonSerializable(typeof(TrustSigningKey))]
 public sealed partial class WireJson : JsonSerializerContext;

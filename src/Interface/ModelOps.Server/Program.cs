@@ -103,6 +103,11 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
     services.AddSingleton<ArtifactRegistry>();
+    services.AddSingleton<ArtifactRefusals>();
+    services.AddSingleton<ArtifactRevocations>();
+    services.AddSingleton<ArtifactExports>();
+    services.AddSingleton<ArtifactImports>();
+    services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
     services.AddSingleton<WorkerSupervisor>();
@@ -144,6 +149,8 @@ static void MapRoutes(WebApplication app)
     api.MapSecurity();
     api.MapArtifacts();
     api.MapBackup();
+    api.MapPackages();
+    api.MapSigningKeys();
     api.MapBlobs();
     api.MapDatasets();
     api.MapDeployments();

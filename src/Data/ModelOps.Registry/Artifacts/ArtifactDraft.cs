@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json;
 
 namespace ModelOps.Registry;
@@ -17,6 +18,10 @@ public sealed record ArtifactDraft
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
     public IReadOnlyDictionary<string, string> Attributes { get; init; } = new Dictionary<string, string>();
 
+    /// <value>The default is the version of this ModelOps: workers are of the same build.</value>
+    public string CodeVersion { get; init; } =
+        typeof(ArtifactDraft).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
     internal ArtifactManifest ToManifest(string createdBy, DateTimeOffset createdAt) => new()
     {
         Name = Name,
@@ -26,6 +31,7 @@ public sealed record ArtifactDraft
         Parents = [.. Parents.OrderBy(parent => (parent.Role, parent.Artifact))],
         Recipe = Recipe,
         Metrics = Metrics,
+        CodeVersion = CodeVersion,
         Attributes = Attributes,
         CreatedBy = createdBy,
         CreatedAt = createdAt,

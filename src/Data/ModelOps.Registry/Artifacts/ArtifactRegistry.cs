@@ -54,11 +54,16 @@ public sealed class ArtifactRegistry(
             ? await reader.LoadAsync(listed.Name, listed.Version, digest, cancellationToken).ConfigureAwait(false)
             : new ArtifactLoad.NotFound(reference);
 
-    /// <summary>Every check, files included.</summary>
+    /// <summary>Every check, every byte of every file included.</summary>
     /// <returns>Null when there is no such artifact.</returns>
-    public async Task<VerificationReport?> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
+    public Task<VerificationReport?> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
+        VerifyAsync(reference, deep: false, cancellationToken);
+
+    /// <param name="deep">Also every byte of the ancestors' files.</param>
+    /// <returns>Null when there is no such artifact.</returns>
+    public async Task<VerificationReport?> VerifyAsync(string reference, bool deep, CancellationToken cancellationToken = default) =>
         await GetAsync(reference, cancellationToken).ConfigureAwait(false) is { Manifest: var listed, Digest: var digest }
-            ? await reader.VerifyAsync(listed.Name, listed.Version, digest, cancellationToken).ConfigureAwait(false)
+            ? await reader.VerifyAsync(listed.Name, listed.Version, digest, deep, cancellationToken).ConfigureAwait(false)
             : null;
 
     /// <returns>Null when there is no such artifact.</returns>
@@ -90,8 +95,10 @@ public sealed class ArtifactRegistry(
             var numbered = manifest with { Version = $"{number}" };
             var signed = SignedManifest.Sign(numbered, key);
             // Creating the manifest's object claims the number: parallel registrations, in other processes too, go on to the next one.
-            if (await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false)
-                && await TryInsertAsync(numbered, signed.Digest, cancellationToken).ConfigureAwait(false))
+            if (!await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false))
+                continue;
+            await PutBundleAsync(numbered, cancellationToken).ConfigureAwait(false);
+            if (await TryInsertAsync(numbered, signed.Digest, ParentsToList.All, cancellationToken).ConfigureAwait(false))
                 return new Registration.Registered(numbered, signed.Digest);
         }
     }
@@ -107,7 +114,8 @@ public sealed class ArtifactRegistry(
                 return new Registration.Conflict(manifest.Reference);
             (manifest, digest) = (left.Manifest, left.Digest);
         }
-        return await TryInsertAsync(manifest, digest, cancellationToken).ConfigureAwait(false)
+        await PutBundleAsync(manifest, cancellationToken).ConfigureAwait(false);
+        return await TryInsertAsync(manifest, digest, ParentsToList.All, cancellationToken).ConfigureAwait(false)
             ? new Registration.Registered(manifest, digest)
             : new Registration.Conflict(manifest.Reference);
     }
@@ -127,11 +135,22 @@ public sealed class ArtifactRegistry(
         return await objects.PutAsync(objectKey, content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>After the manifest, which claims the version, and before the database lists it: a listed artifact has its bundle.</summary>
+    private async Task PutBundleAsync(ArtifactManifest manifest, CancellationToken cancellationToken)
+    {
+        if (OmsFormat.Sign(manifest, key.Current) is not { } bundle)
+            return;
+        using var content = new MemoryStream(bundle);
+        await objects.PutAsync(OmsFormat.KeyOf(manifest.Name, manifest.Version), content, PutMode.IfAbsent, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
     /// <returns>False when this version is listed already.</returns>
-    private async Task<bool> TryInsertAsync(ArtifactManifest manifest, string digest, CancellationToken cancellationToken)
+    internal async Task<bool> TryInsertAsync(
+        ArtifactManifest manifest, string digest, ParentsToList parents, CancellationToken cancellationToken)
     {
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        context.Artifacts.Add(await ToRowAsync(context, manifest, digest, cancellationToken).ConfigureAwait(false));
+        context.Artifacts.Add(await ToRowAsync(context, manifest, digest, parents, cancellationToken).ConfigureAwait(false));
         try
         {
             await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
@@ -148,14 +167,15 @@ public sealed class ArtifactRegistry(
     }
 
     private static async Task<ArtifactRow> ToRowAsync(
-        MetadataContext context, ArtifactManifest manifest, string digest, CancellationToken cancellationToken)
+        MetadataContext context, ArtifactManifest manifest, string digest, ParentsToList parents, CancellationToken cancellationToken)
     {
         var edges = new List<ArtifactEdgeRow>();
         foreach (var parent in manifest.Parents)
         {
-            var row = await FindAsync(context, parent.Artifact, cancellationToken).ConfigureAwait(false)
-                ?? throw new InvalidOperationException($"The parent {parent.Artifact} of {manifest.Reference} is no longer listed.");
-            edges.Add(new ArtifactEdgeRow { Role = parent.Role, ParentId = row.Id });
+            if (await FindAsync(context, parent.Artifact, cancellationToken).ConfigureAwait(false) is { } row)
+                edges.Add(new ArtifactEdgeRow { Role = parent.Role, ParentId = row.Id });
+            else if (parents == ParentsToList.All)
+                throw new InvalidOperationException($"The parent {parent.Artifact} of {manifest.Reference} is no longer listed.");
         }
         return new ArtifactRow
         {
@@ -186,4 +206,13 @@ public sealed class ArtifactRegistry(
 
     private static bool SameButForTime(ArtifactManifest left, ArtifactManifest right) =>
         left.ToCanonicalBytes().AsSpan().SequenceEqual((right with { CreatedAt = left.CreatedAt }).ToCanonicalBytes());
+}
+
+/// <summary>Which parents the database must list.</summary>
+internal enum ParentsToList
+{
+    All,
+
+    /// <summary>Those that are here: what was imported brings its ancestors' manifests, not the ancestors.</summary>
+    Listed,
 }

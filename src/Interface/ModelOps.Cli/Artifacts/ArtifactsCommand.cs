@@ -9,7 +9,11 @@ internal static class ArtifactsCommand
     private static readonly string[] Kinds = ["model", "adapter", "gguf", "dataset", "index", "reward"];
 
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "artifacts", "Signed artifacts: their files, proof and origin.", [Push(cli), List(cli), Show(cli), Verify(cli), Lineage(cli)]);
+        "artifacts", "Signed artifacts: their files, proof and origin.",
+        [
+            Push(cli), List(cli), Show(cli), Verify(cli), Lineage(cli),
+            PackageCommands.Export(cli), PackageCommands.Import(cli), PackageCommands.Revoke(cli),
+        ]);
 
     private static Command Push(CommandFactory cli)
     {
@@ -58,12 +62,13 @@ internal static class ArtifactsCommand
     private static Command Verify(CommandFactory cli)
     {
         var reference = Reference();
+        var deep = new Option<bool>("--deep") { Description = "Read the parents' files too, not only their signed manifests" };
         return cli.Command(
             "verify", "Checks signature, key, every file and every parent; exit code 6 when one fails.",
-            ["modelops artifacts verify demo@1"], [reference],
+            ["modelops artifacts verify demo@1", "modelops artifacts verify demo@1 --deep"], [reference, deep],
             async (invocation, cancellationToken) =>
             {
-                var verification = await invocation.Client.Artifacts.VerifyAsync(invocation.Get(reference), cancellationToken);
+                var verification = await invocation.Client.Artifacts.VerifyAsync(invocation.Get(reference), invocation.Get(deep), cancellationToken);
                 invocation.Write(verification, JsonOutput.Wire.Verification, _ => ArtifactViews.Checks(invocation, verification));
                 ArtifactViews.ThrowUnlessVerified(verification);
                 return ExitCodes.Done;
@@ -83,5 +88,5 @@ internal static class ArtifactsCommand
             });
     }
 
-    private static Argument<string> Reference() => new("artifact") { Description = "name (its newest version) or name@version" };
+    internal static Argument<string> Reference() => new("artifact") { Description = "name (its newest version) or name@version" };
 }

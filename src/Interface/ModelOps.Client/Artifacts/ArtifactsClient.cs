@@ -53,9 +53,27 @@ public sealed class ArtifactsClient
     public Task<Artifact> GetAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(reference), WireJson.Default.Artifact, cancellationToken);
 
-    /// <summary>Checks signature, trust, every file and every parent up to the roots. A failed check is in the result, not an exception.</summary>
+    /// <summary>
+    /// Checks signature, trust, every byte of every file, and the manifests of all ancestors up to the roots. A failed check is in the
+    /// result, not an exception.
+    /// </summary>
     public Task<Verification> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
-        connection.PostAsync(PathOf(reference) + "/verify", WireJson.Default.Verification, cancellationToken);
+        VerifyAsync(reference, deep: false, cancellationToken);
+
+    /// <param name="deep">Also every byte of the ancestors' files.</param>
+    public Task<Verification> VerifyAsync(string reference, bool deep, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(PathOf(reference) + (deep ? "/verify?deep=true" : "/verify"), WireJson.Default.Verification, cancellationToken);
+
+    /// <summary>Takes it out of use for good, with everything that was made from it. For approvers and admins.</summary>
+    public async Task RevokeAsync(string reference, string reason, CancellationToken cancellationToken = default)
+    {
+        using var response = await connection.SendAsync(
+            () => new HttpRequestMessage(HttpMethod.Post, PathOf(reference) + "/revoke")
+            {
+                Content = new WireContent<RevocationReason>(new RevocationReason(reason), WireJson.Default.RevocationReason),
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
 
     public Task<LineageNode> GetLineageAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(reference) + "/lineage", WireJson.Default.LineageNode, cancellationToken);

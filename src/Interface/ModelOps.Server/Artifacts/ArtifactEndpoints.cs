@@ -45,9 +45,10 @@ public static class ArtifactEndpoints
         return Results.Created($"/api/v1/artifacts/{registered.Manifest.Reference}", ToWire(artifact));
     }
 
-    private static async Task<IResult> VerifyAsync(string reference, ArtifactRegistry registry, CancellationToken cancellationToken)
+    private static async Task<IResult> VerifyAsync(
+        string reference, ArtifactRegistry registry, CancellationToken cancellationToken, bool deep = false)
     {
-        if (await registry.VerifyAsync(reference, cancellationToken) is not { } report) return NoSuchArtifact(reference);
+        if (await registry.VerifyAsync(reference, deep, cancellationToken) is not { } report) return NoSuchArtifact(reference);
         return Results.Ok(new Verification
         {
             Artifact = report.Artifact,

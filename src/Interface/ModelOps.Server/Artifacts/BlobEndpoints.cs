@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Mvc;
 using ModelOps.Client;
 using ModelOps.Registry;
+using ModelOps.Storage;
 
 namespace ModelOps.Server.Artifacts;
 
@@ -14,6 +15,7 @@ public static class BlobEndpoints
             !ManifestRules.IsDigest(sha256) ? NotADigest(sha256)
             : await store.ExistsAsync(sha256, cancellationToken) ? Results.Ok()
             : Problems.NotFound($"no blob {sha256}"));
+        blobs.MapGet("/{sha256}", GetAsync);
         blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
     }
 
@@ -29,6 +31,35 @@ public static class BlobEndpoints
                 Problems.VerificationFailed($"the body has SHA-256 {mismatch.Actual}, the address says {sha256}; nothing was stored"),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
+    }
+
+    /// <summary>The bytes as stored: who downloads them holds them against the digest that asked for them. One range, or all.</summary>
+    private static async Task<IResult> GetAsync(
+        string sha256, HttpRequest request, HttpResponse response, BlobStore store, IObjectStore objects, CancellationToken cancellationToken)
+    {
+        if (!ManifestRules.IsDigest(sha256)) return NotADigest(sha256);
+        if (await store.SizeAsync(sha256, cancellationToken) is not { } size) return Problems.NotFound($"no blob {sha256}");
+        var (from, length) = (0L, size);
+        response.Headers.AcceptRanges = "bytes";
+        if (request.GetTypedHeaders().Range is { Unit.Value: "bytes", Ranges: { Count: 1 } ranges })
+        {
+            var range = ranges.First();
+            from = range.From ?? Math.Max(0, size - range.To!.Value);
+            var last = range.From is null ? size - 1 : Math.Min(range.To ?? size - 1, size - 1);
+            length = last - from + 1;
+            if (from >= size || length <= 0)
+            {
+                response.Headers.ContentRange = $"bytes */{size}";
+                return Problems.Of(
+                    ProblemTypes.Invalid, StatusCodes.Status416RangeNotSatisfiable, $"the blob has {size} bytes; ask for a range in it");
+            }
+            response.StatusCode = StatusCodes.Status206PartialContent;
+            response.Headers.ContentRange = $"bytes {from}-{last}/{size}";
+        }
+        if (await objects.OpenReadAsync(BlobStore.KeyOf(sha256), from, length, cancellationToken) is not { } content)
+            return Problems.NotFound($"no blob {sha256}");
+        response.ContentLength = length;
+        return Results.Stream(content, "application/octet-stream");
     }
 
     private static IResult NotADigest(string text) => Problems.Invalid($"'{text}' is no SHA-256: 64 lower-case hex digits");

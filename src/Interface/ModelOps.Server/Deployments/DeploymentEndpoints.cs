@@ -41,7 +41,7 @@ public static class DeploymentEndpoints
         if (create.ContextSize < SmallestContext) errors.Add($"context_size must be at least {SmallestContext}, not {create.ContextSize}");
         if (create.Slots is < 1 or > MostSlots) errors.Add($"slots must be from 1 to {MostSlots}, not {create.Slots}");
         if (errors.Count > 0) return Problems.Invalid(errors);
-        return await manager.CreateAsync(create, cancellationToken) switch
+        return await manager.CreateAsync(create, context.User.Identity!.Name!, cancellationToken) switch
         {
             DeployResult.Deployed deployed => Results.Created($"/api/v1/deployments/{create.Name}", deployed.Deployment),
             DeployResult.NoSuchArtifact => ArtifactEndpoints.NoSuchArtifact(create.Artifact),

@@ -59,6 +59,17 @@ public static class Access
         Row("HEAD /api/v1/blobs/{sha256}", publishers, "artifacts:write"),
         Row("PUT /api/v1/blobs/{sha256}", publishers, "artifacts:write"),
 
+        Row("GET /api/v1/blobs/{sha256}", readers, "artifacts:read"),
+        Row("GET /api/v1/artifacts/{reference}/package", readers, "artifacts:read"),
+        Row("POST /api/v1/artifacts/import", publishers, "artifacts:write"),
+        Row("POST /api/v1/artifacts/{reference}/revoke", auditors, "artifacts:approve"),
+
+        Row("GET /api/v1/signing-keys", readers, "signing:read"),
+        Row("GET /api/v1/signing-keys/{keyId}", readers, "signing:read"),
+        Row("POST /api/v1/signing-keys", admins, "signing:write"),
+        Row("POST /api/v1/signing-keys/rotate", admins, "signing:write"),
+        Row("POST /api/v1/signing-keys/{keyId}/revoke", admins, "signing:write"),
+
         Row("GET /api/v1/datasets", readers, "datasets:read"),
         Row("GET /api/v1/datasets/{name}", readers, "datasets:read"),
         Row("POST /api/v1/datasets/{name}/versions", makers, "datasets:write", "job.started"),
