@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace ModelOps.Client;
@@ -20,16 +21,25 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(IngestionResult))]
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(JobEvent))]
-[JsonSerializable(typeof(LineageNode))]
+[JsonSerializable(typeof(LineageGraph))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(OpenAIErrorBody))]
+[JsonSerializable(typeof(JsonElement))]
+[JsonSerializable(typeof(JudgeArtifact))]
+[JsonSerializable(typeof(MoveAlias))]
+[JsonSerializable(typeof(Page<Alias>))]
+[JsonSerializable(typeof(Page<AliasMove>))]
+[JsonSerializable(typeof(Page<Approval>))]
 [JsonSerializable(typeof(Page<Artifact>))]
 [JsonSerializable(typeof(Page<Dataset>))]
 [JsonSerializable(typeof(Page<Deployment>))]
 [JsonSerializable(typeof(Page<Job>))]
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(PromoteArtifact))]
 [JsonSerializable(typeof(QuantizationResult))]
 [JsonSerializable(typeof(Readiness))]
+[JsonSerializable(typeof(RetentionRun))]
+[JsonSerializable(typeof(RunRetention))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(Verification))]
 public sealed partial class WireJson : JsonSerializerContext;

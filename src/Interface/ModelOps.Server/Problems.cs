@@ -73,6 +73,7 @@ public static partial class Problems
         ProblemTypes.Forbidden => "Not allowed",
         ProblemTypes.Conflict => "Conflict",
         ProblemTypes.VerificationFailed => "Verification failed",
+        ProblemTypes.GatesNotMet => "Gates not met",
         ProblemTypes.Unavailable => "Not available now",
         _ => "Unexpected error",
     };

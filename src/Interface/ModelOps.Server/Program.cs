@@ -13,6 +13,7 @@ using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
+using ModelOps.Server.Lifecycle;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.Security;
 using ModelOps.Server.Training;
@@ -68,8 +69,10 @@ static async Task<WebApplication> BuildAsync(ServerOptions options, ServerHome h
     services.AddSingleton<BlobStore>();
     services.AddSingleton<ApiKeys>();
     services.AddSingleton<ArtifactRegistry>();
+    services.AddLifecycle(builder.Configuration);
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
+    services.AddSingleton<JobReferences>();
     services.AddSingleton<WorkerSupervisor>();
     services.AddSingleton<RegistryActivities>();
     services.AddSingleton(provider => provider.GetRequiredService<RegistryActivities>().AddTo(new ControlActivities()));
@@ -113,6 +116,7 @@ static void MapRoutes(WebApplication app)
     api.MapDatasets();
     api.MapDeployments();
     api.MapJobs();
+    api.MapLifecycle();
     api.MapTraining();
     app.MapOpenAI();
 }

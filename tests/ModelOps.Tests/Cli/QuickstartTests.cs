@@ -56,7 +56,7 @@ public sealed class QuickstartTests : IDisposable
         });
         Assert.Equal(1.25, report.RootElement.GetProperty("training").GetProperty("result").GetProperty("loss_after").GetDouble());
         Assert.Equal(2, report.RootElement.GetProperty("chat").GetProperty("result").GetArrayLength());
-        Assert.Equal("gguf", report.RootElement.GetProperty("lineage").GetProperty("kind").GetString());
+        Assert.Equal("gguf", report.RootElement.GetProperty("lineage").GetProperty("nodes")[0].GetProperty("kind").GetString());
     }
 
     [Fact(Timeout = 60_000)]

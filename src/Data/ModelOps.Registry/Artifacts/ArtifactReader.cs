@@ -21,6 +21,11 @@ public sealed class ArtifactReader(IObjectStore objects, TrustedKeys keys)
             : new ArtifactLoad.Verified(artifact!);
     }
 
+    /// <summary>Runs the checks of the manifest and the manifests of all ancestors, none of files.</summary>
+    public async Task<VerificationReport> VerifyManifestsAsync(
+        string name, string version, string? expectedDigest = null, CancellationToken cancellationToken = default) =>
+        new($"{name}@{version}", (await InspectChainAsync(name, version, expectedDigest, cancellationToken).ConfigureAwait(false)).Checks);
+
     /// <summary>Runs every check: manifest, every file, and the manifests of all ancestors.</summary>
     public async Task<VerificationReport> VerifyAsync(
         string name, string version, string? expectedDigest = null, CancellationToken cancellationToken = default)

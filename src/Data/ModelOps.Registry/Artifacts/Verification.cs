@@ -13,6 +13,7 @@ public static class VerificationChecks
     public const string Digest = "digest";
     public const string Content = "content";
     public const string File = "file";
+    public const string Retention = "retention";
 }
 
 /// <summary>Every check of an artifact and of the manifests it descends from.</summary>

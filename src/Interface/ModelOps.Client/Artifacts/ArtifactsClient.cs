@@ -1,7 +1,7 @@
 namespace ModelOps.Client;
 
 /// <summary>Signed artifacts and the files in them.</summary>
-public sealed class ArtifactsClient
+public sealed partial class ArtifactsClient
 {
     private readonly ApiConnection connection;
 
@@ -49,16 +49,13 @@ public sealed class ArtifactsClient
         return page.Items;
     }
 
-    /// <param name="reference"><c>name</c> (its newest version) or <c>name@version</c>.</param>
+    /// <param name="reference"><c>name</c> (its newest version), <c>name@version</c> or <c>name:alias</c>.</param>
     public Task<Artifact> GetAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(reference), WireJson.Default.Artifact, cancellationToken);
 
     /// <summary>Checks signature, trust, every file and every parent up to the roots. A failed check is in the result, not an exception.</summary>
     public Task<Verification> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.PostAsync(PathOf(reference) + "/verify", WireJson.Default.Verification, cancellationToken);
-
-    public Task<LineageNode> GetLineageAsync(string reference, CancellationToken cancellationToken = default) =>
-        connection.GetAsync(PathOf(reference) + "/lineage", WireJson.Default.LineageNode, cancellationToken);
 
     private static string PathOf(string reference) => $"api/v1/artifacts/{ApiPath.Segment(reference)}";
 }
