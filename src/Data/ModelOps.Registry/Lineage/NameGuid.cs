@@ -4,7 +4,7 @@ using System.Text;
 namespace ModelOps.Registry;
 
 /// <summary>Name-based UUIDs, version 5 (RFC 9562, section 5.5): the same name gives the same id everywhere.</summary>
-internal static class NameGuid
+public static class NameGuid
 {
     /// <summary>RFC 9562, section 6.6.</summary>
     public static readonly Guid Url = Guid.Parse("6ba7b811-9dad-11d1-80b4-00c04fd430c8");
