@@ -71,7 +71,7 @@ public sealed class MainJobTests : IAsyncLifetime
             Assert.True(verification.Verified, JsonSerializer.Serialize(verification, WireJson.Default.Verification));
             var lineage = await client.Artifacts.GetLineageAsync("words-q8", cancellationToken: cancel);
             Assert.Equal(
-                ["wordsmith@1 base words-lora@1", "words@1 dataset words-lora@1", "words-lora@1 adapter words-q8@1"],
+                ["wordsmith@1 base words-lora@1", "words@1 dataset words-lora@1", "words-lora@1 source words-q8@1"],
                 lineage.Edges.Where(edge => edge.Role != "made").Select(edge => $"{edge.From} {edge.Role} {edge.To}"));
             Assert.Equal(3, lineage.Edges.Count(edge => edge.Role == "made")); // ingestion, training, quantization
 

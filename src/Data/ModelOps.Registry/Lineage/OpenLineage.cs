@@ -43,7 +43,7 @@ public static class OpenLineage
                     ["jobType"] = new JsonObject
                     {
                         ["_producer"] = Producer,
-                        ["_schemaURL"] = $"{Facets}/2-0-3/JobTypeJobFacet.json#/$defs/JobTypeJobFacet",
+                        ["_schemaURL"] = $"{Facets}/2-0-4/JobTypeJobFacet.json#/$defs/JobTypeJobFacet",
                         ["processingType"] = "BATCH",
                         ["integration"] = "MODELOPS",
                         ["jobType"] = job.Kind.ToUpperInvariant(),
