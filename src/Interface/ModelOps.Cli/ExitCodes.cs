@@ -21,7 +21,7 @@ public static class ExitCodes
     {
         ProblemTypes.Invalid => Usage,
         ProblemTypes.NotFound => NotFound,
-        ProblemTypes.Unauthorized or ProblemTypes.Forbidden => NotAllowed,
+        ProblemTypes.Unauthorized or ProblemTypes.Forbidden or ProblemTypes.GatesNotMet => NotAllowed,
         ProblemTypes.Conflict => Conflict,
         ProblemTypes.VerificationFailed => VerificationFailed,
         ProblemTypes.Unavailable => Unreachable,

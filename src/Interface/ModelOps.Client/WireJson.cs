@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace ModelOps.Client;
@@ -29,11 +30,17 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(IngestionResult))]
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(JobEvent))]
-[JsonSerializable(typeof(LineageNode))]
+[JsonSerializable(typeof(LineageGraph))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(OpenAIErrorBody))]
 [JsonSerializable(typeof(Page<AccessEntry>))]
 [JsonSerializable(typeof(Page<ApiKey>))]
+[JsonSerializable(typeof(JsonElement))]
+[JsonSerializable(typeof(JudgeArtifact))]
+[JsonSerializable(typeof(MoveAlias))]
+[JsonSerializable(typeof(Page<Alias>))]
+[JsonSerializable(typeof(Page<AliasMove>))]
+[JsonSerializable(typeof(Page<Approval>))]
 [JsonSerializable(typeof(Page<Artifact>))]
 [JsonSerializable(typeof(Page<AuditEntry>))]
 [JsonSerializable(typeof(Page<Dataset>))]
@@ -41,6 +48,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Page<Job>))]
 [JsonSerializable(typeof(Page<User>))]
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(PromoteArtifact))]
 [JsonSerializable(typeof(QuantizationResult))]
 [JsonSerializable(typeof(Readiness))]
 [JsonSerializable(typeof(RestoreReport))]
@@ -48,6 +56,8 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(SessionTokens))]
 [JsonSerializable(typeof(SetPassword))]
 [JsonSerializable(typeof(SignIn))]
+[JsonSerializable(typeof(RetentionRun))]
+[JsonSerializable(typeof(RunRetention))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(UpdateUser))]
 [JsonSerializable(typeof(User))]

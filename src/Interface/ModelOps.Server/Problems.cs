@@ -74,6 +74,7 @@ public static partial class Problems
         ProblemTypes.Conflict => "Conflict",
         ProblemTypes.VerificationFailed => "Verification failed",
         ProblemTypes.RateLimited => "Too many requests",
+        ProblemTypes.GatesNotMet => "Gates not met",
         ProblemTypes.Unavailable => "Not available now",
         _ => "Unexpected error",
     };

@@ -14,6 +14,7 @@ using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
+using ModelOps.Server.Lifecycle;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
@@ -108,8 +109,10 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<ArtifactExports>();
     services.AddSingleton<ArtifactImports>();
     services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
+    services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
+    services.AddSingleton<JobReferences>();
     services.AddSingleton<WorkerSupervisor>();
     services.AddSingleton<RegistryActivities>();
     services.AddSingleton(provider => provider.GetRequiredService<RegistryActivities>().AddTo(new ControlActivities()));
@@ -155,6 +158,7 @@ static void MapRoutes(WebApplication app)
     api.MapDatasets();
     api.MapDeployments();
     api.MapJobs();
+    api.MapLifecycle();
     api.MapTraining();
     app.MapOpenAI();
 }

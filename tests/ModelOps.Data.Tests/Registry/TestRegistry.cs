@@ -49,6 +49,14 @@ internal sealed class TestRegistry : IDisposable
         return await context.Audit.AsNoTracking().OrderBy(row => row.Sequence).ToListAsync(TestContext.Current.CancellationToken);
     }
 
+    /// <summary>Every row of every table, as text.</summary>
+    public async Task<string> DumpAsync()
+    {
+        using var dump = new MemoryStream();
+        await new MetadataBackup(Database, Keys, Time).WriteAsync(dump, withKeys: false, TestContext.Current.CancellationToken);
+        return Encoding.UTF8.GetString(dump.ToArray());
+    }
+
     public static async Task<TestRegistry> CreateAsync(TestDatabase database)
     {
         var registry = await CreateEmptyAsync(database);

@@ -55,7 +55,8 @@ public abstract record Registration
 
 /// <summary>A registered artifact as the database lists it. Before using its files, call <see cref="ArtifactRegistry.UseAsync"/>.</summary>
 /// <param name="Stage">One of <see cref="Stages"/>.</param>
-public sealed record ArtifactEntry(ArtifactManifest Manifest, string Digest, string Stage)
+/// <param name="FilesRemovedAt">When retention let its files go; null while it has them.</param>
+public sealed record ArtifactEntry(ArtifactManifest Manifest, string Digest, string Stage, DateTimeOffset? FilesRemovedAt = null)
 {
     /// <summary>Bytes of all files.</summary>
     public long Size => Manifest.Files.Sum(file => file.Size);
@@ -68,7 +69,3 @@ public static class Stages
     public const string Production = "PRODUCTION";
     public const string Archived = "ARCHIVED";
 }
-
-/// <summary>An artifact and what it was made from.</summary>
-/// <param name="Role">What it was for the artifact above it; null at the top.</param>
-public sealed record Lineage(string Artifact, string Kind, string? Role, IReadOnlyList<Lineage> Parents);

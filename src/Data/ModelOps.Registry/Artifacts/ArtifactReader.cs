@@ -22,6 +22,11 @@ public sealed class ArtifactReader(IObjectStore objects, TrustedKeys keys, Verif
             : new ArtifactLoad.Verified(chain[0]);
     }
 
+    /// <summary>Runs the checks of the manifest and the manifests of all ancestors, none of files.</summary>
+    public async Task<VerificationReport> VerifyManifestsAsync(
+        string name, string version, string? expectedDigest = null, CancellationToken cancellationToken = default) =>
+        new($"{name}@{version}", (await InspectChainAsync(name, version, expectedDigest, cancellationToken).ConfigureAwait(false)).Checks);
+
     /// <summary>Runs every check: manifest, OMS bundle, every byte of every file, and the manifests of all ancestors.</summary>
     /// <param name="deep">
     /// Also every byte of the ancestors' files. They prove nothing about this artifact's own bytes; an artifact that was imported has its

@@ -19,6 +19,9 @@ public static class VerificationChecks
 
     /// <summary>The OpenSSF Model Signing bundle, where there is one.</summary>
     public const string Bundle = "bundle";
+
+    /// <summary>Only where retention removed the files, and then failed.</summary>
+    public const string Retention = "retention";
 }
 
 /// <summary>Every check of an artifact and of the manifests it descends from.</summary>

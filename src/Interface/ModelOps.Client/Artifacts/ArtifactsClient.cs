@@ -1,7 +1,7 @@
 namespace ModelOps.Client;
 
 /// <summary>Signed artifacts and the files in them.</summary>
-public sealed class ArtifactsClient
+public sealed partial class ArtifactsClient
 {
     private readonly ApiConnection connection;
 
@@ -49,7 +49,7 @@ public sealed class ArtifactsClient
         return page.Items;
     }
 
-    /// <param name="reference"><c>name</c> (its newest version) or <c>name@version</c>.</param>
+    /// <param name="reference"><c>name</c> (its newest version), <c>name@version</c> or <c>name:alias</c>.</param>
     public Task<Artifact> GetAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(reference), WireJson.Default.Artifact, cancellationToken);
 
@@ -74,9 +74,6 @@ public sealed class ArtifactsClient
             },
             cancellationToken).ConfigureAwait(false);
     }
-
-    public Task<LineageNode> GetLineageAsync(string reference, CancellationToken cancellationToken = default) =>
-        connection.GetAsync(PathOf(reference) + "/lineage", WireJson.Default.LineageNode, cancellationToken);
 
     private static string PathOf(string reference) => $"api/v1/artifacts/{ApiPath.Segment(reference)}";
 }

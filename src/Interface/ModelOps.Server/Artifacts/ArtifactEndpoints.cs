@@ -11,10 +11,9 @@ public static class ArtifactEndpoints
         artifacts.MapPost("/", CreateAsync);
         artifacts.MapGet("/", async (ArtifactRegistry registry, string? kind, CancellationToken cancellationToken) =>
             new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]));
-        artifacts.MapGet("/{reference}", async (string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
-            await registry.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(ToWire(artifact)) : NoSuchArtifact(reference));
+        artifacts.MapGet("/{reference}", async (string reference, ArtifactViews views, CancellationToken cancellationToken) =>
+            await views.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(artifact) : NoSuchArtifact(reference));
         artifacts.MapPost("/{reference}/verify", VerifyAsync);
-        artifacts.MapGet("/{reference}/lineage", LineageAsync);
     }
 
     public static IResult NoSuchArtifact(string reference) =>
@@ -57,18 +56,7 @@ public static class ArtifactEndpoints
         });
     }
 
-    private static async Task<IResult> LineageAsync(string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
-        await registry.LineageAsync(reference, cancellationToken) is { } node ? Results.Ok(ToWire(node)) : NoSuchArtifact(reference);
-
-    private static LineageNode ToWire(Lineage node) => new()
-    {
-        Artifact = node.Artifact,
-        Kind = node.Kind,
-        Role = node.Role,
-        Parents = [.. node.Parents.Select(ToWire)],
-    };
-
-    private static Artifact ToWire(ArtifactEntry artifact) => new()
+    internal static Artifact ToWire(ArtifactEntry artifact) => new()
     {
         Name = artifact.Manifest.Name,
         Version = artifact.Manifest.Version,
@@ -81,5 +69,6 @@ public static class ArtifactEndpoints
         Files = [.. artifact.Manifest.Files.Select(file => new ArtifactFile(file.Path, file.Size, file.Sha256))],
         Parents = [.. artifact.Manifest.Parents.Select(parent => new ArtifactParent(parent.Role, parent.Artifact, parent.Digest))],
         Metrics = artifact.Manifest.Metrics,
+        FilesRemovedAt = artifact.FilesRemovedAt,
     };
 }

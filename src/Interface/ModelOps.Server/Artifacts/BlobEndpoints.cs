@@ -11,18 +11,20 @@ public static class BlobEndpoints
     public static void MapBlobs(this IEndpointRouteBuilder api)
     {
         var blobs = api.MapGroup("/blobs").WithTags("artifacts");
-        blobs.MapMethods("/{sha256}", ["HEAD"], async (string sha256, BlobStore store, CancellationToken cancellationToken) =>
+        blobs.MapMethods("/{sha256}", ["HEAD"], async (string sha256, BlobUses blobs, CancellationToken cancellationToken) =>
             !ManifestRules.IsDigest(sha256) ? NotADigest(sha256)
-            : await store.ExistsAsync(sha256, cancellationToken) ? Results.Ok()
+            : await blobs.ClaimAsync(sha256, cancellationToken) is not null ? Results.Ok()
             : Problems.NotFound($"no blob {sha256}"));
         blobs.MapGet("/{sha256}", GetAsync);
         blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
     }
 
     /// <summary>Streamed to the store and checked on the way: a body of another digest leaves nothing behind.</summary>
-    private static async Task<IResult> PutAsync(string sha256, HttpRequest request, BlobStore store, CancellationToken cancellationToken)
+    private static async Task<IResult> PutAsync(
+        string sha256, HttpRequest request, BlobStore store, BlobUses blobs, CancellationToken cancellationToken)
     {
         if (!ManifestRules.IsDigest(sha256)) return NotADigest(sha256);
+        await blobs.ClaimAsync(sha256, cancellationToken); // what is stored already stays until it is referred to
         return await store.PutAsync(sha256, request.Body, cancellationToken) switch
         {
             PutBlob.Stored stored => Results.Created($"/api/v1/blobs/{sha256}", new Blob(sha256, stored.Size)),

@@ -22,13 +22,13 @@ public static class DatasetEndpoints
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
 
     private static async Task<IResult> CreateVersionAsync(
-        string name, CreateDatasetVersion create, BlobStore blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
         if (create.MaxRejected is not (>= 0 and <= 1)) errors.Add($"max_rejected must be from 0 to 1, not {create.MaxRejected}");
         if (!ManifestRules.IsDigest(create.Source)) errors.Add($"source '{create.Source}' is no SHA-256: 64 lower-case hex digits");
-        else if ((size = await blobs.SizeAsync(create.Source, cancellationToken)) is null)
+        else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null)
             errors.Add($"source {create.Source} is not uploaded; PUT it to /api/v1/blobs/{create.Source} first");
         if (errors.Count > 0) return Problems.Invalid(errors);
         if (await registry.GetAsync(name, cancellationToken) is { Manifest.Kind: not "dataset" and var kind })

@@ -18,6 +18,7 @@ public static class Access
     private static readonly string[] callers = [Engineer, Approver, Service, Admin];
     private static readonly string[] makers = [Engineer, Admin];
     private static readonly string[] publishers = [Engineer, Service, Admin];
+    private static readonly string[] promoters = [Engineer, Approver, Admin];
     private static readonly string[] auditors = [Approver, Admin];
     private static readonly string[] people = [Viewer, Engineer, Approver, Admin];
     private static readonly string[] admins = [Admin];
@@ -58,6 +59,17 @@ public static class Access
         Row("GET /api/v1/artifacts/{reference}/lineage", readers, "artifacts:read"),
         Row("HEAD /api/v1/blobs/{sha256}", publishers, "artifacts:write"),
         Row("PUT /api/v1/blobs/{sha256}", publishers, "artifacts:write"),
+
+        Row("POST /api/v1/artifacts/{reference}/promote", promoters, "artifacts:approve"),
+        Row("POST /api/v1/artifacts/{reference}/approve", auditors, "artifacts:approve"),
+        Row("POST /api/v1/artifacts/{reference}/reject", auditors, "artifacts:approve"),
+        Row("POST /api/v1/artifacts/{reference}/archive", promoters, "artifacts:approve"),
+        Row("GET /api/v1/approvals", readers, "artifacts:read"),
+        Row("GET /api/v1/artifacts/{name}/aliases", readers, "artifacts:read"),
+        Row("GET /api/v1/artifacts/{name}/alias-moves", readers, "artifacts:read"),
+        Row("PUT /api/v1/artifacts/{name}/aliases/{alias}", makers, "artifacts:write"),
+        Row("DELETE /api/v1/artifacts/{name}/aliases/{alias}", makers, "artifacts:write"),
+        Row("POST /api/v1/artifacts/prune", admins, "artifacts:delete"),
 
         Row("GET /api/v1/blobs/{sha256}", readers, "artifacts:read"),
         Row("GET /api/v1/artifacts/{reference}/package", readers, "artifacts:read"),
