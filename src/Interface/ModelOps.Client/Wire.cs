@@ -21,6 +21,12 @@ public sealed record Problem
 public static class ProblemTypes
 {
     public const string Invalid = "urn:modelops:problem:invalid";
+    public const string Malformed = "urn:modelops:problem:malformed";
+    public const string TooLarge = "urn:modelops:problem:too-large";
+    public const string UnsupportedMediaType = "urn:modelops:problem:unsupported-media-type";
+    public const string MethodNotAllowed = "urn:modelops:problem:method-not-allowed";
+    public const string RequestTimeout = "urn:modelops:problem:request-timeout";
+    public const string TooManyRequests = "urn:modelops:problem:too-many-requests";
     public const string NotFound = "urn:modelops:problem:not-found";
     public const string Unauthorized = "urn:modelops:problem:unauthorized";
     public const string Forbidden = "urn:modelops:problem:forbidden";

@@ -16,6 +16,7 @@ using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.Security;
+using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
 using ModelOps.Storage;
@@ -52,8 +53,12 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     try
     {
         using var home = ServerHome.Open(folder);
-        await using var app = await BuildAsync(config, home);
-        MapRoutes(app);
+        var faults = new List<string>();
+        using var certificates = ServerCertificates.Load(
+            home.Certificates, IPAddress.Parse(config.Listen.Address), config.Tls, TimeProvider.System, faults);
+        if (certificates is null) return await RefuseAsync(faults);
+        await using var app = await BuildAsync(config, home, certificates);
+        MapRoutes(app, config);
         await RunAsync(app, home);
         return 0;
     }
@@ -64,32 +69,21 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     }
 }
 
-static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home)
+static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home, ServerCertificates certificates)
 {
     var builder = WebApplication.CreateSlimBuilder();
-    builder.Logging.ClearProviders().AddSimpleConsole(console =>
-    {
-        console.SingleLine = true;
-        console.UseUtcTimestamp = true;
-        console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-    });
-    builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-    builder.Logging
-        .AddFilter("Microsoft", LogLevel.Warning)
-        .AddFilter("Microsoft.AspNetCore.Diagnostics.ExceptionHandlerMiddleware", LogLevel.None); // Problems logs what is unexpected
+    builder.AddTelemetry(config.Telemetry);
     builder.WebHost.UseKestrelHttpsConfiguration();
-    builder.WebHost.ConfigureKestrel(kestrel =>
-    {
-        var certificate = LocalCertificates.Ensure(home.Certificates, TimeProvider.System);
-        kestrel.AddServerHeader = false;
-        kestrel.Listen(IPAddress.Parse(config.Listen.Address), config.Listen.Port, listen => listen.UseHttps(certificate));
-    });
-    builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
+    builder.WebHost.ConfigureKestrel(kestrel => Listener.Configure(kestrel, config, certificates));
+    builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(3));
 
     var objects = new FileObjectStore(home.Objects);
     var services = builder.Services;
     services.AddSingleton(home);
     services.AddSingleton(config);
+    services.AddSingleton(certificates);
+    services.AddHostedService<CertificateRenewal>();
+    services.AddSingleton<ReadinessChecks>();
     services.AddSingleton(TimeProvider.System);
     services.AddSingleton<IObjectStore>(objects);
     services.AddSingleton(MetadataDatabase.Options(home.Database));
@@ -128,15 +122,19 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     return builder.Build();
 }
 
-// A request's whole way stands here: problems → who is it → what may they → endpoint.
-static void MapRoutes(WebApplication app)
+// A request's whole way stands here: its id → headers → problems → an end at the server's → who is it → what may they → endpoint.
+static void MapRoutes(WebApplication app, ServerConfig config)
 {
+    app.UseRequestIds();
+    app.UseSecurityHeaders(config.Tls);
     app.UseProblems();
+    app.UseGracefulStop();
     app.UseAuthentication();
     app.UseAuthorization();
 
     app.MapGet("/healthz", () => Results.Text("ok"));
-    app.MapGet("/readyz", DeploymentEndpoints.Readiness);
+    app.MapGet("/readyz", ReadinessChecks.AnswerAsync);
+    app.MapMetrics(config.Telemetry);
     app.MapOpenApi("/openapi/{documentName}.json");
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();
@@ -158,8 +156,16 @@ static async Task RunAsync(WebApplication app, ServerHome home)
     {
         throw new ServerStartException($"cannot listen: {e.Message}; choose another port with --port", e);
     }
-    var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    var bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    var address = Listener.LocalAddress(bound);
     await LocalCredentials.WriteAsync(home, address, app.Services.GetRequiredService<ApiKeys>(), CancellationToken.None);
-    await Console.Error.WriteLineAsync($"modelops: ready on {address}, home {home.Root}");
+    Listener.WarnWhenOpen(app.Services.GetRequiredService<ServerConfig>().Listen, app.Logger);
+    StartLog.Ready(app.Logger, address, home.Root);
     await app.WaitForShutdownAsync();
+}
+
+internal static partial class StartLog
+{
+    [LoggerMessage(1, LogLevel.Information, "modelops: ready on {Address}, home {Home}")]
+    public static partial void Ready(ILogger logger, string address, string home);
 }

@@ -38,9 +38,9 @@ internal sealed class TestServer : IAsyncDisposable
 
     public static string NewHome() => Directory.CreateTempSubdirectory("modelops-test-").FullName;
 
-    public static async Task<TestServer> StartAsync(string home, CancellationToken cancellationToken)
+    public static async Task<TestServer> StartAsync(string home, CancellationToken cancellationToken, params string[] settings)
     {
-        var start = new ProcessStartInfo(Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", "0"])
+        var start = new ProcessStartInfo(Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting })])
         {
             UseShellExecute = false,
             RedirectStandardError = true,
@@ -52,7 +52,7 @@ internal sealed class TestServer : IAsyncDisposable
         child.ErrorDataReceived += (_, line) =>
         {
             lock (lines) lines.AppendLine(line.Data);
-            if (line.Data?.StartsWith("modelops: ready on ", StringComparison.Ordinal) == true) ready.TrySetResult();
+            if (line.Data?.Contains("modelops: ready on ", StringComparison.Ordinal) == true) ready.TrySetResult();
             else if (line.Data is null) ready.TrySetException(new InvalidOperationException($"the server ended before it was ready:\n{lines}"));
         };
         child.Start();

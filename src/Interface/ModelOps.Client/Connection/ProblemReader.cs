@@ -49,7 +49,12 @@ internal static class ProblemReader
 
     private static string TypeOf(int status) => status switch
     {
-        400 or 413 or 415 or 422 => ProblemTypes.Invalid,
+        400 or 422 => ProblemTypes.Invalid,
+        405 => ProblemTypes.MethodNotAllowed,
+        408 => ProblemTypes.RequestTimeout,
+        413 => ProblemTypes.TooLarge,
+        415 => ProblemTypes.UnsupportedMediaType,
+        429 => ProblemTypes.TooManyRequests,
         401 => ProblemTypes.Unauthorized,
         403 => ProblemTypes.Forbidden,
         404 => ProblemTypes.NotFound,

@@ -20,18 +20,6 @@ public static class DeploymentEndpoints
             await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name));
     }
 
-    /// <summary>Ready once every recorded deployment is loaded, or has failed for a reason of its own.</summary>
-    public static IResult Readiness(DeploymentManager manager)
-    {
-        List<string> loading =
-        [
-            .. manager.List().Where(deployment => deployment.State == DeploymentStates.Loading).Select(deployment => $"deployment {deployment.Name} is loading"),
-        ];
-        return loading.Count == 0
-            ? Results.Ok(new Readiness("ready", []))
-            : Results.Json(new Readiness("starting", loading), WireJson.Default.Readiness, statusCode: StatusCodes.Status503ServiceUnavailable);
-    }
-
     private static async Task<IResult> CreateAsync(CreateDeployment create, DeploymentManager manager, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name)];
