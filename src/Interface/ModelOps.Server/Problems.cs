@@ -69,9 +69,13 @@ public static partial class Problems
         });
     }
 
+    // The serializer wraps what its reader says: then the text is no JSON at all, else it is JSON of another shape.
+    private static IResult FromJson(JsonException json) => Of(
+        json.InnerException is JsonException ? ProblemTypes.Malformed : ProblemTypes.Invalid, StatusCodes.Status400BadRequest, json.Message);
+
     private static IResult FromBadRequest(BadHttpRequestException bad) => (bad.StatusCode, bad.InnerException) switch
     {
-        (StatusCodes.Status400BadRequest, JsonException json) => Of(ProblemTypes.Malformed, bad.StatusCode, $"the body is not the JSON that is expected here: {json.Message}"),
+        (StatusCodes.Status400BadRequest, JsonException json) => FromJson(json),
         (StatusCodes.Status413PayloadTooLarge, _) => Of(ProblemTypes.TooLarge, bad.StatusCode, TooLarge),
         (StatusCodes.Status408RequestTimeout, _) => Of(ProblemTypes.RequestTimeout, bad.StatusCode, bad.Message),
         _ => Of(TypeOf(bad.StatusCode), bad.StatusCode, bad.Message),
@@ -84,7 +88,7 @@ public static partial class Problems
             case BadHttpRequestException bad:
                 return FromBadRequest(bad);
             case JsonException json:
-                return Of(ProblemTypes.Malformed, StatusCodes.Status400BadRequest, $"the body is not the JSON that is expected here: {json.Message}");
+                return FromJson(json);
             case InferenceException inference:
                 var (type, status) = inference.Error switch
                 {

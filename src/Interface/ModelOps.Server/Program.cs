@@ -109,7 +109,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     new AuthenticationBuilder(services)
         .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
     services.AddAuthorization();
-    services.AddOpenApi();
+    services.AddApiDescription();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
     {
@@ -130,12 +130,16 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     app.UseProblems();
     app.UseGracefulStop();
     app.UseAuthentication();
+    app.UsePrincipalInLogs();
     app.UseAuthorization();
 
-    app.MapGet("/healthz", () => Results.Text("ok"));
-    app.MapGet("/readyz", ReadinessChecks.AnswerAsync);
+    app.MapGet("/healthz", () => Results.Text("ok"))
+        .WithTags("health").WithName("getHealth").WithSummary("Says that the process lives.").Produces<string>(contentType: "text/plain");
+    app.MapGet("/readyz", ReadinessChecks.AnswerAsync)
+        .WithTags("health").WithName("getReadiness").WithSummary("Names what is not ready.")
+        .Produces<Readiness>().Produces<Readiness>(StatusCodes.Status503ServiceUnavailable);
     app.MapMetrics(config.Telemetry);
-    app.MapOpenApi("/openapi/{documentName}.json");
+    app.MapApiDescription();
     var api = app.MapGroup("/api/v1").RequireAuthorization();
     api.MapArtifacts();
     api.MapBlobs();
@@ -162,6 +166,7 @@ static async Task RunAsync(WebApplication app, ServerHome home)
     Listener.WarnWhenOpen(app.Services.GetRequiredService<ServerConfig>().Listen, app.Logger);
     StartLog.Ready(app.Logger, address, home.Root);
     await app.WaitForShutdownAsync();
+    await app.FlushTelemetryAsync();
 }
 
 internal static partial class StartLog

@@ -8,13 +8,18 @@ public static class ArtifactEndpoints
     public static void MapArtifacts(this IEndpointRouteBuilder api)
     {
         var artifacts = api.MapGroup("/artifacts").WithTags("artifacts");
-        artifacts.MapPost("/", CreateAsync);
+        artifacts.MapPost("/", CreateAsync)
+            .WithName("createArtifact").WithSummary("Registers uploaded files as a signed artifact.").Produces<Artifact>(StatusCodes.Status201Created);
         artifacts.MapGet("/", async (ArtifactRegistry registry, string? kind, CancellationToken cancellationToken) =>
-            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]));
+            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]))
+            .WithName("listArtifacts").WithSummary("Lists artifacts, of one kind if it is named.");
         artifacts.MapGet("/{reference}", async (string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
-            await registry.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(ToWire(artifact)) : NoSuchArtifact(reference));
-        artifacts.MapPost("/{reference}/verify", VerifyAsync);
-        artifacts.MapGet("/{reference}/lineage", LineageAsync);
+            await registry.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(ToWire(artifact)) : NoSuchArtifact(reference))
+            .WithName("getArtifact").WithSummary("Tells of an artifact, by name or name@version.").Produces<Artifact>();
+        artifacts.MapPost("/{reference}/verify", VerifyAsync)
+            .WithName("verifyArtifact").WithSummary("Checks signature, trust, every file and every parent.").Produces<Verification>();
+        artifacts.MapGet("/{reference}/lineage", LineageAsync)
+            .WithName("getArtifactLineage").WithSummary("Tells what an artifact was made from, down to the roots.").Produces<LineageNode>();
     }
 
     public static IResult NoSuchArtifact(string reference) =>

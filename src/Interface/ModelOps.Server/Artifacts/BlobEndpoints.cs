@@ -13,8 +13,11 @@ public static class BlobEndpoints
         blobs.MapMethods("/{sha256}", ["HEAD"], async (string sha256, BlobStore store, CancellationToken cancellationToken) =>
             !ManifestRules.IsDigest(sha256) ? NotADigest(sha256)
             : await store.ExistsAsync(sha256, cancellationToken) ? Results.Ok()
-            : Problems.NotFound($"no blob {sha256}"));
-        blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
+            : Problems.NotFound($"no blob {sha256}"))
+            .WithName("headBlob").WithSummary("Says whether the file with that SHA-256 is uploaded.").Produces(StatusCodes.Status200OK);
+        blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute())
+            .WithName("putBlob").WithSummary("Uploads a file, streamed and checked against its SHA-256.")
+            .Accepts<Stream>("application/octet-stream").Produces<Blob>().Produces<Blob>(StatusCodes.Status201Created);
     }
 
     /// <summary>Streamed to the store and checked on the way: a body of another digest leaves nothing behind.</summary>

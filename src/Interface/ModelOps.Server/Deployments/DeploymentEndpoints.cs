@@ -12,12 +12,16 @@ public static class DeploymentEndpoints
     public static void MapDeployments(this IEndpointRouteBuilder api)
     {
         var deployments = api.MapGroup("/deployments").WithTags("deployments");
-        deployments.MapGet("/", (DeploymentManager manager) => new Page<Deployment>(manager.List()));
+        deployments.MapGet("/", (DeploymentManager manager) => new Page<Deployment>(manager.List()))
+            .WithName("listDeployments").WithSummary("Lists what is served.");
         deployments.MapGet("/{name}", (string name, DeploymentManager manager) =>
-            manager.Get(name) is { } deployment ? Results.Ok(deployment) : NoSuchDeployment(name));
-        deployments.MapPost("/", CreateAsync);
+            manager.Get(name) is { } deployment ? Results.Ok(deployment) : NoSuchDeployment(name))
+            .WithName("getDeployment").WithSummary("Tells of a deployment.").Produces<Deployment>();
+        deployments.MapPost("/", CreateAsync)
+            .WithName("createDeployment").WithSummary("Verifies and loads a gguf artifact and serves it under a name.").Produces<Deployment>(StatusCodes.Status201Created);
         deployments.MapDelete("/{name}", async (string name, DeploymentManager manager, CancellationToken cancellationToken) =>
-            await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name));
+            await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name))
+            .WithName("deleteDeployment").WithSummary("Ends a deployment.").Produces(StatusCodes.Status204NoContent);
     }
 
     private static async Task<IResult> CreateAsync(CreateDeployment create, DeploymentManager manager, CancellationToken cancellationToken)

@@ -12,6 +12,7 @@ namespace ModelOps.Server.Telemetry;
 public static class TelemetrySetup
 {
     private const string ServiceName = "modelops-server";
+    private const int FlushMilliseconds = 2000; // a collector that hangs must not hold up the server's end
 
     public static void AddTelemetry(this WebApplicationBuilder builder, TelemetryOptions options)
     {
@@ -44,9 +45,23 @@ public static class TelemetrySetup
     /// <summary>For viewers, administrators and services, or for everybody where it is configured so.</summary>
     public static void MapMetrics(this WebApplication app, TelemetryOptions options)
     {
+        _ = app.Services.GetRequiredService<ServerMetrics>(); // measures from the start, not from the first problem
         var metrics = app.MapPrometheusScrapingEndpoint("/metrics");
         if (options.AnonymousMetrics) metrics.AllowAnonymous();
         else metrics.RequireAuthorization(policy => policy.RequireRole(Roles.Viewer, Roles.Admin, Roles.Service));
+    }
+
+    /// <summary>
+    /// What is not yet sent goes to the collector now, all signals at once: the container would send one after the other, and disposes the meters
+    /// before their exporter.
+    /// </summary>
+    public static Task FlushTelemetryAsync(this WebApplication app)
+    {
+        var (metrics, traces, logs) = (app.Services.GetService<MeterProvider>(), app.Services.GetService<TracerProvider>(), app.Services.GetService<LoggerProvider>());
+        return Task.WhenAll(
+            Task.Run(() => metrics?.ForceFlush(FlushMilliseconds)),
+            Task.Run(() => traces?.ForceFlush(FlushMilliseconds)),
+            Task.Run(() => logs?.ForceFlush(FlushMilliseconds)));
     }
 
     private static void AddLogs(ILoggingBuilder logging, TelemetryOptions options)
@@ -74,6 +89,7 @@ public static class TelemetrySetup
 
     private static void Configure(OtlpExporterOptions exporter, TelemetryOptions options, string path)
     {
+        exporter.TimeoutMilliseconds = FlushMilliseconds;
         exporter.Protocol = OtlpExportProtocol.HttpProtobuf;
         exporter.Endpoint = new Uri(options.OtlpEndpoint!.AbsoluteUri.TrimEnd('/') + '/' + path);
         exporter.Headers = string.Join(',', options.OtlpHeaders.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}"));
