@@ -21,12 +21,17 @@ public sealed record Problem
 public static class ProblemTypes
 {
     public const string Invalid = "urn:modelops:problem:invalid";
+    public const string Malformed = "urn:modelops:problem:malformed";
+    public const string TooLarge = "urn:modelops:problem:too-large";
+    public const string UnsupportedMediaType = "urn:modelops:problem:unsupported-media-type";
+    public const string MethodNotAllowed = "urn:modelops:problem:method-not-allowed";
+    public const string RequestTimeout = "urn:modelops:problem:request-timeout";
+    public const string TooManyRequests = "urn:modelops:problem:too-many-requests";
     public const string NotFound = "urn:modelops:problem:not-found";
     public const string Unauthorized = "urn:modelops:problem:unauthorized";
     public const string Forbidden = "urn:modelops:problem:forbidden";
     public const string Conflict = "urn:modelops:problem:conflict";
     public const string VerificationFailed = "urn:modelops:problem:verification-failed";
-    public const string RateLimited = "urn:modelops:problem:rate-limited";
     public const string GatesNotMet = "urn:modelops:problem:gates-not-met";
     public const string Unavailable = "urn:modelops:problem:unavailable";
     public const string Internal = "urn:modelops:problem:internal";

@@ -8,12 +8,16 @@ public static class ArtifactEndpoints
     public static void MapArtifacts(this IEndpointRouteBuilder api)
     {
         var artifacts = api.MapGroup("/artifacts").WithTags("artifacts");
-        artifacts.MapPost("/", CreateAsync);
+        artifacts.MapPost("/", CreateAsync)
+            .WithName("createArtifact").WithSummary("Registers uploaded files as a signed artifact.").Produces<Artifact>(StatusCodes.Status201Created);
         artifacts.MapGet("/", async (ArtifactRegistry registry, string? kind, CancellationToken cancellationToken) =>
-            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]));
+            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]))
+            .WithName("listArtifacts").WithSummary("Lists artifacts, of one kind if it is named.");
         artifacts.MapGet("/{reference}", async (string reference, ArtifactViews views, CancellationToken cancellationToken) =>
-            await views.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(artifact) : NoSuchArtifact(reference));
-        artifacts.MapPost("/{reference}/verify", VerifyAsync);
+            await views.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(artifact) : NoSuchArtifact(reference))
+            .WithName("getArtifact").WithSummary("Tells of an artifact, by name, name@version or name:alias.").Produces<Artifact>();
+        artifacts.MapPost("/{reference}/verify", VerifyAsync)
+            .WithName("verifyArtifact").WithSummary("Checks signature, trust, every file and every parent.").Produces<Verification>();
     }
 
     public static IResult NoSuchArtifact(string reference) =>

@@ -14,9 +14,13 @@ public static class BlobEndpoints
         blobs.MapMethods("/{sha256}", ["HEAD"], async (string sha256, BlobUses blobs, CancellationToken cancellationToken) =>
             !ManifestRules.IsDigest(sha256) ? NotADigest(sha256)
             : await blobs.ClaimAsync(sha256, cancellationToken) is not null ? Results.Ok()
-            : Problems.NotFound($"no blob {sha256}"));
-        blobs.MapGet("/{sha256}", GetAsync);
-        blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
+            : Problems.NotFound($"no blob {sha256}"))
+            .WithName("headBlob").WithSummary("Says whether the file with that SHA-256 is uploaded.").Produces(StatusCodes.Status200OK);
+        blobs.MapGet("/{sha256}", GetAsync)
+            .WithName("getBlob").WithSummary("Downloads a file, or one range of it.").Produces<Stream>(contentType: "application/octet-stream");
+        blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute())
+            .WithName("putBlob").WithSummary("Uploads a file, streamed and checked against its SHA-256.")
+            .Accepts<Stream>("application/octet-stream").Produces<Blob>().Produces<Blob>(StatusCodes.Status201Created);
     }
 
     /// <summary>Streamed to the store and checked on the way: a body of another digest leaves nothing behind.</summary>

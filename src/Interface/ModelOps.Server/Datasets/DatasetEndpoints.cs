@@ -13,10 +13,13 @@ public static class DatasetEndpoints
     {
         var datasets = api.MapGroup("/datasets").WithTags("datasets");
         datasets.MapGet("/", async (DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            new Page<Dataset>(await catalog.ListAsync(cancellationToken)));
+            new Page<Dataset>(await catalog.ListAsync(cancellationToken)))
+            .WithName("listDatasets").WithSummary("Lists datasets with their versions.");
         datasets.MapGet("/{name}", async (string name, DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)));
-        datasets.MapPost("/{name}/versions", CreateVersionAsync);
+            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)))
+            .WithName("getDataset").WithSummary("Tells of a dataset and its versions.").Produces<Dataset>();
+        datasets.MapPost("/{name}/versions", CreateVersionAsync)
+            .WithName("createDatasetVersion").WithSummary("Starts a job that makes an uploaded file the next version.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";

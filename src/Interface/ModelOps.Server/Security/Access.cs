@@ -29,6 +29,8 @@ public static class Access
         Public("GET /readyz"),
         Public("GET /.well-known/jwks.json"),
         Public("GET /openapi/{documentName}.json"),
+        Public("GET /docs/**"),
+        Row("* /metrics", [Viewer, Service, Admin], "metrics:read"),
 
         Public("POST /api/v1/auth/login"),
         Public("POST /api/v1/auth/refresh"),

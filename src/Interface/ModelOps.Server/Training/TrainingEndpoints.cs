@@ -13,8 +13,10 @@ public static class TrainingEndpoints
 
     public static void MapTraining(this IEndpointRouteBuilder api)
     {
-        api.MapPost("/trainings", TrainAsync).WithTags("training");
-        api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization");
+        api.MapPost("/trainings", TrainAsync).WithTags("training")
+            .WithName("createTraining").WithSummary("Starts a LoRA fine-tuning job.").Produces<Job>(StatusCodes.Status202Accepted);
+        api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization")
+            .WithName("createQuantization").WithSummary("Starts a job that merges, converts and quantizes to GGUF.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
     private static async Task<IResult> TrainAsync(CreateTraining create, JobQueue queue, JobReferences references, HttpContext context, CancellationToken cancellationToken)
