@@ -14,6 +14,7 @@ using ModelOps.Cli.Models;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
 using ModelOps.Cli.SignIn;
+using ModelOps.Cli.Signing;
 using ModelOps.Cli.Training;
 using ModelOps.Cli.Users;
 
@@ -46,6 +47,7 @@ public static class CommandTree
             QuantizeCommand.Create(cli),
             JobsCommand.Create(cli),
             ArtifactsCommand.Create(cli),
+            SigningCommand.Create(cli),
             DeployCommand.Create(cli),
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),

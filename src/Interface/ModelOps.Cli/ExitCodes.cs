@@ -19,12 +19,13 @@ public static class ExitCodes
 
     public static int Of(Problem problem) => problem.Type switch
     {
-        ProblemTypes.Invalid => Usage,
+        ProblemTypes.Invalid or ProblemTypes.Malformed or ProblemTypes.TooLarge or ProblemTypes.UnsupportedMediaType
+            or ProblemTypes.MethodNotAllowed => Usage,
         ProblemTypes.NotFound => NotFound,
-        ProblemTypes.Unauthorized or ProblemTypes.Forbidden => NotAllowed,
+        ProblemTypes.Unauthorized or ProblemTypes.Forbidden or ProblemTypes.GatesNotMet => NotAllowed,
         ProblemTypes.Conflict => Conflict,
         ProblemTypes.VerificationFailed => VerificationFailed,
-        ProblemTypes.Unavailable => Unreachable,
+        ProblemTypes.Unavailable or ProblemTypes.TooManyRequests or ProblemTypes.RequestTimeout => Unreachable,
         CliProblems.Canceled => Canceled,
         _ => Failed,
     };

@@ -34,6 +34,8 @@ public sealed class ModelOpsClient : IDisposable
         connection = new ApiConnection(server, bearer, caCertificatePath, options ?? new ClientOptions());
         Artifacts = new ArtifactsClient(connection);
         Datasets = new DatasetsClient(connection, Artifacts);
+        Packages = new PackagesClient(connection, Artifacts);
+        SigningKeys = new SigningKeysClient(connection);
         Jobs = new JobsClient(connection);
         Deployments = new DeploymentsClient(connection);
         Chat = new ChatClient(connection);
@@ -55,6 +57,10 @@ public sealed class ModelOpsClient : IDisposable
     public ArtifactsClient Artifacts { get; }
 
     public DatasetsClient Datasets { get; }
+
+    public PackagesClient Packages { get; }
+
+    public SigningKeysClient SigningKeys { get; }
 
     public JobsClient Jobs { get; }
 

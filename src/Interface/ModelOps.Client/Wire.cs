@@ -21,12 +21,18 @@ public sealed record Problem
 public static class ProblemTypes
 {
     public const string Invalid = "urn:modelops:problem:invalid";
+    public const string Malformed = "urn:modelops:problem:malformed";
+    public const string TooLarge = "urn:modelops:problem:too-large";
+    public const string UnsupportedMediaType = "urn:modelops:problem:unsupported-media-type";
+    public const string MethodNotAllowed = "urn:modelops:problem:method-not-allowed";
+    public const string RequestTimeout = "urn:modelops:problem:request-timeout";
+    public const string TooManyRequests = "urn:modelops:problem:too-many-requests";
     public const string NotFound = "urn:modelops:problem:not-found";
     public const string Unauthorized = "urn:modelops:problem:unauthorized";
     public const string Forbidden = "urn:modelops:problem:forbidden";
     public const string Conflict = "urn:modelops:problem:conflict";
     public const string VerificationFailed = "urn:modelops:problem:verification-failed";
-    public const string RateLimited = "urn:modelops:problem:rate-limited";
+    public const string GatesNotMet = "urn:modelops:problem:gates-not-met";
     public const string Unavailable = "urn:modelops:problem:unavailable";
     public const string Internal = "urn:modelops:problem:internal";
 }
@@ -168,6 +174,12 @@ public sealed record Artifact
     public required IReadOnlyList<ArtifactFile> Files { get; init; }
     public required IReadOnlyList<ArtifactParent> Parents { get; init; }
     public required IReadOnlyDictionary<string, double> Metrics { get; init; }
+    /// <summary>When retention let its files go; null while it has them.</summary>
+    public DateTimeOffset? FilesRemovedAt { get; init; }
+    /// <summary>The aliases that point to this version; not in lists.</summary>
+    public IReadOnlyList<string> Aliases { get; set; } = [];
+    /// <summary>Verdicts on its promotions, newest first; not in lists.</summary>
+    public IReadOnlyList<Approval> Approvals { get; set; } = [];
 }
 
 public sealed record Verification
@@ -179,16 +191,6 @@ public sealed record Verification
 }
 
 public sealed record VerificationCheck(string Artifact, string Check, bool Passed, string? Detail);
-
-/// <summary>An artifact and, below it, what it was made from.</summary>
-public sealed record LineageNode
-{
-    public required string Artifact { get; init; }
-    public required string Kind { get; init; }
-    /// <summary>Its role for the artifact above it; null at the top.</summary>
-    public string? Role { get; init; }
-    public required IReadOnlyList<LineageNode> Parents { get; init; }
-}
 
 // --- training and quantization
 

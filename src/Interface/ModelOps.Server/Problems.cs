@@ -3,12 +3,15 @@ using Microsoft.AspNetCore.Diagnostics;
 using ModelOps.Client;
 using ModelOps.Inference;
 using ModelOps.Server.OpenAI;
+using ModelOps.Server.Telemetry;
 
 namespace ModelOps.Server;
 
 /// <summary>Every refusal, in the shape of the surface that was asked: RFC 9457 under /api/v1, OpenAI's error object under /v1.</summary>
 public static partial class Problems
 {
+    private const string TooLarge = "the body is larger than limits:request_bytes allows; files go to /api/v1/blobs, which has no limit";
+
     public static IResult NotFound(string detail) => Of(ProblemTypes.NotFound, StatusCodes.Status404NotFound, detail);
 
     public static IResult Conflict(string detail) => Of(ProblemTypes.Conflict, StatusCodes.Status409Conflict, detail);
@@ -33,29 +36,66 @@ public static partial class Problems
             if (context.RequestAborted.IsCancellationRequested) return Task.CompletedTask;
             return FromException(error, context.RequestServices.GetRequiredService<ILoggerFactory>()).ExecuteAsync(context);
         }));
-        app.UseStatusCodePages(pages => pages.HttpContext.Response.StatusCode switch
+        app.UseStatusCodePages(pages => FromStatus(pages.HttpContext).ExecuteAsync(pages.HttpContext));
+    }
+
+    /// <summary>The type of a status that stands for itself.</summary>
+    public static string TypeOf(int status) => status switch
+    {
+        StatusCodes.Status401Unauthorized => ProblemTypes.Unauthorized,
+        StatusCodes.Status403Forbidden => ProblemTypes.Forbidden,
+        StatusCodes.Status404NotFound => ProblemTypes.NotFound,
+        StatusCodes.Status405MethodNotAllowed => ProblemTypes.MethodNotAllowed,
+        StatusCodes.Status408RequestTimeout => ProblemTypes.RequestTimeout,
+        StatusCodes.Status409Conflict => ProblemTypes.Conflict,
+        StatusCodes.Status413PayloadTooLarge => ProblemTypes.TooLarge,
+        StatusCodes.Status415UnsupportedMediaType => ProblemTypes.UnsupportedMediaType,
+        StatusCodes.Status429TooManyRequests => ProblemTypes.TooManyRequests,
+        StatusCodes.Status502BadGateway or StatusCodes.Status503ServiceUnavailable or StatusCodes.Status504GatewayTimeout => ProblemTypes.Unavailable,
+        >= 500 => ProblemTypes.Internal,
+        _ => ProblemTypes.Invalid,
+    };
+
+    private static IResult FromStatus(HttpContext context)
+    {
+        var status = context.Response.StatusCode;
+        return Of(TypeOf(status), status, status switch
         {
-            StatusCodes.Status404NotFound => NotFound($"no such address: {pages.HttpContext.Request.Path}").ExecuteAsync(pages.HttpContext),
-            StatusCodes.Status405MethodNotAllowed =>
-                Of(ProblemTypes.Invalid, StatusCodes.Status405MethodNotAllowed, $"{pages.HttpContext.Request.Method} is not offered here")
-                    .ExecuteAsync(pages.HttpContext),
-            _ => Task.CompletedTask,
+            StatusCodes.Status404NotFound => $"no such address: {context.Request.Path}",
+            StatusCodes.Status405MethodNotAllowed => $"{context.Request.Method} is not offered here; the Allow header lists what is",
+            StatusCodes.Status413PayloadTooLarge => TooLarge,
+            StatusCodes.Status415UnsupportedMediaType => $"'{context.Request.ContentType}' is not taken here; send application/json",
+            _ => Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status),
         });
     }
+
+    // The serializer wraps what its reader says: then the text is no JSON at all, else it is JSON of another shape.
+    private static IResult FromJson(JsonException json) => Of(
+        json.InnerException is JsonException ? ProblemTypes.Malformed : ProblemTypes.Invalid, StatusCodes.Status400BadRequest, json.Message);
+
+    private static IResult FromBadRequest(BadHttpRequestException bad) => (bad.StatusCode, bad.InnerException) switch
+    {
+        (StatusCodes.Status400BadRequest, JsonException json) => FromJson(json),
+        (StatusCodes.Status413PayloadTooLarge, _) => Of(ProblemTypes.TooLarge, bad.StatusCode, TooLarge),
+        (StatusCodes.Status408RequestTimeout, _) => Of(ProblemTypes.RequestTimeout, bad.StatusCode, bad.Message),
+        _ => Of(TypeOf(bad.StatusCode), bad.StatusCode, bad.Message),
+    };
 
     private static IResult FromException(Exception error, ILoggerFactory loggers)
     {
         switch (error)
         {
             case BadHttpRequestException bad:
-                return Of(ProblemTypes.Invalid, bad.StatusCode, (bad.InnerException as JsonException)?.Message ?? bad.Message);
+                return FromBadRequest(bad);
+            case JsonException json:
+                return FromJson(json);
             case InferenceException inference:
                 var (type, status) = inference.Error switch
                 {
                     InferenceError.ModelNotFound => (ProblemTypes.NotFound, StatusCodes.Status404NotFound),
                     InferenceError.VerificationFailed => (ProblemTypes.VerificationFailed, StatusCodes.Status422UnprocessableEntity),
                     InferenceError.InvalidRequest => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest),
-                    InferenceError.Busy => (ProblemTypes.Unavailable, StatusCodes.Status429TooManyRequests),
+                    InferenceError.Busy => (ProblemTypes.TooManyRequests, StatusCodes.Status429TooManyRequests),
                     _ => (ProblemTypes.Unavailable, StatusCodes.Status503ServiceUnavailable),
                 };
                 return Of(type, status, inference.Message);
@@ -68,12 +108,18 @@ public static partial class Problems
     private static string Title(string type) => type switch
     {
         ProblemTypes.Invalid => "The request is not valid",
+        ProblemTypes.Malformed => "The body is malformed",
+        ProblemTypes.TooLarge => "The body is too large",
+        ProblemTypes.UnsupportedMediaType => "The media type is not taken",
+        ProblemTypes.MethodNotAllowed => "The method is not offered",
+        ProblemTypes.RequestTimeout => "The request came too slowly",
+        ProblemTypes.TooManyRequests => "Too many requests",
         ProblemTypes.NotFound => "Not found",
         ProblemTypes.Unauthorized => "Not signed in",
         ProblemTypes.Forbidden => "Not allowed",
         ProblemTypes.Conflict => "Conflict",
         ProblemTypes.VerificationFailed => "Verification failed",
-        ProblemTypes.RateLimited => "Too many requests",
+        ProblemTypes.GatesNotMet => "Gates not met",
         ProblemTypes.Unavailable => "Not available now",
         _ => "Unexpected error",
     };
@@ -83,6 +129,7 @@ public static partial class Problems
         public Task ExecuteAsync(HttpContext httpContext)
         {
             httpContext.Response.StatusCode = problem.Status;
+            httpContext.RequestServices.GetRequiredService<ServerMetrics>().Problem(problem.Type, problem.Status);
             return httpContext.Request.Path.StartsWithSegments("/v1")
                 ? httpContext.Response.WriteAsJsonAsync(OpenAI.OpenAIError.From(problem), OpenAIJson.Default.OpenAIErrorEnvelope)
                 : httpContext.Response.WriteAsJsonAsync(problem, WireJson.Default.Problem, "application/problem+json");

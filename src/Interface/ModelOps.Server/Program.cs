@@ -14,9 +14,11 @@ using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
+using ModelOps.Server.Lifecycle;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
+using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
 
@@ -52,11 +54,15 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     try
     {
         using var home = ServerHome.Open(folder);
+        var faults = new List<string>();
+        using var certificates = ServerCertificates.Load(
+            home.Certificates, IPAddress.Parse(config.Listen.Address), config.Tls, TimeProvider.System, faults);
+        if (certificates is null) return await RefuseAsync(faults);
         int? restartOn;
         do
         {
-            await using var app = await BuildAsync(config, home);
-            MapRoutes(app);
+            await using var app = await BuildAsync(config, home, certificates);
+            MapRoutes(app, config);
             restartOn = await RunAsync(app, home);
             config = config with { Listen = config.Listen with { Port = restartOn ?? config.Listen.Port } };
         }
@@ -70,32 +76,21 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     }
 }
 
-static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home)
+static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home, ServerCertificates certificates)
 {
     var builder = WebApplication.CreateSlimBuilder();
-    builder.Logging.ClearProviders().AddSimpleConsole(console =>
-    {
-        console.SingleLine = true;
-        console.UseUtcTimestamp = true;
-        console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-    });
-    builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-    builder.Logging
-        .AddFilter("Microsoft", LogLevel.Warning)
-        .AddFilter("Microsoft.AspNetCore.Diagnostics.ExceptionHandlerMiddleware", LogLevel.None); // Problems logs what is unexpected
+    builder.AddTelemetry(config.Telemetry);
     builder.WebHost.UseKestrelHttpsConfiguration();
-    builder.WebHost.ConfigureKestrel(kestrel =>
-    {
-        var certificate = LocalCertificates.Ensure(home.Certificates, TimeProvider.System);
-        kestrel.AddServerHeader = false;
-        kestrel.Listen(IPAddress.Parse(config.Listen.Address), config.Listen.Port, listen => listen.UseHttps(certificate));
-    });
-    builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
+    builder.WebHost.ConfigureKestrel(kestrel => Listener.Configure(kestrel, config, certificates));
+    builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(3));
 
     var database = await MetadataServices.OpenAsync(config.Database, home);
     var services = builder.Services;
     services.AddSingleton(home);
     services.AddSingleton(config);
+    services.AddSingleton(certificates);
+    services.AddHostedService<CertificateRenewal>();
+    services.AddSingleton<ReadinessChecks>();
     services.AddSingleton(TimeProvider.System);
     services.AddObjectStores(config.Objects, home);
     services.AddMetadata(database, home);
@@ -103,8 +98,15 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(TrustedKeys.Load(home.Keys));
     services.AddSingleton<BlobStore>();
     services.AddSingleton<ArtifactRegistry>();
+    services.AddSingleton<ArtifactRefusals>();
+    services.AddSingleton<ArtifactRevocations>();
+    services.AddSingleton<ArtifactExports>();
+    services.AddSingleton<ArtifactImports>();
+    services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
+    services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
+    services.AddSingleton<JobReferences>();
     services.AddSingleton<WorkerSupervisor>();
     services.AddSingleton<RegistryActivities>();
     services.AddSingleton(provider => provider.GetRequiredService<RegistryActivities>().AddTo(new ControlActivities()));
@@ -115,7 +117,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
     services.AddSecurity(home, config.SignIn);
     services.AddRateLimits(config.RateLimits);
-    services.AddOpenApi();
+    services.AddApiDescription();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
     {
@@ -127,27 +129,39 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     return builder.Build();
 }
 
-// A request's whole way stands here: problems → who is it → how often → what may they → endpoint, and what it changed is audited.
-static void MapRoutes(WebApplication app)
+// A request's whole way stands here: its id → headers → problems → an end at the server's → who is it → how often → what may they →
+// endpoint, and what it changed is audited.
+static void MapRoutes(WebApplication app, ServerConfig config)
 {
+    app.UseRequestIds();
+    app.UseSecurityHeaders(config.Tls);
     app.UseProblems();
+    app.UseGracefulStop();
     app.UseAuthentication();
+    app.UsePrincipalInLogs();
     app.UseRateLimits();
     app.UseAuthorization();
     app.UseAuditTrail();
 
-    app.MapGet("/healthz", () => Results.Text("ok"));
-    app.MapGet("/readyz", DeploymentEndpoints.ReadinessAsync);
-    app.MapOpenApi("/openapi/{documentName}.json");
+    app.MapGet("/healthz", () => Results.Text("ok"))
+        .WithTags("health").WithName("getHealth").WithSummary("Says that the process lives.").Produces<string>(contentType: "text/plain");
+    app.MapGet("/readyz", ReadinessChecks.AnswerAsync)
+        .WithTags("health").WithName("getReadiness").WithSummary("Names what is not ready.")
+        .Produces<Readiness>().Produces<Readiness>(StatusCodes.Status503ServiceUnavailable);
+    app.MapMetrics(config.Telemetry);
+    app.MapApiDescription();
     app.MapPublicKeys();
     var api = app.MapGroup("/api/v1");
     api.MapSecurity();
     api.MapArtifacts();
     api.MapBackup();
+    api.MapPackages();
+    api.MapSigningKeys();
     api.MapBlobs();
     api.MapDatasets();
     api.MapDeployments();
     api.MapJobs();
+    api.MapLifecycle();
     api.MapTraining();
     app.MapOpenAI();
 }
@@ -163,11 +177,20 @@ static async Task<int?> RunAsync(WebApplication app, ServerHome home)
     {
         throw new ServerStartException($"cannot listen: {e.Message}; choose another port with --port", e);
     }
-    var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    var bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    var address = Listener.LocalAddress(bound);
     await LocalCredentials.WriteAsync(
         home, address, app.Services.GetRequiredService<Users>(), app.Services.GetRequiredService<ApiKeys>(),
         app.Services.GetRequiredService<Passwords>(), CancellationToken.None);
-    await Console.Error.WriteLineAsync($"modelops: ready on {address}, home {home.Root}");
+    Listener.WarnWhenOpen(app.Services.GetRequiredService<ServerConfig>().Listen, app.Logger);
+    StartLog.Ready(app.Logger, address, home.Root);
     await app.WaitForShutdownAsync();
+    await app.FlushTelemetryAsync();
     return app.Services.GetRequiredService<ServerRestart>().Requested ? new Uri(address).Port : null;
+}
+
+internal static partial class StartLog
+{
+    [LoggerMessage(1, LogLevel.Information, "modelops: ready on {Address}, home {Home}")]
+    public static partial void Ready(ILogger logger, string address, string home);
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Registry;
 
@@ -22,7 +21,7 @@ public abstract class ApiKeysTests(TestDatabase database)
         using var context = await registry.Contexts.CreateDbContextAsync(Stop);
         var row = await context.ApiKeys.SingleAsync(Stop);
         Assert.Matches("^[0-9a-f]{64}$", row.Hash);
-        var written = await File.ReadAllTextAsync($"{registry.Database}-wal", Encoding.Latin1, Stop);
+        var written = await registry.DumpAsync();
         Assert.Contains(row.Hash, written, StringComparison.Ordinal);
         Assert.DoesNotContain(created.Secret[3..], written, StringComparison.Ordinal);
     }

@@ -144,19 +144,6 @@ public abstract class ArtifactRegistryTests(TestDatabase database)
         Assert.Equal("adapter", Assert.Single(await registry.Artifacts.ListAsync(ArtifactKinds.Adapter, Stop)).Manifest.Name);
     }
 
-    [Fact]
-    public async Task LineageAsync_Chain_IsATreeDownToTheRoots()
-    {
-        using var registry = await TestRegistry.CreateAsync(database);
-        await registry.RegisterChainAsync();
-        var lineage = (await registry.Artifacts.LineageAsync("gguf", Stop))!;
-        Assert.Equal("gguf@1(adapter:adapter@1(base:base@1()) base:base@1())", Draw(lineage));
-        Assert.Null(await registry.Artifacts.LineageAsync("nothing", Stop));
-
-        static string Draw(Lineage node) =>
-            $"{(node.Role is null ? "" : $"{node.Role}:")}{node.Artifact}({string.Join(' ', node.Parents.Select(Draw))})";
-    }
-
     private sealed class FailingSaves(IDbContextFactory<MetadataContext> inner) : IDbContextFactory<MetadataContext>
     {
         public MetadataContext CreateDbContext()

@@ -23,8 +23,8 @@ public abstract class MetadataDatabaseTests(TestDatabase database)
             : """SELECT tablename AS "Value" FROM pg_tables WHERE schemaname = 'public'""").ToListAsync(Stop);
         string[] expected =
         [
-            "api_keys", "approvals", "artifact_edges", "artifact_files", "artifacts", "audit", "dataset_versions", "datasets",
-            "deployments", "job_events", "jobs",
+            "alias_moves", "aliases", "api_keys", "approvals", "artifact_edges", "artifact_files", "artifacts", "audit", "blob_uses",
+            "dataset_versions", "datasets", "deployments", "job_events", "jobs", "refresh_tokens", "sessions", "users",
         ];
         Assert.Superset(expected.ToHashSet(), tables.ToHashSet());
     }

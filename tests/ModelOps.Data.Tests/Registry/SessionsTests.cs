@@ -1,4 +1,3 @@
-using System.Text;
 using ModelOps.Registry;
 
 namespace ModelOps.Data.Tests.Registry;
@@ -16,7 +15,7 @@ public abstract class SessionsTests(TestDatabase database)
         var third = Assert.IsType<SessionRefresh.Refreshed>(await people.Sessions.RefreshAsync(second.RefreshToken, "::1", Stop)).Token;
         Assert.Equal(session.SessionId, third.SessionId);
         Assert.Equal(3, new[] { session, second, third }.Select(token => token.RefreshToken).Distinct().Count());
-        var written = await File.ReadAllTextAsync($"{registry.Database}-wal", Encoding.Latin1, Stop);
+        var written = await registry.DumpAsync();
         Assert.DoesNotContain(session.RefreshToken[4..], written, StringComparison.Ordinal);
     }
 

@@ -39,6 +39,24 @@ internal sealed class TestRegistry : IDisposable
     public ArtifactRegistry Artifacts { get; }
     public ArtifactReader Reader => new(Store, TrustedKeys.Load(Keys));
 
+    public AuditLog Audit => new(Contexts, Time);
+    public SigningKeys SigningKeys => new(Keys, Key, TrustedKeys.Load(Keys), Audit, Time);
+    public ArtifactRevocations Revocations => new(Artifacts, Store, Key, Audit, Time);
+
+    public async Task<IReadOnlyList<AuditRow>> AuditRowsAsync()
+    {
+        using var context = await Contexts.CreateDbContextAsync(TestContext.Current.CancellationToken);
+        return await context.Audit.AsNoTracking().OrderBy(row => row.Sequence).ToListAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>Every row of every table, as text.</summary>
+    public async Task<string> DumpAsync()
+    {
+        using var dump = new MemoryStream();
+        await new MetadataBackup(Database, Keys, Time).WriteAsync(dump, withKeys: false, TestContext.Current.CancellationToken);
+        return Encoding.UTF8.GetString(dump.ToArray());
+    }
+
     public static async Task<TestRegistry> CreateAsync(TestDatabase database)
     {
         var registry = await CreateEmptyAsync(database);

@@ -35,7 +35,7 @@ public abstract class VerificationTests(TestDatabase database)
         Assert.StartsWith("weights/model.safetensors was changed", failed.Detail, StringComparison.Ordinal);
 
         var used = Assert.IsType<ArtifactLoad.Verified>(await registry.Artifacts.UseAsync("gguf", Stop)).Artifact;
-        var refused = Assert.IsType<Materialization.Refused>(await registry.Reader.MaterializeAsync(used, registry.File("out"), Stop));
+        var refused = Assert.IsType<Materialization.Refused>(await registry.Reader.MaterializeAsync(used, registry.File("out"), FileChecks.EveryByte, Stop));
         Assert.Equal(failed.Detail, refused.Failure.Detail);
         Assert.False(Directory.Exists(registry.File("out")));
     }
@@ -53,7 +53,7 @@ public abstract class VerificationTests(TestDatabase database)
         Assert.Contains("symbolic link", failed.Detail, StringComparison.Ordinal);
 
         var used = Assert.IsType<ArtifactLoad.Verified>(await registry.Artifacts.UseAsync("gguf", Stop)).Artifact;
-        var refused = Assert.IsType<Materialization.Refused>(await registry.Reader.MaterializeAsync(used, registry.File("out"), Stop));
+        var refused = Assert.IsType<Materialization.Refused>(await registry.Reader.MaterializeAsync(used, registry.File("out"), FileChecks.EveryByte, Stop));
         Assert.Equal(failed.Detail, refused.Failure.Detail);
         Assert.False(Directory.Exists(registry.File("out")));
     }
@@ -195,10 +195,10 @@ public abstract class VerificationTests(TestDatabase database)
         using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
-        Assert.Equal(new Materialization.Ready(folder), await registry.Reader.MaterializeAsync(artifact, folder, Stop));
+        Assert.Equal(new Materialization.Ready(folder), await registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop));
         Assert.Equal("weights of base", await File.ReadAllTextAsync(Path.Combine(folder, "weights/model.safetensors"), Stop));
         var made = Directory.GetCreationTimeUtc(folder);
-        Assert.Equal(new Materialization.Ready(folder), await registry.Reader.MaterializeAsync(artifact, folder, Stop));
+        Assert.Equal(new Materialization.Ready(folder), await registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop));
         Assert.Equal(made, Directory.GetCreationTimeUtc(folder));
         Assert.Empty(Directory.EnumerateDirectories(Path.GetDirectoryName(folder)!, "*.tmp*"));
     }
@@ -209,13 +209,13 @@ public abstract class VerificationTests(TestDatabase database)
         using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
-        await registry.Reader.MaterializeAsync(artifact, folder, Stop);
+        await registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop);
         var config = Path.Combine(folder, "config.json");
         File.Delete(config); // not written in place: it may be a link into the store
         await File.WriteAllTextAsync(config, """{"of":"BASE"}""", Stop);
         await File.WriteAllTextAsync(Path.Combine(folder, "planted.py"), "import os", Stop);
 
-        Assert.IsType<Materialization.Ready>(await registry.Reader.MaterializeAsync(artifact, folder, Stop));
+        Assert.IsType<Materialization.Ready>(await registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop));
         Assert.Equal("""{"of":"base"}""", await File.ReadAllTextAsync(config, Stop));
         Assert.False(File.Exists(Path.Combine(folder, "planted.py")));
     }
@@ -226,11 +226,11 @@ public abstract class VerificationTests(TestDatabase database)
         using var registry = await TestRegistry.CreateAsync(database);
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
-        await registry.Reader.MaterializeAsync(artifact, folder, Stop);
+        await registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop);
         var config = Path.Combine(folder, "config.json");
         File.Move(config, registry.File("elsewhere"));
         File.CreateSymbolicLink(config, registry.File("elsewhere"));
-        Assert.IsType<Materialization.Ready>(await registry.Reader.MaterializeAsync(artifact, folder, Stop));
+        Assert.IsType<Materialization.Ready>(await registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop));
         Assert.Null(new FileInfo(config).LinkTarget);
     }
 
@@ -241,7 +241,7 @@ public abstract class VerificationTests(TestDatabase database)
         var artifact = await UseAsync(registry);
         var folder = registry.File("out");
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
-            Task.Run(() => registry.Reader.MaterializeAsync(artifact, folder, Stop), Stop))).WaitAsync(TimeSpan.FromSeconds(20), Stop);
+            Task.Run(() => registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop), Stop))).WaitAsync(TimeSpan.FromSeconds(20), Stop);
         Assert.All(outcomes, outcome => Assert.Equal(new Materialization.Ready(folder), outcome));
         Assert.Equal(2, Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Length);
         Assert.Empty(Directory.EnumerateDirectories(Path.GetDirectoryName(folder)!, "*.tmp*"));
@@ -258,7 +258,7 @@ public abstract class VerificationTests(TestDatabase database)
             Directory.CreateDirectory(folder);
             await File.WriteAllTextAsync(Path.Combine(folder, "config.json"), "of another version", Stop);
             var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
-                Task.Run(() => registry.Reader.MaterializeAsync(artifact, folder, Stop), Stop))).WaitAsync(TimeSpan.FromSeconds(20), Stop);
+                Task.Run(() => registry.Reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop), Stop))).WaitAsync(TimeSpan.FromSeconds(20), Stop);
             Assert.All(outcomes, outcome => Assert.Equal(new Materialization.Ready(folder), outcome));
             Assert.Equal(2, Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Length);
             Assert.Empty(Directory.EnumerateDirectories(Path.GetDirectoryName(folder)!, "*.tmp*"));

@@ -130,7 +130,9 @@ public sealed class CommandTests
               ],
               "metrics": {
                 "loss_after": 0.5
-              }
+              },
+              "aliases": [],
+              "approvals": []
             }
 
             """,

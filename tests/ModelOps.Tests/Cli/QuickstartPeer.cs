@@ -63,11 +63,15 @@ internal sealed class QuickstartPeer
         });
         app.MapPost("/api/v1/artifacts/{reference}/verify", (string reference) =>
             new Verification { Artifact = reference, Verified = true, Checks = [new(reference, "signature", true, null)] });
-        app.MapGet("/api/v1/artifacts/{reference}/lineage", (string reference) => new LineageNode
+        app.MapGet("/api/v1/artifacts/{reference}/lineage", (string reference) => new LineageGraph
         {
-            Artifact = reference,
-            Kind = "gguf",
-            Parents = [new LineageNode { Artifact = "rows-lora@1", Kind = "adapter", Role = "adapter", Parents = [] }],
+            Root = reference,
+            Nodes =
+            [
+                new LineageNode { Id = reference, Type = "artifact", Kind = "gguf", Stage = "DEV", CreatedAt = DateTimeOffset.UnixEpoch },
+                new LineageNode { Id = "rows-lora@1", Type = "artifact", Kind = "adapter", Stage = "DEV", CreatedAt = DateTimeOffset.UnixEpoch },
+            ],
+            Edges = [new LineageEdge("rows-lora@1", reference, "adapter")],
         });
     }
 

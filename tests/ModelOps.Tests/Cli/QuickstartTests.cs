@@ -32,7 +32,7 @@ public sealed class QuickstartTests : IDisposable
         Assert.All(Enumerable.Range(1, 7), step => Assert.Contains($"[{step}/7] ", run.Out, StringComparison.Ordinal));
         Assert.Contains("validation loss 2.500 -> 1.250  █▅▁", run.Out, StringComparison.Ordinal);
         Assert.Contains("> First?", run.Out, StringComparison.Ordinal);
-        Assert.Contains("adapter: rows-lora@1 (adapter)", run.Out, StringComparison.Ordinal);
+        Assert.Contains("adapter: rows-lora@1 (adapter, DEV)", run.Out, StringComparison.Ordinal);
         Assert.Contains($"curl --cacert {peer.CaPath}", run.Out, StringComparison.Ordinal);
         Assert.DoesNotContain('\e', run.Out + run.Error);
         Assert.DoesNotContain(HttpsPeer.ApiKey, run.Out + run.Error, StringComparison.Ordinal);
@@ -56,7 +56,7 @@ public sealed class QuickstartTests : IDisposable
         });
         Assert.Equal(1.25, report.RootElement.GetProperty("training").GetProperty("result").GetProperty("loss_after").GetDouble());
         Assert.Equal(2, report.RootElement.GetProperty("chat").GetProperty("result").GetArrayLength());
-        Assert.Equal("gguf", report.RootElement.GetProperty("lineage").GetProperty("kind").GetString());
+        Assert.Equal("gguf", report.RootElement.GetProperty("lineage").GetProperty("nodes")[0].GetProperty("kind").GetString());
     }
 
     [Fact(Timeout = 60_000)]

@@ -65,7 +65,7 @@ public sealed class ModelOpsClientTests
         {
             if (++calls == 3) return Results.Ok(NoDatasets);
             context.Response.Headers.RetryAfter = calls == 1 ? "2" : "0";
-            return HttpsPeer.Problem(429, ProblemTypes.RateLimited, "Too many.");
+            return HttpsPeer.Problem(429, ProblemTypes.TooManyRequests, "Too many.");
         }));
         using var client = peer.Connect(Options);
 
@@ -80,13 +80,13 @@ public sealed class ModelOpsClientTests
         await using var peer = await HttpsPeer.StartAsync(app => app.MapGet("/api/v1/datasets", (HttpContext context) =>
         {
             context.Response.Headers.RetryAfter = "61";
-            return HttpsPeer.Problem(429, ProblemTypes.RateLimited, "Too many.");
+            return HttpsPeer.Problem(429, ProblemTypes.TooManyRequests, "Too many.");
         }));
         using var client = peer.Connect(Options);
 
         var exception = await Assert.ThrowsAsync<ModelOpsException>(() => client.Datasets.ListAsync(TestContext.Current.CancellationToken));
 
-        Assert.Equal(ProblemTypes.RateLimited, exception.Problem.Type);
+        Assert.Equal(ProblemTypes.TooManyRequests, exception.Problem.Type);
         Assert.Single(peer.Requests);
         Assert.Empty(time.Waits);
     }
@@ -95,7 +95,7 @@ public sealed class ModelOpsClientTests
     public async Task Post_TooManyRequests_IsNotRepeated()
     {
         await using var peer = await HttpsPeer.StartAsync(app => app.MapPost(
-            "/api/v1/trainings", () => HttpsPeer.Problem(429, ProblemTypes.RateLimited, "Too many.")));
+            "/api/v1/trainings", () => HttpsPeer.Problem(429, ProblemTypes.TooManyRequests, "Too many.")));
         using var client = peer.Connect(Options);
 
         await Assert.ThrowsAsync<ModelOpsException>(
@@ -225,7 +225,7 @@ public sealed class ModelOpsClientTests
     [InlineData("text/html", "<html>bad gateway</html>", 502, ProblemTypes.Unavailable, "The server answered 502 Reason.")]
     [InlineData("application/problem+json", "{", 403, ProblemTypes.Forbidden, "The server answered 403 Reason.")]
     [InlineData("application/json", "{}", 401, ProblemTypes.Unauthorized, "The server answered 401 Reason.")]
-    [InlineData("text/html", "<html>slow down</html>", 429, ProblemTypes.RateLimited, "The server answered 429 Reason.")]
+    [InlineData("text/html", "<html>slow down</html>", 429, ProblemTypes.TooManyRequests, "The server answered 429 Reason.")]
     [InlineData(null, "", 500, ProblemTypes.Internal, "The server answered 500 Reason.")]
     public void ParseProblem_EachForm_HasTypeStatusAndDetail(string? mediaType, string body, int status, string type, string detail)
     {

@@ -90,7 +90,7 @@ public sealed class CrashTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     private Task<TestServer> StartAsync(int port) =>
-        TestServer.StartAsync(home, new Dictionary<string, string>(StringComparer.Ordinal) { ["MODELOPS__RATE_LIMITS__ENABLED"] = "false" }, port, Cancel);
+        TestServer.StartAsync(home, Cancel, "rate_limits:enabled=false", $"listen:port={port}");
 
     /// <summary>Waits until as many more artifacts are acknowledged; an uploader that ended tells why.</summary>
     private async Task ProgressAsync(int more, Task[] uploads)

@@ -69,10 +69,11 @@ public sealed class MainJobTests : IAsyncLifetime
             // 5. The chain verifies up to the roots.
             var verification = await client.Artifacts.VerifyAsync("words-q8", cancel);
             Assert.True(verification.Verified, JsonSerializer.Serialize(verification, WireJson.Default.Verification));
-            var lineage = await client.Artifacts.GetLineageAsync("words-q8", cancel);
-            var adapter = Assert.Single(lineage.Parents);
-            Assert.Equal("words-lora@1", adapter.Artifact);
-            Assert.Equal(["wordsmith@1", "words@1"], adapter.Parents.Select(parent => parent.Artifact).Order(StringComparer.Ordinal).Reverse());
+            var lineage = await client.Artifacts.GetLineageAsync("words-q8", cancellationToken: cancel);
+            Assert.Equal(
+                ["wordsmith@1 base words-lora@1", "words@1 dataset words-lora@1", "words-lora@1 source words-q8@1"],
+                lineage.Edges.Where(edge => edge.Role != "made").Select(edge => $"{edge.From} {edge.Role} {edge.To}"));
+            Assert.Equal(3, lineage.Edges.Count(edge => edge.Role == "made")); // ingestion, training, quantization
 
             // 6. Deployed, and driven by a client that others wrote.
             var deployment = await client.Deployments.CreateAsync(new CreateDeployment { Name = "words", Artifact = "words-q8", Slots = 4 }, cancel);

@@ -38,20 +38,15 @@ internal sealed class TestServer : IAsyncDisposable
 
     public static string NewHome() => Directory.CreateTempSubdirectory("modelops-test-").FullName;
 
-    public static Task<TestServer> StartAsync(string home, CancellationToken cancellationToken) =>
-        StartAsync(home, new Dictionary<string, string>(StringComparer.Ordinal), cancellationToken);
+    /// <param name="settings">Each <c>section:key=value</c>.</param>
+    public static Task<TestServer> StartAsync(string home, CancellationToken cancellationToken, params string[] settings) =>
+        StartAsync(home, new Dictionary<string, string>(StringComparer.Ordinal), cancellationToken, settings);
 
     /// <param name="environment">Variables besides those of this process.</param>
-    public static Task<TestServer> StartAsync(
-        string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken) =>
-        StartAsync(home, environment, port: 0, cancellationToken);
-
-    /// <param name="port">0: any free one.</param>
     public static async Task<TestServer> StartAsync(
-        string home, IReadOnlyDictionary<string, string> environment, int port, CancellationToken cancellationToken)
+        string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken, params string[] settings)
     {
-        var start = new ProcessStartInfo(
-            Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", $"{port}"])
+        var start = new ProcessStartInfo(Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting })])
         {
             UseShellExecute = false,
             RedirectStandardError = true,
@@ -64,7 +59,7 @@ internal sealed class TestServer : IAsyncDisposable
         child.ErrorDataReceived += (_, line) =>
         {
             lock (lines) lines.AppendLine(line.Data);
-            if (line.Data?.StartsWith("modelops: ready on ", StringComparison.Ordinal) == true) ready.TrySetResult();
+            if (line.Data?.Contains("modelops: ready on ", StringComparison.Ordinal) == true) ready.TrySetResult();
             else if (line.Data is null) ready.TrySetException(new InvalidOperationException($"the server ended before it was ready:\n{lines}"));
         };
         child.Start();

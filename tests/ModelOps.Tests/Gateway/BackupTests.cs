@@ -119,7 +119,7 @@ public sealed class BackupTests
         await postgres.DropDatabaseAsync(environment["MODELOPS__DATABASE__CONNECTIONSTRING"], Cancel);
         var readiness = await server.Client.GetReadinessAsync(Cancel);
         Assert.Equal("starting", readiness.Status);
-        Assert.StartsWith("the metadata database does not answer:", Assert.Single(readiness.NotReady), StringComparison.Ordinal);
+        Assert.StartsWith("database fails:", Assert.Single(readiness.NotReady), StringComparison.Ordinal);
     }
 
     private static async Task<Artifact> PushAsync(TestServer server, string name)

@@ -55,7 +55,7 @@ public sealed class GatewayOnSqliteTests(GatewayFixture fixture) : GatewayTests(
 public sealed class GatewayOnPostgreSqlTests(PostgreSqlGatewayFixture fixture) : GatewayTests(fixture), IClassFixture<PostgreSqlGatewayFixture>;
 
 /// <summary>What the gateway refuses, and in whose words; over real HTTPS that trusts the local CA alone.</summary>
-public abstract class GatewayTests(GatewayFixture fixture)
+public abstract partial class GatewayTests(GatewayFixture fixture)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -157,7 +157,7 @@ public abstract class GatewayTests(GatewayFixture fixture)
         using var response = await http.PostAsync(Address(path), content, Cancel);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         var problem = await ProblemOf(response);
-        Assert.Equal(ProblemTypes.Invalid, problem.Type);
+        Assert.Equal(body == "{" ? ProblemTypes.Malformed : ProblemTypes.Invalid, problem.Type);
         if (body != "{") Assert.Contains(hint, $"{problem.Detail} {string.Join(' ', problem.Errors)}", StringComparison.Ordinal);
     }
 

@@ -93,7 +93,7 @@ public sealed class RateLimitServerTests : IDisposable
             if (response.StatusCode == HttpStatusCode.TooManyRequests)
             {
                 Assert.InRange(response.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1000));
-                Assert.Equal(ProblemTypes.RateLimited, (await response.Content.ReadFromJsonAsync(WireJson.Default.Problem, cancel))!.Type);
+                Assert.Equal(ProblemTypes.TooManyRequests, (await response.Content.ReadFromJsonAsync(WireJson.Default.Problem, cancel))!.Type);
             }
             return response.StatusCode;
         }));

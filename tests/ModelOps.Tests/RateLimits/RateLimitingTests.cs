@@ -45,7 +45,7 @@ public sealed class RateLimitingTests : IAsyncDisposable
         Assert.Equal(HttpStatusCode.TooManyRequests, limited.StatusCode);
         Assert.Equal("application/problem+json", limited.Content.Headers.ContentType?.MediaType);
         var problem = (await limited.Content.ReadFromJsonAsync(WireJson.Default.Problem, Cancel))!;
-        Assert.Equal((ProblemTypes.RateLimited, "Too many requests", 429), (problem.Type, problem.Title, problem.Status));
+        Assert.Equal((ProblemTypes.TooManyRequests, "Too many requests", 429), (problem.Type, problem.Title, problem.Status));
         Assert.Contains("wait 3 s, or raise rate_limits:engineer", problem.Detail, StringComparison.Ordinal);
         Assert.Equal("\"engineer\";r=0;t=8", Header(limited, "RateLimit"));
         Assert.Equal(TimeSpan.FromSeconds(3), limited.Headers.RetryAfter!.Delta); // 2.5 s, rounded up

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json;
 
 namespace ModelOps.Registry;
@@ -17,6 +18,10 @@ public sealed record ArtifactDraft
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
     public IReadOnlyDictionary<string, string> Attributes { get; init; } = new Dictionary<string, string>();
 
+    /// <value>The default is the version of this ModelOps: workers are of the same build.</value>
+    public string CodeVersion { get; init; } =
+        typeof(ArtifactDraft).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
     internal ArtifactManifest ToManifest(string createdBy, DateTimeOffset createdAt) => new()
     {
         Name = Name,
@@ -26,6 +31,7 @@ public sealed record ArtifactDraft
         Parents = [.. Parents.OrderBy(parent => (parent.Role, parent.Artifact))],
         Recipe = Recipe,
         Metrics = Metrics,
+        CodeVersion = CodeVersion,
         Attributes = Attributes,
         CreatedBy = createdBy,
         CreatedAt = createdAt,
@@ -49,7 +55,8 @@ public abstract record Registration
 
 /// <summary>A registered artifact as the database lists it. Before using its files, call <see cref="ArtifactRegistry.UseAsync"/>.</summary>
 /// <param name="Stage">One of <see cref="Stages"/>.</param>
-public sealed record ArtifactEntry(ArtifactManifest Manifest, string Digest, string Stage)
+/// <param name="FilesRemovedAt">When retention let its files go; null while it has them.</param>
+public sealed record ArtifactEntry(ArtifactManifest Manifest, string Digest, string Stage, DateTimeOffset? FilesRemovedAt = null)
 {
     /// <summary>Bytes of all files.</summary>
     public long Size => Manifest.Files.Sum(file => file.Size);
@@ -62,7 +69,3 @@ public static class Stages
     public const string Production = "PRODUCTION";
     public const string Archived = "ARCHIVED";
 }
-
-/// <summary>An artifact and what it was made from.</summary>
-/// <param name="Role">What it was for the artifact above it; null at the top.</param>
-public sealed record Lineage(string Artifact, string Kind, string? Role, IReadOnlyList<Lineage> Parents);

@@ -16,7 +16,7 @@ public abstract record Materialization
 }
 
 /// <summary>The files behind a verified manifest.</summary>
-internal sealed class ArtifactFiles(IObjectStore objects)
+internal sealed class ArtifactFiles(IObjectStore objects, VerifiedFiles remembered)
 {
     private const int MostPublishAttempts = 64;
 
@@ -31,10 +31,11 @@ internal sealed class ArtifactFiles(IObjectStore objects)
         return checks;
     }
 
-    public async Task<Materialization> MaterializeAsync(ArtifactManifest manifest, string folder, CancellationToken cancellationToken)
+    public async Task<Materialization> MaterializeAsync(
+        ArtifactManifest manifest, string folder, FileChecks checks, CancellationToken cancellationToken)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (await HoldsAsync(folder, manifest, cancellationToken).ConfigureAwait(false))
+        if (await HoldsAsync(folder, manifest, checks, cancellationToken).ConfigureAwait(false))
             return new Materialization.Ready(folder);
 
         var temporary = $"{folder}.{Guid.NewGuid():N}.tmp";
@@ -42,10 +43,10 @@ internal sealed class ArtifactFiles(IObjectStore objects)
         {
             foreach (var file in manifest.Files)
             {
-                if (await LayOutAsync(file, Path.Combine(temporary, file.Path), cancellationToken).ConfigureAwait(false) is { } fault)
+                if (await LayOutAsync(file, Path.Combine(temporary, file.Path), checks, cancellationToken).ConfigureAwait(false) is { } fault)
                     return new Materialization.Refused(new VerificationFailure(manifest.Reference, VerificationChecks.File, fault));
             }
-            await PublishAsync(temporary, folder, manifest, cancellationToken).ConfigureAwait(false);
+            await PublishAsync(temporary, folder, manifest, checks, cancellationToken).ConfigureAwait(false);
             return new Materialization.Ready(folder);
         }
         finally
@@ -55,13 +56,13 @@ internal sealed class ArtifactFiles(IObjectStore objects)
     }
 
     /// <returns>What is wrong with the stored file; null when it was laid out and its digest is right.</returns>
-    private async Task<string?> LayOutAsync(ManifestFile file, string path, CancellationToken cancellationToken)
+    private async Task<string?> LayOutAsync(ManifestFile file, string path, FileChecks checks, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         try
         {
             if (objects.LocalPath(BlobStore.KeyOf(file.Sha256)) is { } local && TryLink(local, path))
-                return await FaultAsync(file, path, cancellationToken).ConfigureAwait(false);
+                return await FaultAsync(file, path, checks, cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectIntegrityException refused)
         {
@@ -121,7 +122,8 @@ internal sealed class ArtifactFiles(IObjectStore objects)
     }
 
     /// <summary>Whether the folder holds the manifest's files, each unchanged, and nothing else.</summary>
-    private static async Task<bool> HoldsAsync(string folder, ArtifactManifest manifest, CancellationToken cancellationToken)
+    private async Task<bool> HoldsAsync(
+        string folder, ArtifactManifest manifest, FileChecks checks, CancellationToken cancellationToken)
     {
         try
         {
@@ -130,7 +132,7 @@ internal sealed class ArtifactFiles(IObjectStore objects)
                 return false;
             foreach (var file in manifest.Files)
             {
-                if (await FaultAsync(file, Path.Combine(folder, file.Path), cancellationToken).ConfigureAwait(false) is not null)
+                if (await FaultAsync(file, Path.Combine(folder, file.Path), checks, cancellationToken).ConfigureAwait(false) is not null)
                     return false;
             }
             return true;
@@ -141,18 +143,26 @@ internal sealed class ArtifactFiles(IObjectStore objects)
         }
     }
 
-    private static async Task<string?> FaultAsync(ManifestFile file, string path, CancellationToken cancellationToken)
+    private async Task<string?> FaultAsync(
+        ManifestFile file, string path, FileChecks checks, CancellationToken cancellationToken)
     {
         var info = new FileInfo(path);
         if (info.LinkTarget is not null)
             return $"{file.Path} is a symbolic link; its content can change unseen.";
         if (SizeFault(file, info.Length) is { } fault)
             return fault;
+        var before = FileIdentity.Of(path);
+        if (checks == FileChecks.Remembered && before is { } same && remembered.Holds(same, file.Sha256))
+            return null;
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, useAsync: true);
         await using (stream.ConfigureAwait(false))
         {
             var actual = Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken).ConfigureAwait(false));
-            return actual == file.Sha256 ? null : Changed(file, actual);
+            if (actual != file.Sha256)
+                return Changed(file, actual);
+            if (before is { } identity && FileIdentity.Of(path) == identity) // not changed while it was read
+                remembered.Remember(identity, actual);
+            return null;
         }
     }
 
@@ -168,7 +178,8 @@ internal sealed class ArtifactFiles(IObjectStore objects)
     /// Renames into place. Of those that materialize the same artifact at once the first wins and the others use its folder; a folder
     /// that holds something else is moved away first, and whoever moved it may see another's folder come or go meanwhile.
     /// </summary>
-    private static async Task PublishAsync(string temporary, string folder, ArtifactManifest manifest, CancellationToken cancellationToken)
+    private async Task PublishAsync(
+        string temporary, string folder, ArtifactManifest manifest, FileChecks checks, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -179,7 +190,7 @@ internal sealed class ArtifactFiles(IObjectStore objects)
             }
             catch (IOException) when (attempt < MostPublishAttempts)
             {
-                if (await HoldsAsync(folder, manifest, cancellationToken).ConfigureAwait(false))
+                if (await HoldsAsync(folder, manifest, checks, cancellationToken).ConfigureAwait(false))
                     return;
                 MoveAway(folder, $"{temporary}.old");
             }

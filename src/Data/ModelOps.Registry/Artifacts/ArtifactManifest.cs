@@ -19,7 +19,9 @@ public sealed record ArtifactManifest
     /// <summary>How it was made, everything filled in: enough to make it again from the parents.</summary>
     public JsonElement? Recipe { get; init; }
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
-    /// <summary>Facts about it as text: table versions, licence, <c>code_version</c>.</summary>
+    /// <summary>Version of the ModelOps that made and registered it, with the commit.</summary>
+    public string? CodeVersion { get; init; }
+    /// <summary>Facts about it as text: table versions, licence.</summary>
     public IReadOnlyDictionary<string, string> Attributes { get; init; } = new Dictionary<string, string>();
     public required string CreatedBy { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }

@@ -1,16 +1,21 @@
 namespace ModelOps.Registry;
 
-/// <summary><c>name@version</c>, or <c>name</c> for the latest version.</summary>
-internal sealed record ArtifactReference(string Name, string? Version)
+/// <summary><c>name@version</c>, <c>name:alias</c>, or <c>name</c> for the latest version.</summary>
+internal sealed record ArtifactReference(string Name, string? Version, string? Alias = null)
 {
     /// <returns>Null when the text is not a reference.</returns>
     public static ArtifactReference? TryParse(string text)
     {
-        var at = text.IndexOf('@', StringComparison.Ordinal);
-        var name = at < 0 ? text : text[..at];
-        var version = at < 0 ? null : text[(at + 1)..];
-        return ManifestRules.IsName(name) && (version is null || ManifestRules.IsVersion(version)) ? new(name, version) : null;
+        var at = text.AsSpan().IndexOfAny('@', ':');
+        if (at < 0)
+            return ManifestRules.IsName(text) ? new(text, Version: null) : null;
+        var (name, rest) = (text[..at], text[(at + 1)..]);
+        if (!ManifestRules.IsName(name))
+            return null;
+        return text[at] == '@'
+            ? ManifestRules.IsVersion(rest) ? new(name, rest) : null
+            : ManifestRules.IsName(rest) ? new(name, Version: null, rest) : null;
     }
 
-    public override string ToString() => Version is null ? Name : $"{Name}@{Version}";
+    public override string ToString() => Alias is not null ? $"{Name}:{Alias}" : Version is null ? Name : $"{Name}@{Version}";
 }

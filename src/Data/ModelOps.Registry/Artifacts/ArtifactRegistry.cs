@@ -14,7 +14,7 @@ public sealed class ArtifactRegistry(
     IDbContextFactory<MetadataContext> contexts, IObjectStore objects, SigningKey key, TrustedKeys trusted, TimeProvider time)
 {
     private readonly ArtifactReader reader = new(objects, trusted);
-    private readonly DraftRules rules = new(contexts, objects);
+    private readonly DraftRules rules = new(contexts, new BlobUses(contexts, objects, time));
 
     public async Task<Registration> RegisterAsync(ArtifactDraft draft, string createdBy, CancellationToken cancellationToken = default)
     {
@@ -28,13 +28,19 @@ public sealed class ArtifactRegistry(
             : await RegisterExactAsync(manifest, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <param name="reference"><c>name</c> (its latest version) or <c>name@version</c>.</param>
+    /// <param name="reference"><c>name</c> (its latest version), <c>name@version</c> or <c>name:alias</c>.</param>
     /// <returns>Null when there is none.</returns>
     public async Task<ArtifactEntry?> GetAsync(string reference, CancellationToken cancellationToken = default)
     {
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
         return await FindAsync(context, reference, cancellationToken).ConfigureAwait(false) is { } row ? ToEntry(row) : null;
     }
+
+    /// <returns><c>name@version</c> for a <c>name:alias</c> that exists; anything else unchanged.</returns>
+    public async Task<string> PinAliasAsync(string reference, CancellationToken cancellationToken = default) =>
+        ArtifactReference.TryParse(reference) is { Alias: not null }
+            ? (await GetAsync(reference, cancellationToken).ConfigureAwait(false))?.Manifest.Reference ?? reference
+            : reference;
 
     /// <summary>In the order of registration.</summary>
     /// <param name="kind">Null: all kinds.</param>
@@ -49,31 +55,42 @@ public sealed class ArtifactRegistry(
     /// <summary>
     /// What every consumer calls before it uses an artifact: the manifest and its ancestors, verified against what was recorded.
     /// </summary>
-    public async Task<ArtifactLoad> UseAsync(string reference, CancellationToken cancellationToken = default) =>
-        await GetAsync(reference, cancellationToken).ConfigureAwait(false) is { Manifest: var listed, Digest: var digest }
-            ? await reader.LoadAsync(listed.Name, listed.Version, digest, cancellationToken).ConfigureAwait(false)
-            : new ArtifactLoad.NotFound(reference);
-
-    /// <summary>Every check, files included.</summary>
-    /// <returns>Null when there is no such artifact.</returns>
-    public async Task<VerificationReport?> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
-        await GetAsync(reference, cancellationToken).ConfigureAwait(false) is { Manifest: var listed, Digest: var digest }
-            ? await reader.VerifyAsync(listed.Name, listed.Version, digest, cancellationToken).ConfigureAwait(false)
-            : null;
-
-    /// <returns>Null when there is no such artifact.</returns>
-    public async Task<Lineage?> LineageAsync(string reference, CancellationToken cancellationToken = default)
+    public async Task<ArtifactLoad> UseAsync(string reference, CancellationToken cancellationToken = default)
     {
-        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        return await FindAsync(context, reference, cancellationToken).ConfigureAwait(false) is { } row
-            ? await LineageAsync(context, row, role: null, cancellationToken).ConfigureAwait(false)
-            : null;
+        if (await GetAsync(reference, cancellationToken).ConfigureAwait(false) is not { } listed)
+            return new ArtifactLoad.NotFound(reference);
+        var (name, version) = (listed.Manifest.Name, listed.Manifest.Version);
+        return listed.FilesRemovedAt is { } at
+            ? new ArtifactLoad.Refused(new VerificationFailure(listed.Manifest.Reference, VerificationChecks.Retention, Removed(at)))
+            : await reader.LoadAsync(name, version, listed.Digest, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Every check, every byte of every file included.</summary>
+    /// <returns>Null when there is no such artifact.</returns>
+    public Task<VerificationReport?> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
+        VerifyAsync(reference, deep: false, cancellationToken);
+
+    /// <param name="deep">Also every byte of the ancestors' files.</param>
+    /// <returns>Null when there is no such artifact.</returns>
+    public async Task<VerificationReport?> VerifyAsync(string reference, bool deep, CancellationToken cancellationToken = default)
+    {
+        if (await GetAsync(reference, cancellationToken).ConfigureAwait(false) is not { } listed)
+            return null;
+        var (name, version) = (listed.Manifest.Name, listed.Manifest.Version);
+        if (listed.FilesRemovedAt is not { } at)
+            return await reader.VerifyAsync(name, version, listed.Digest, deep, cancellationToken).ConfigureAwait(false);
+        var report = await reader.VerifyManifestsAsync(name, version, listed.Digest, cancellationToken).ConfigureAwait(false);
+        var removed = new VerificationCheck(report.Artifact, VerificationChecks.Retention, Passed: false, Removed(at));
+        return report with { Checks = [.. report.Checks, removed] };
     }
 
     internal static async Task<ArtifactRow?> FindAsync(MetadataContext context, string reference, CancellationToken cancellationToken)
     {
         if (ArtifactReference.TryParse(reference) is not { } parsed)
             return null;
+        if (parsed.Alias is not null)
+            return await context.Aliases.AsNoTracking().Where(row => row.Name == parsed.Name && row.Alias == parsed.Alias)
+                .Select(row => row.Artifact).SingleOrDefaultAsync(cancellationToken).ConfigureAwait(false);
         var rows = context.Artifacts.AsNoTracking().Where(row => row.Name == parsed.Name);
         if (parsed.Version is not null)
             rows = rows.Where(row => row.Version == parsed.Version);
@@ -81,7 +98,7 @@ public sealed class ArtifactRegistry(
     }
 
     internal static ArtifactEntry ToEntry(ArtifactRow row) =>
-        new(JsonSerializer.Deserialize(row.Manifest, ManifestJson.Default.ArtifactManifest)!, row.Digest, row.Stage);
+        new(JsonSerializer.Deserialize(row.Manifest, ManifestJson.Default.ArtifactManifest)!, row.Digest, row.Stage, row.FilesRemovedAt);
 
     private async Task<Registration> RegisterNextAsync(ArtifactManifest manifest, CancellationToken cancellationToken)
     {
@@ -90,8 +107,10 @@ public sealed class ArtifactRegistry(
             var numbered = manifest with { Version = $"{number}" };
             var signed = SignedManifest.Sign(numbered, key);
             // Creating the manifest's object claims the number: parallel registrations, in other processes too, go on to the next one.
-            if (await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false)
-                && await TryInsertAsync(numbered, signed.Digest, cancellationToken).ConfigureAwait(false))
+            if (!await PutAsync(numbered, signed, cancellationToken).ConfigureAwait(false))
+                continue;
+            await PutBundleAsync(numbered, cancellationToken).ConfigureAwait(false);
+            if (await TryInsertAsync(numbered, signed.Digest, ParentsToList.All, cancellationToken).ConfigureAwait(false))
                 return new Registration.Registered(numbered, signed.Digest);
         }
     }
@@ -107,7 +126,8 @@ public sealed class ArtifactRegistry(
                 return new Registration.Conflict(manifest.Reference);
             (manifest, digest) = (left.Manifest, left.Digest);
         }
-        return await TryInsertAsync(manifest, digest, cancellationToken).ConfigureAwait(false)
+        await PutBundleAsync(manifest, cancellationToken).ConfigureAwait(false);
+        return await TryInsertAsync(manifest, digest, ParentsToList.All, cancellationToken).ConfigureAwait(false)
             ? new Registration.Registered(manifest, digest)
             : new Registration.Conflict(manifest.Reference);
     }
@@ -127,11 +147,22 @@ public sealed class ArtifactRegistry(
         return await objects.PutAsync(objectKey, content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>After the manifest, which claims the version, and before the database lists it: a listed artifact has its bundle.</summary>
+    private async Task PutBundleAsync(ArtifactManifest manifest, CancellationToken cancellationToken)
+    {
+        if (OmsFormat.Sign(manifest, key.Current) is not { } bundle)
+            return;
+        using var content = new MemoryStream(bundle);
+        await objects.PutAsync(OmsFormat.KeyOf(manifest.Name, manifest.Version), content, PutMode.IfAbsent, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
     /// <returns>False when this version is listed already.</returns>
-    private async Task<bool> TryInsertAsync(ArtifactManifest manifest, string digest, CancellationToken cancellationToken)
+    internal async Task<bool> TryInsertAsync(
+        ArtifactManifest manifest, string digest, ParentsToList parents, CancellationToken cancellationToken)
     {
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        context.Artifacts.Add(await ToRowAsync(context, manifest, digest, cancellationToken).ConfigureAwait(false));
+        context.Artifacts.Add(await ToRowAsync(context, manifest, digest, parents, cancellationToken).ConfigureAwait(false));
         try
         {
             await context.SaveChangesAsync(cancellationToken).ConfigureAwait(false);
@@ -148,14 +179,15 @@ public sealed class ArtifactRegistry(
     }
 
     private static async Task<ArtifactRow> ToRowAsync(
-        MetadataContext context, ArtifactManifest manifest, string digest, CancellationToken cancellationToken)
+        MetadataContext context, ArtifactManifest manifest, string digest, ParentsToList parents, CancellationToken cancellationToken)
     {
         var edges = new List<ArtifactEdgeRow>();
         foreach (var parent in manifest.Parents)
         {
-            var row = await FindAsync(context, parent.Artifact, cancellationToken).ConfigureAwait(false)
-                ?? throw new InvalidOperationException($"The parent {parent.Artifact} of {manifest.Reference} is no longer listed.");
-            edges.Add(new ArtifactEdgeRow { Role = parent.Role, ParentId = row.Id });
+            if (await FindAsync(context, parent.Artifact, cancellationToken).ConfigureAwait(false) is { } row)
+                edges.Add(new ArtifactEdgeRow { Role = parent.Role, ParentId = row.Id });
+            else if (parents == ParentsToList.All)
+                throw new InvalidOperationException($"The parent {parent.Artifact} of {manifest.Reference} is no longer listed.");
         }
         return new ArtifactRow
         {
@@ -172,18 +204,17 @@ public sealed class ArtifactRegistry(
         };
     }
 
-    private static async Task<Lineage> LineageAsync(
-        MetadataContext context, ArtifactRow artifact, string? role, CancellationToken cancellationToken)
-    {
-        var edges = await context.ArtifactEdges.AsNoTracking().Include(edge => edge.Parent)
-            .Where(edge => edge.ArtifactId == artifact.Id).OrderBy(edge => edge.Role).ThenBy(edge => edge.ParentId)
-            .ToListAsync(cancellationToken).ConfigureAwait(false);
-        var parents = new List<Lineage>();
-        foreach (var edge in edges)
-            parents.Add(await LineageAsync(context, edge.Parent!, edge.Role, cancellationToken).ConfigureAwait(false));
-        return new Lineage($"{artifact.Name}@{artifact.Version}", artifact.Kind, role, parents);
-    }
+    private static string Removed(DateTimeOffset at) => $"files removed by retention on {at.UtcDateTime:yyyy-MM-dd}; the manifest stays.";
 
     private static bool SameButForTime(ArtifactManifest left, ArtifactManifest right) =>
         left.ToCanonicalBytes().AsSpan().SequenceEqual((right with { CreatedAt = left.CreatedAt }).ToCanonicalBytes());
+}
+
+/// <summary>Which parents the database must list.</summary>
+internal enum ParentsToList
+{
+    All,
+
+    /// <summary>Those that are here: what was imported brings its ancestors' manifests, not the ancestors.</summary>
+    Listed,
 }

@@ -6,8 +6,10 @@ namespace ModelOps.Registry;
 /// <summary>Content-addressed files: each is stored once, under the SHA-256 (hex, lower case) of its bytes.</summary>
 public sealed class BlobStore(IObjectStore objects)
 {
+    internal const string Prefix = "artifacts/blobs/sha256/";
+
     public static string KeyOf(string sha256) => ManifestRules.IsDigest(sha256)
-        ? $"artifacts/blobs/sha256/{sha256[..2]}/{sha256}"
+        ? $"{Prefix}{sha256[..2]}/{sha256}"
         : throw new ArgumentException($"'{sha256}' is not 64 lower-case hex digits.", nameof(sha256));
 
     /// <summary>Stores while checking; content that is stored already is not read.</summary>

@@ -1,10 +1,9 @@
 using Microsoft.EntityFrameworkCore;
-using ModelOps.Storage;
 
 namespace ModelOps.Registry;
 
 /// <summary>What must hold of a manifest before it is signed: its own rules, stored files, and listed parents.</summary>
-internal sealed class DraftRules(IDbContextFactory<MetadataContext> contexts, IObjectStore objects)
+internal sealed class DraftRules(IDbContextFactory<MetadataContext> contexts, BlobUses blobs)
 {
     /// <returns>Every fault found.</returns>
     public async Task<IReadOnlyList<string>> CheckAsync(ArtifactManifest manifest, CancellationToken cancellationToken)
@@ -17,13 +16,14 @@ internal sealed class DraftRules(IDbContextFactory<MetadataContext> contexts, IO
 
     private async Task CheckFilesAsync(IReadOnlyList<ManifestFile> files, List<string> errors, CancellationToken cancellationToken)
     {
-        foreach (var file in files.Where(file => ManifestRules.IsDigest(file.Sha256)))
+        var named = files.Where(file => ManifestRules.IsDigest(file.Sha256)).ToList();
+        var stored = await blobs.ClaimAsync([.. named.Select(file => file.Sha256)], cancellationToken).ConfigureAwait(false);
+        foreach (var file in named)
         {
-            var stored = await objects.HeadAsync(BlobStore.KeyOf(file.Sha256), cancellationToken).ConfigureAwait(false);
-            if (stored is null)
+            if (!stored.TryGetValue(file.Sha256, out var size))
                 errors.Add($"file '{file.Path}': there is no blob {file.Sha256}; upload it first.");
-            else if (stored.Size != file.Size)
-                errors.Add($"file '{file.Path}': size {file.Size} is wrong, the blob has {stored.Size} bytes.");
+            else if (size != file.Size)
+                errors.Add($"file '{file.Path}': size {file.Size} is wrong, the blob has {size} bytes.");
         }
     }
 

@@ -16,10 +16,14 @@ internal sealed class ManifestInspection
     public VerifiedArtifact? Artifact { get; private set; }
 
     /// <param name="stored">The bytes of the envelope; null when there are none.</param>
-    public static ManifestInspection Run(string name, string version, byte[]? stored, string? expectedDigest, TrustedKeys keys)
+    /// <param name="revocation">The bytes of its revocation; null when it was not revoked.</param>
+    public static ManifestInspection Run(
+        string name, string version, byte[]? stored, byte[]? revocation, string? expectedDigest, TrustedKeys keys)
     {
         var inspection = new ManifestInspection($"{name}@{version}");
         inspection.Artifact = inspection.Inspect(name, version, stored, expectedDigest, keys);
+        if (revocation is not null)
+            inspection.Artifact = inspection.Fail(VerificationChecks.Revocation, Revocation.Describe(revocation, inspection.reference, keys));
         return inspection;
     }
 
@@ -34,7 +38,9 @@ internal sealed class ManifestInspection
         var signature = signed.Verify(keys);
         if (signature == SignatureCheck.UntrustedKey)
             return Fail(
-                VerificationChecks.Key, $"the key {signed.KeyId} is not trusted. An administrator can add its public key to keys/trusted.");
+                VerificationChecks.Key, $"the key {signed.KeyId} is not trusted. An administrator can add its public key: modelops signing trust FILE.");
+        if (signature == SignatureCheck.RevokedKey)
+            return Fail(VerificationChecks.Key, $"the key {signed.KeyId} was revoked: {keys.Find(signed.KeyId)?.Revocation?.Reason}");
         Pass(VerificationChecks.Key, $"{signed.KeyId} is trusted.");
         if (signature != SignatureCheck.Valid)
             return Fail(

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using NSec.Cryptography;
 
 namespace ModelOps.Registry;
 
@@ -18,7 +17,8 @@ public sealed record SignedManifest(ReadOnlyMemory<byte> Payload, string KeyId, 
     public static SignedManifest Sign(ArtifactManifest manifest, SigningKey key)
     {
         var payload = manifest.ToCanonicalBytes();
-        return new SignedManifest(payload, key.KeyId, key.Sign(Message(payload)));
+        var pair = key.Current;
+        return new SignedManifest(payload, pair.Public.KeyId, pair.Sign(Message(payload)));
     }
 
     /// <summary>Where the manifest of an artifact is stored.</summary>
@@ -57,19 +57,9 @@ public sealed record SignedManifest(ReadOnlyMemory<byte> Payload, string KeyId, 
 
     public SignatureCheck Verify(TrustedKeys keys) => keys.Verify(KeyId, Message(Payload.Span), Signature.Span);
 
-    /// <summary>PAE of the DSSE protocol: <c>DSSEv1 LEN(type) type LEN(body) body</c>.</summary>
-    private static byte[] Message(ReadOnlySpan<byte> payload)
-    {
-        var header = Encoding.UTF8.GetBytes($"DSSEv1 {PayloadType.Length} {PayloadType} {payload.Length} ");
-        return [.. header, .. payload];
-    }
+    /// <summary>Whether this key made the signature, trusted or not.</summary>
+    internal bool IsSignedBy(PublicKeys key) =>
+        SignatureAlgorithm.Ed25519.Verify(key.Manifests, Message(Payload.Span), Signature.Span);
+
+    private static byte[] Message(ReadOnlySpan<byte> payload) => Dsse.Message(PayloadType, payload);
 }
-
-internal sealed record DsseEnvelope(
-    [property: JsonPropertyName("payloadType")] string PayloadType,
-    [property: JsonPropertyName("payload")] byte[] Payload,
-    [property: JsonPropertyName("signatures")] IReadOnlyList<DsseSignature> Signatures);
-
-internal sealed record DsseSignature(
-    [property: JsonPropertyName("keyid")] string KeyId,
-    [property: JsonPropertyName("sig")] byte[] Signature);

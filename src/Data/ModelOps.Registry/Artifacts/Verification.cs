@@ -13,6 +13,15 @@ public static class VerificationChecks
     public const string Digest = "digest";
     public const string Content = "content";
     public const string File = "file";
+
+    /// <summary>Only where the artifact was revoked, and then failed.</summary>
+    public const string Revocation = "revocation";
+
+    /// <summary>The OpenSSF Model Signing bundle, where there is one.</summary>
+    public const string Bundle = "bundle";
+
+    /// <summary>Only where retention removed the files, and then failed.</summary>
+    public const string Retention = "retention";
 }
 
 /// <summary>Every check of an artifact and of the manifests it descends from.</summary>
@@ -25,7 +34,13 @@ public sealed record VerificationReport(string Artifact, IReadOnlyList<Verificat
 /// <param name="Artifact">The artifact at fault: the one asked for or one that it descends from.</param>
 public sealed record VerificationFailure(string Artifact, string Check, string Detail)
 {
-    public override string ToString() => $"{Artifact} is refused ({Check}): {Detail}";
+    private const string middle = " is refused (";
+
+    public override string ToString() => $"{Artifact}{middle}{Check}): {Detail}";
+
+    /// <summary>The artifact that a text of <see cref="ToString"/> is about: workers tell failures as text. Without one, the text itself.</summary>
+    public static string ArtifactOf(string text) =>
+        text.IndexOf(middle, StringComparison.Ordinal) is > 0 and var end ? text[..end] : text;
 }
 
 /// <summary>A manifest whose signature, trust, digest and rules were checked, and those of all its ancestors.</summary>

@@ -29,7 +29,7 @@ public sealed class ArtifactLifecycle(
             var metrics = ArtifactRegistry.ToEntry(artifact).Manifest.Metrics;
             var evidence = new PromotionEvidence(verification, metrics, artifact.CreatedBy, by.Name, verdicts);
             if (PromotionGates.Unmet(policy, evidence) is { Count: > 0 } unmet)
-                return new Promotion.GatesNotMet(unmet);
+                return new Promotion.GatesNotMet(unmet, verification.Verified);
 
             var detail = new JsonObject
             {
@@ -45,7 +45,8 @@ public sealed class ArtifactLifecycle(
     }
 
     /// <summary>
-    /// Takes the artifact out of use; its manifest and history stay. No gates: what no longer verifies can be archived too.
+    /// Takes the artifact out of use; its manifest and history stay. No gates: what no longer verifies can be archived too, but not what
+    /// an alias points to.
     /// </summary>
     public async Task<Promotion> ArchiveAsync(string reference, ApiPrincipal by, CancellationToken cancellationToken = default)
     {
@@ -61,6 +62,23 @@ public sealed class ArtifactLifecycle(
             return await MoveAsync(context, transaction, artifact, Stages.Archived, by, "artifact.archived", detail, cancellationToken)
                 .ConfigureAwait(false);
         }
+    }
+
+    /// <summary>The verdicts of an artifact or of all, newest first.</summary>
+    /// <param name="reference">Null: of all.</param>
+    public async Task<IReadOnlyList<Approval>> ApprovalsAsync(string? reference = null, CancellationToken cancellationToken = default)
+    {
+        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
+        var artifact = reference is null ? null : await ArtifactRegistry.FindAsync(context, reference, cancellationToken).ConfigureAwait(false);
+        if (reference is not null && artifact is null)
+            return [];
+        var approvals =
+            from row in context.Approvals
+            join of in context.Artifacts on row.ArtifactId equals of.Id
+            where artifact == null || of.Id == artifact.Id
+            orderby row.Id descending
+            select new Approval(of.Name + "@" + of.Version, row.Stage, row.By, row.Approved, row.Comment, row.At);
+        return await approvals.ToListAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Records an approver's verdict on a promotion that may be asked for later.</summary>
@@ -79,8 +97,7 @@ public sealed class ArtifactLifecycle(
         if (await ArtifactRegistry.FindAsync(context, reference, cancellationToken).ConfigureAwait(false) is not { } artifact)
             return new Judgement.NotFound(reference);
         if (stage == Stages.Archived || !PromotionGates.CanMove(artifact.Stage, stage))
-            return new Judgement.NotAllowed(
-                $"{artifact.Name}@{artifact.Version} is in {artifact.Stage}; it cannot be promoted to {stage} from there.");
+            return new Judgement.MoveNotAllowed(artifact.Stage, stage);
 
         var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
@@ -100,7 +117,7 @@ public sealed class ArtifactLifecycle(
                 .ConfigureAwait(false);
             await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
-        return new Judgement.Recorded();
+        return new Judgement.Recorded($"{artifact.Name}@{artifact.Version}");
     }
 
     private static Task LockAsync(MetadataContext context, ArtifactRow artifact, CancellationToken cancellationToken) =>
@@ -110,6 +127,10 @@ public sealed class ArtifactLifecycle(
         MetadataContext context, ArtifactRow artifact, string stage, CancellationToken cancellationToken) =>
         context.Approvals.Where(row => row.ArtifactId == artifact.Id && row.Stage == stage).OrderBy(row => row.Id)
             .Select(row => new Verdict(row.By, row.Approved, row.Comment)).ToListAsync(cancellationToken);
+
+    private static Task<List<string>> AliasesAsync(MetadataContext context, ArtifactRow artifact, CancellationToken cancellationToken) =>
+        context.Aliases.Where(row => row.ArtifactId == artifact.Id).OrderBy(row => row.Alias).Select(row => row.Name + ":" + row.Alias)
+            .ToListAsync(cancellationToken);
 
     private async Task<Promotion> MoveAsync(
         MetadataContext context,
@@ -121,17 +142,23 @@ public sealed class ArtifactLifecycle(
         JsonObject detail,
         CancellationToken cancellationToken)
     {
+        DateTimeOffset? archivedAt = stage == Stages.Archived ? time.GetUtcNow() : null;
         var moved = await context.Artifacts.Where(row => row.Id == artifact.Id && row.Stage == artifact.Stage)
-            .ExecuteUpdateAsync(update => update.SetProperty(row => row.Stage, stage), cancellationToken).ConfigureAwait(false);
+            .ExecuteUpdateAsync(
+                update => update.SetProperty(row => row.Stage, stage).SetProperty(row => row.ArchivedAt, archivedAt), cancellationToken)
+            .ConfigureAwait(false);
         if (moved == 0) // somebody else moved it meanwhile
         {
             var now = await context.Artifacts.Where(row => row.Id == artifact.Id).Select(row => row.Stage)
                 .SingleAsync(cancellationToken).ConfigureAwait(false);
             return new Promotion.MoveNotAllowed(now, stage);
         }
+        // After the move: who sets an alias writes the same row, so it came before and is seen, or finds the artifact archived.
+        if (stage == Stages.Archived && await AliasesAsync(context, artifact, cancellationToken).ConfigureAwait(false) is { Count: > 0 } aliases)
+            return new Promotion.Aliased(aliases);
         await SaveAsync(context, artifact, by, action, detail, cancellationToken).ConfigureAwait(false);
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
-        return new Promotion.Moved(artifact.Stage, stage);
+        return new Promotion.Moved($"{artifact.Name}@{artifact.Version}", artifact.Stage, stage);
     }
 
     private async Task SaveAsync(
@@ -155,15 +182,24 @@ public abstract record Promotion
     {
     }
 
-    public sealed record Moved(string From, string To) : Promotion;
+    /// <param name="Artifact"><c>name@version</c></param>
+    public sealed record Moved(string Artifact, string From, string To) : Promotion;
 
     /// <summary>Every gate that is not met.</summary>
-    public sealed record GatesNotMet(IReadOnlyList<string> Gates) : Promotion;
+    /// <param name="Verified">False: verification is among them.</param>
+    public sealed record GatesNotMet(IReadOnlyList<string> Gates, bool Verified) : Promotion;
+
+    /// <summary>What is in use by name stays; these aliases point to it, each <c>name:alias</c>.</summary>
+    public sealed record Aliased(IReadOnlyList<string> Aliases) : Promotion;
 
     public sealed record MoveNotAllowed(string From, string To) : Promotion;
 
     public sealed record NotFound(string Reference) : Promotion;
 }
+
+/// <summary>A verdict as it was recorded.</summary>
+/// <param name="Artifact"><c>name@version</c></param>
+public sealed record Approval(string Artifact, string Stage, string By, bool Approved, string? Comment, DateTimeOffset At);
 
 public abstract record Judgement
 {
@@ -171,9 +207,12 @@ public abstract record Judgement
     {
     }
 
-    public sealed record Recorded : Judgement;
+    /// <param name="Artifact"><c>name@version</c></param>
+    public sealed record Recorded(string Artifact) : Judgement;
 
     public sealed record NotAllowed(string Reason) : Judgement;
+
+    public sealed record MoveNotAllowed(string From, string To) : Judgement;
 
     public sealed record NotFound(string Reference) : Judgement;
 }

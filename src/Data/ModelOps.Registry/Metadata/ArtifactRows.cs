@@ -14,6 +14,9 @@ public sealed class ArtifactRow
     public required string Manifest { get; set; }
     public required string CreatedBy { get; set; }
     public required DateTimeOffset CreatedAt { get; set; }
+    public DateTimeOffset? ArchivedAt { get; set; }
+    /// <summary>When retention let its files go; null while it has them.</summary>
+    public DateTimeOffset? FilesRemovedAt { get; set; }
     public List<ArtifactFileRow> Files { get; set; } = [];
     public List<ArtifactEdgeRow> Parents { get; set; } = [];
 }

@@ -9,6 +9,8 @@ public sealed class JobRow
     public required string Input { get; set; }
     public string? Result { get; set; }
     public string? Progress { get; set; }
+    /// <summary>What the job registered, <c>name@version</c>.</summary>
+    public string? Artifact { get; set; }
     public string? ErrorType { get; set; }
     public string? ErrorMessage { get; set; }
     public required DateTimeOffset CreatedAt { get; set; }

@@ -20,6 +20,9 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<RefreshTokenRow> RefreshTokens => Set<RefreshTokenRow>();
     public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
     public DbSet<ApprovalRow> Approvals => Set<ApprovalRow>();
+    public DbSet<AliasRow> Aliases => Set<AliasRow>();
+    public DbSet<AliasMoveRow> AliasMoves => Set<AliasMoveRow>();
+    public DbSet<BlobUseRow> BlobUses => Set<BlobUseRow>();
     public DbSet<AuditRow> Audit => Set<AuditRow>();
 
     /// <summary>
@@ -55,7 +58,15 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
             edge.HasKey(row => new { row.ArtifactId, row.Role, row.ParentId });
             edge.HasOne(row => row.Parent).WithMany().HasForeignKey(row => row.ParentId).OnDelete(DeleteBehavior.Restrict);
         });
+        modelBuilder.Entity<ArtifactEdgeRow>().HasIndex(row => row.ParentId);
+        modelBuilder.Entity<AliasRow>().HasKey(row => new { row.Name, row.Alias });
+        modelBuilder.Entity<AliasRow>().HasOne(row => row.Artifact).WithMany().HasForeignKey(row => row.ArtifactId);
+        modelBuilder.Entity<AliasMoveRow>().HasIndex(row => new { row.Name, row.Alias });
+        modelBuilder.Entity<BlobUseRow>().HasKey(row => row.Sha256);
         modelBuilder.Entity<JobRow>().HasIndex(row => new { row.State, row.CreatedAt });
+        modelBuilder.Entity<JobRow>().HasIndex(row => row.Artifact);
+        modelBuilder.Entity<DeploymentRow>().HasIndex(row => row.Artifact);
+        modelBuilder.Entity<DatasetVersionRow>().HasIndex(row => row.Artifact);
         modelBuilder.Entity<JobEventRow>(jobEvent =>
         {
             jobEvent.HasKey(row => new { row.JobId, row.Sequence });

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Data;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 
@@ -56,9 +55,10 @@ public sealed class Sessions(IDbContextFactory<MetadataContext> contexts, AuditL
         var session = new SessionRow { Id = Secret.NewId("session_"), UserId = user.Id, CreatedAt = now, RefreshedAt = now };
         var secret = Secret.Create(prefix);
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.Serializable, cancellationToken).ConfigureAwait(false);
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await context.LockAsync(Users.Lock, cancellationToken).ConfigureAwait(false);
             var unchanged = await context.Users.AnyAsync(
                 row => row.Id == user.Id && row.DisabledAt == null && row.PasswordHash == user.PasswordHash, cancellationToken).ConfigureAwait(false);
             if (!unchanged)
@@ -78,9 +78,10 @@ public sealed class Sessions(IDbContextFactory<MetadataContext> contexts, AuditL
     {
         var (hash, now) = (Secret.Hash(refreshToken), time.GetUtcNow());
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.Serializable, cancellationToken).ConfigureAwait(false);
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await context.LockAsync(Users.Lock, cancellationToken).ConfigureAwait(false);
             var token = await context.RefreshTokens.SingleOrDefaultAsync(row => row.Hash == hash, cancellationToken).ConfigureAwait(false);
             if (token is null || !Secret.Equal(token.Hash, hash))
                 return new SessionRefresh.Refused("The refresh token is unknown. Sign in again.");

@@ -1,4 +1,3 @@
-using System.Data;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
@@ -8,6 +7,9 @@ namespace ModelOps.Registry;
 /// <summary>Who there is. Each change and its audit row are one transaction; what takes rights away ends the user's sessions.</summary>
 public sealed class Users(IDbContextFactory<MetadataContext> contexts, Sessions sessions, AuditLog audit, TimeProvider time)
 {
+    /// <summary>What changes users or begins or renews their sessions holds this lock.</summary>
+    internal const string Lock = "users";
+
     /// <param name="passwordHash">Null: the user has API keys only.</param>
     public async Task<UserChange> AddAsync(
         string name, string role, string? passwordHash, string by, CancellationToken cancellationToken = default)
@@ -15,9 +17,10 @@ public sealed class Users(IDbContextFactory<MetadataContext> contexts, Sessions 
         if (UserRules.Check(name, role) is { Count: > 0 } errors)
             return new UserChange.Invalid(errors);
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.Serializable, cancellationToken).ConfigureAwait(false);
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await context.LockAsync(Lock, cancellationToken).ConfigureAwait(false);
             if (await context.Users.AnyAsync(row => row.Name == name, cancellationToken).ConfigureAwait(false))
                 return new UserChange.Conflict($"The user {name} exists already. Choose another name.");
             var user = new UserRow
@@ -88,10 +91,10 @@ public sealed class Users(IDbContextFactory<MetadataContext> contexts, Sessions 
         if (errors is { Count: > 0 })
             return new UserChange.Invalid(errors);
         using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
-        // Serializable: two administrators who disable each other must not both succeed.
-        var transaction = await context.Database.BeginTransactionAsync(IsolationLevel.Serializable, cancellationToken).ConfigureAwait(false);
+        var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await context.LockAsync(Lock, cancellationToken).ConfigureAwait(false); // two administrators who disable each other must not both succeed
             if (await context.Users.SingleOrDefaultAsync(row => row.Name == name, cancellationToken).ConfigureAwait(false) is not { } user)
                 return new UserChange.NotFound(name);
             change(context, user);

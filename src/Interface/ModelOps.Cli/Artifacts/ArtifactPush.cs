@@ -14,11 +14,12 @@ internal static class ArtifactPush
             return await client.Artifacts.PushAsync(name, kind, files, Bytes(progress), cancellationToken);
         });
 
-    public static IProgress<UploadProgress> Bytes(IProgress<ProgressUpdate> progress) => new UploadView(progress);
+    public static IProgress<UploadProgress> Bytes(IProgress<ProgressUpdate> progress, string stage = "uploading") =>
+        new UploadView(progress, stage);
 
-    private sealed class UploadView(IProgress<ProgressUpdate> progress) : IProgress<UploadProgress>
+    private sealed class UploadView(IProgress<ProgressUpdate> progress, string stage) : IProgress<UploadProgress>
     {
         public void Report(UploadProgress value) =>
-            progress.Report(new ProgressUpdate("uploading", value.Bytes, value.Total, value.Path));
+            progress.Report(new ProgressUpdate(stage, value.Bytes, value.Total, value.Path));
     }
 }

@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace ModelOps.Cli.Output;
 
-/// <summary>Artifacts, their proof and their origin, for people.</summary>
+/// <summary>Artifacts, and their proof, for people.</summary>
 internal static class ArtifactViews
 {
     extension(Artifact artifact)
@@ -34,6 +34,19 @@ internal static class ArtifactViews
         screen.WriteLine($"{artifact.Reference}  {artifact.Kind}  {artifact.Stage}  {Human.Bytes(artifact.Size)}");
         screen.WriteLine($"digest   {artifact.Digest}");
         screen.WriteLine($"created  {Human.Time(artifact.CreatedAt)} by {artifact.CreatedBy}");
+        if (artifact.FilesRemovedAt is { } removedAt)
+        {
+            screen.WriteLine($"files    removed by retention on {Human.Time(removedAt)}");
+        }
+        foreach (var alias in artifact.Aliases)
+        {
+            screen.WriteLine($"alias    {artifact.Name}:{alias}");
+        }
+        foreach (var approval in artifact.Approvals)
+        {
+            var comment = approval.Comment is null ? "" : $": {approval.Comment}";
+            screen.WriteLine($"{(approval.Approved ? "approved" : "rejected")} for {approval.Stage} by {approval.By}, {Human.Time(approval.At)}{comment}");
+        }
         foreach (var parent in artifact.Parents)
         {
             screen.WriteLine($"{parent.Role,-8} {parent.Artifact}");
@@ -61,13 +74,6 @@ internal static class ArtifactViews
             verification.Verified ? $"{verification.Artifact} is verified." : $"{verification.Artifact} is NOT verified: do not use it.");
     }
 
-    public static void Lineage(IAnsiConsole screen, LineageNode root)
-    {
-        var tree = new Tree(new Text(LabelOf(root)));
-        AddParents(tree, root);
-        screen.Write(tree);
-    }
-
     /// <exception cref="ModelOpsException">A check failed; every failed one is named.</exception>
     public static void ThrowUnlessVerified(Verification verification)
     {
@@ -78,15 +84,4 @@ internal static class ArtifactViews
                 [.. verification.Checks.Where(check => !check.Passed).Select(check => $"{check.Artifact}: {check.Check} {check.Detail}")]);
         }
     }
-
-    private static void AddParents(IHasTreeNodes above, LineageNode node)
-    {
-        foreach (var parent in node.Parents)
-        {
-            AddParents(above.AddNode(new Text(LabelOf(parent))), parent);
-        }
-    }
-
-    private static string LabelOf(LineageNode node) =>
-        node.Role is null ? $"{node.Artifact} ({node.Kind})" : $"{node.Role}: {node.Artifact} ({node.Kind})";
 }

@@ -16,7 +16,7 @@ internal sealed record QuickstartReport
     public required QuickstartStep<Verification> Verification { get; init; }
     public required QuickstartStep<Deployment> Deployment { get; init; }
     public required QuickstartStep<IReadOnlyList<QuickstartAnswer>> Chat { get; init; }
-    public required LineageNode Lineage { get; init; }
+    public required LineageGraph Lineage { get; init; }
 }
 
 /// <param name="Reused">Whether it was there already, identical, and nothing was done.</param>

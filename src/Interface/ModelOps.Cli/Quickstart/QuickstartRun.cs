@@ -64,7 +64,7 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
             Verification = verification,
             Deployment = deployment,
             Chat = chat,
-            Lineage = await client.Artifacts.GetLineageAsync(quantization.Result.Artifact, cancellationToken),
+            Lineage = await client.Artifacts.GetLineageAsync(quantization.Result.Artifact, cancellationToken: cancellationToken),
         };
     }
 

@@ -19,7 +19,7 @@ internal static class QuickstartSummary
         output.WriteLine($"  {JobViews.ParityOf(quantization.Parity)}");
         output.WriteLine();
         output.WriteLine("Where it comes from, signed and verified:");
-        ArtifactViews.Lineage(invocation.Screen, report.Lineage);
+        LineageView.Show(invocation.Screen, report.Lineage, upstream: true, downstream: false);
         output.WriteLine();
         foreach (var line in HowToCall(invocation, report))
         {

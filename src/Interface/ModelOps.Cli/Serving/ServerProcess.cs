@@ -39,7 +39,7 @@ internal sealed partial class ServerProcess : IAsyncDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(home.ServerLog)!, ownerOnly);
         // setsid and the redirection by the shell keep the same process id, and the log is written even while nobody reads.
         var start = new ProcessStartInfo("/bin/sh");
-        string[] arguments = ["-c", "log=$1; shift; exec setsid \"$@\" >\"$log\" 2>&1 </dev/null", "sh", home.ServerLog, executable, .. Arguments(home, 0, [])];
+        string[] arguments = ["-c", "log=$1; shift; exec setsid \"$@\" >\"$log\" 2>&1 </dev/null", "sh", home.ServerLog, executable, .. Arguments(home, 0, ["telemetry:logs=text"])];
         foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);

@@ -1,7 +1,7 @@
 namespace ModelOps.Client;
 
 /// <summary>Signed artifacts and the files in them.</summary>
-public sealed class ArtifactsClient
+public sealed partial class ArtifactsClient
 {
     private readonly ApiConnection connection;
 
@@ -49,16 +49,31 @@ public sealed class ArtifactsClient
         return page.Items;
     }
 
-    /// <param name="reference"><c>name</c> (its newest version) or <c>name@version</c>.</param>
+    /// <param name="reference"><c>name</c> (its newest version), <c>name@version</c> or <c>name:alias</c>.</param>
     public Task<Artifact> GetAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(reference), WireJson.Default.Artifact, cancellationToken);
 
-    /// <summary>Checks signature, trust, every file and every parent up to the roots. A failed check is in the result, not an exception.</summary>
+    /// <summary>
+    /// Checks signature, trust, every byte of every file, and the manifests of all ancestors up to the roots. A failed check is in the
+    /// result, not an exception.
+    /// </summary>
     public Task<Verification> VerifyAsync(string reference, CancellationToken cancellationToken = default) =>
-        connection.PostAsync(PathOf(reference) + "/verify", WireJson.Default.Verification, cancellationToken);
+        VerifyAsync(reference, deep: false, cancellationToken);
 
-    public Task<LineageNode> GetLineageAsync(string reference, CancellationToken cancellationToken = default) =>
-        connection.GetAsync(PathOf(reference) + "/lineage", WireJson.Default.LineageNode, cancellationToken);
+    /// <param name="deep">Also every byte of the ancestors' files.</param>
+    public Task<Verification> VerifyAsync(string reference, bool deep, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(PathOf(reference) + (deep ? "/verify?deep=true" : "/verify"), WireJson.Default.Verification, cancellationToken);
+
+    /// <summary>Takes it out of use for good, with everything that was made from it. For approvers and admins.</summary>
+    public async Task RevokeAsync(string reference, string reason, CancellationToken cancellationToken = default)
+    {
+        using var response = await connection.SendAsync(
+            () => new HttpRequestMessage(HttpMethod.Post, PathOf(reference) + "/revoke")
+            {
+                Content = new WireContent<RevocationReason>(new RevocationReason(reason), WireJson.Default.RevocationReason),
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
 
     private static string PathOf(string reference) => $"api/v1/artifacts/{ApiPath.Segment(reference)}";
 }

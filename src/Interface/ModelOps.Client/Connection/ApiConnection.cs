@@ -53,6 +53,11 @@ internal sealed class ApiConnection : IDisposable
         using var response = await SendAsync(() => new HttpRequestMessage(HttpMethod.Post, path), cancellationToken).ConfigureAwait(false);
     }
 
+    public Task<T> PutAsync<TBody, T>(
+        string path, TBody body, JsonTypeInfo<TBody> bodyType, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        ReadAsync(
+            () => new HttpRequestMessage(HttpMethod.Put, path) { Content = new WireContent<TBody>(body, bodyType) }, type, cancellationToken);
+
     public async Task DeleteAsync(string path, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(() => new HttpRequestMessage(HttpMethod.Delete, path), cancellationToken).ConfigureAwait(false);

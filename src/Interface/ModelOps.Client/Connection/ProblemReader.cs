@@ -49,12 +49,16 @@ internal static class ProblemReader
 
     private static string TypeOf(int status) => status switch
     {
-        400 or 413 or 415 or 422 => ProblemTypes.Invalid,
+        400 or 422 => ProblemTypes.Invalid,
+        405 => ProblemTypes.MethodNotAllowed,
+        408 => ProblemTypes.RequestTimeout,
+        413 => ProblemTypes.TooLarge,
+        415 => ProblemTypes.UnsupportedMediaType,
+        429 => ProblemTypes.TooManyRequests,
         401 => ProblemTypes.Unauthorized,
         403 => ProblemTypes.Forbidden,
         404 => ProblemTypes.NotFound,
         409 or 412 => ProblemTypes.Conflict,
-        429 => ProblemTypes.RateLimited,
         502 or 503 or 504 => ProblemTypes.Unavailable,
         _ => ProblemTypes.Internal,
     };

@@ -8,13 +8,16 @@ public static class ArtifactEndpoints
     public static void MapArtifacts(this IEndpointRouteBuilder api)
     {
         var artifacts = api.MapGroup("/artifacts").WithTags("artifacts");
-        artifacts.MapPost("/", CreateAsync);
+        artifacts.MapPost("/", CreateAsync)
+            .WithName("createArtifact").WithSummary("Registers uploaded files as a signed artifact.").Produces<Artifact>(StatusCodes.Status201Created);
         artifacts.MapGet("/", async (ArtifactRegistry registry, string? kind, CancellationToken cancellationToken) =>
-            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]));
-        artifacts.MapGet("/{reference}", async (string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
-            await registry.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(ToWire(artifact)) : NoSuchArtifact(reference));
-        artifacts.MapPost("/{reference}/verify", VerifyAsync);
-        artifacts.MapGet("/{reference}/lineage", LineageAsync);
+            new Page<Artifact>([.. (await registry.ListAsync(kind, cancellationToken)).Select(ToWire)]))
+            .WithName("listArtifacts").WithSummary("Lists artifacts, of one kind if it is named.");
+        artifacts.MapGet("/{reference}", async (string reference, ArtifactViews views, CancellationToken cancellationToken) =>
+            await views.GetAsync(reference, cancellationToken) is { } artifact ? Results.Ok(artifact) : NoSuchArtifact(reference))
+            .WithName("getArtifact").WithSummary("Tells of an artifact, by name, name@version or name:alias.").Produces<Artifact>();
+        artifacts.MapPost("/{reference}/verify", VerifyAsync)
+            .WithName("verifyArtifact").WithSummary("Checks signature, trust, every file and every parent.").Produces<Verification>();
     }
 
     public static IResult NoSuchArtifact(string reference) =>
@@ -45,9 +48,10 @@ public static class ArtifactEndpoints
         return Results.Created($"/api/v1/artifacts/{registered.Manifest.Reference}", ToWire(artifact));
     }
 
-    private static async Task<IResult> VerifyAsync(string reference, ArtifactRegistry registry, CancellationToken cancellationToken)
+    private static async Task<IResult> VerifyAsync(
+        string reference, ArtifactRegistry registry, CancellationToken cancellationToken, bool deep = false)
     {
-        if (await registry.VerifyAsync(reference, cancellationToken) is not { } report) return NoSuchArtifact(reference);
+        if (await registry.VerifyAsync(reference, deep, cancellationToken) is not { } report) return NoSuchArtifact(reference);
         return Results.Ok(new Verification
         {
             Artifact = report.Artifact,
@@ -56,18 +60,7 @@ public static class ArtifactEndpoints
         });
     }
 
-    private static async Task<IResult> LineageAsync(string reference, ArtifactRegistry registry, CancellationToken cancellationToken) =>
-        await registry.LineageAsync(reference, cancellationToken) is { } node ? Results.Ok(ToWire(node)) : NoSuchArtifact(reference);
-
-    private static LineageNode ToWire(Lineage node) => new()
-    {
-        Artifact = node.Artifact,
-        Kind = node.Kind,
-        Role = node.Role,
-        Parents = [.. node.Parents.Select(ToWire)],
-    };
-
-    private static Artifact ToWire(ArtifactEntry artifact) => new()
+    internal static Artifact ToWire(ArtifactEntry artifact) => new()
     {
         Name = artifact.Manifest.Name,
         Version = artifact.Manifest.Version,
@@ -80,5 +73,6 @@ public static class ArtifactEndpoints
         Files = [.. artifact.Manifest.Files.Select(file => new ArtifactFile(file.Path, file.Size, file.Sha256))],
         Parents = [.. artifact.Manifest.Parents.Select(parent => new ArtifactParent(parent.Role, parent.Artifact, parent.Digest))],
         Metrics = artifact.Manifest.Metrics,
+        FilesRemovedAt = artifact.FilesRemovedAt,
     };
 }

@@ -26,6 +26,8 @@ public sealed record ServerConfig
 
     public SignInOptions SignIn { get; init; } = new();
 
+    public LifecycleOptions Lifecycle { get; init; } = new();
+
     public LimitOptions Limits { get; init; } = new();
 
     public RateLimitOptions RateLimits { get; init; } = new();

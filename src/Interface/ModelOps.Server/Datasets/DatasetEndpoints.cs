@@ -13,22 +13,25 @@ public static class DatasetEndpoints
     {
         var datasets = api.MapGroup("/datasets").WithTags("datasets");
         datasets.MapGet("/", async (DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            new Page<Dataset>(await catalog.ListAsync(cancellationToken)));
+            new Page<Dataset>(await catalog.ListAsync(cancellationToken)))
+            .WithName("listDatasets").WithSummary("Lists datasets with their versions.");
         datasets.MapGet("/{name}", async (string name, DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)));
-        datasets.MapPost("/{name}/versions", CreateVersionAsync);
+            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)))
+            .WithName("getDataset").WithSummary("Tells of a dataset and its versions.").Produces<Dataset>();
+        datasets.MapPost("/{name}/versions", CreateVersionAsync)
+            .WithName("createDatasetVersion").WithSummary("Starts a job that makes an uploaded file the next version.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
 
     private static async Task<IResult> CreateVersionAsync(
-        string name, CreateDatasetVersion create, BlobStore blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
         if (create.MaxRejected is not (>= 0 and <= 1)) errors.Add($"max_rejected must be from 0 to 1, not {create.MaxRejected}");
         if (!ManifestRules.IsDigest(create.Source)) errors.Add($"source '{create.Source}' is no SHA-256: 64 lower-case hex digits");
-        else if ((size = await blobs.SizeAsync(create.Source, cancellationToken)) is null)
+        else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null)
             errors.Add($"source {create.Source} is not uploaded; PUT it to /api/v1/blobs/{create.Source} first");
         if (errors.Count > 0) return Problems.Invalid(errors);
         if (await registry.GetAsync(name, cancellationToken) is { Manifest.Kind: not "dataset" and var kind })

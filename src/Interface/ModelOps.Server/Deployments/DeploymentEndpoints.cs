@@ -13,25 +13,16 @@ public static class DeploymentEndpoints
     public static void MapDeployments(this IEndpointRouteBuilder api)
     {
         var deployments = api.MapGroup("/deployments").WithTags("deployments");
-        deployments.MapGet("/", (DeploymentManager manager) => new Page<Deployment>(manager.List()));
+        deployments.MapGet("/", (DeploymentManager manager) => new Page<Deployment>(manager.List()))
+            .WithName("listDeployments").WithSummary("Lists what is served.");
         deployments.MapGet("/{name}", (string name, DeploymentManager manager) =>
-            manager.Get(name) is { } deployment ? Results.Ok(deployment) : NoSuchDeployment(name));
-        deployments.MapPost("/", CreateAsync);
+            manager.Get(name) is { } deployment ? Results.Ok(deployment) : NoSuchDeployment(name))
+            .WithName("getDeployment").WithSummary("Tells of a deployment.").Produces<Deployment>();
+        deployments.MapPost("/", CreateAsync)
+            .WithName("createDeployment").WithSummary("Verifies and loads a gguf artifact and serves it under a name.").Produces<Deployment>(StatusCodes.Status201Created);
         deployments.MapDelete("/{name}", async (string name, DeploymentManager manager, CancellationToken cancellationToken) =>
-            await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name));
-    }
-
-    /// <summary>Ready once the database answers and every recorded deployment is loaded, or has failed for a reason of its own.</summary>
-    public static async Task<IResult> ReadinessAsync(DeploymentManager manager, MetadataDatabase database, CancellationToken cancellationToken)
-    {
-        List<string> notReady =
-        [
-            .. manager.List().Where(deployment => deployment.State == DeploymentStates.Loading).Select(deployment => $"deployment {deployment.Name} is loading"),
-        ];
-        if (await database.FaultAsync(cancellationToken) is { } fault) notReady.Add($"the metadata database does not answer: {fault}");
-        return notReady.Count == 0
-            ? Results.Ok(new Readiness("ready", []))
-            : Results.Json(new Readiness("starting", notReady), WireJson.Default.Readiness, statusCode: StatusCodes.Status503ServiceUnavailable);
+            await manager.DeleteAsync(name, cancellationToken) ? Results.NoContent() : NoSuchDeployment(name))
+            .WithName("deleteDeployment").WithSummary("Ends a deployment.").Produces(StatusCodes.Status204NoContent);
     }
 
     private static async Task<IResult> CreateAsync(
@@ -41,7 +32,7 @@ public static class DeploymentEndpoints
         if (create.ContextSize < SmallestContext) errors.Add($"context_size must be at least {SmallestContext}, not {create.ContextSize}");
         if (create.Slots is < 1 or > MostSlots) errors.Add($"slots must be from 1 to {MostSlots}, not {create.Slots}");
         if (errors.Count > 0) return Problems.Invalid(errors);
-        return await manager.CreateAsync(create, cancellationToken) switch
+        return await manager.CreateAsync(create, context.User.Identity!.Name!, cancellationToken) switch
         {
             DeployResult.Deployed deployed => Results.Created($"/api/v1/deployments/{create.Name}", deployed.Deployment),
             DeployResult.NoSuchArtifact => ArtifactEndpoints.NoSuchArtifact(create.Artifact),

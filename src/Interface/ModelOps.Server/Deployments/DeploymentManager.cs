@@ -4,6 +4,7 @@ using ModelOps.Client;
 using ModelOps.Inference;
 using ModelOps.Inference.Wire;
 using ModelOps.Registry;
+using ModelOps.Server.Artifacts;
 using ModelOps.Server.Workers;
 using ModelOps.Workflows;
 
@@ -18,6 +19,7 @@ public sealed partial class DeploymentManager(
     ArtifactRegistry registry,
     WorkerSupervisor workers,
     ModelRouter router,
+    ArtifactRefusals refusals,
     TimeProvider time,
     ILogger<DeploymentManager> logger) : BackgroundService
 {
@@ -32,7 +34,7 @@ public sealed partial class DeploymentManager(
     public Deployment? Get(string name) => live.GetValueOrDefault(name);
 
     /// <summary>Verifies the artifact, loads it, then records it; a deployment of the same name is replaced once the new one is loaded.</summary>
-    public async Task<DeployResult> CreateAsync(CreateDeployment create, CancellationToken cancellationToken)
+    public async Task<DeployResult> CreateAsync(CreateDeployment create, string by, CancellationToken cancellationToken)
     {
         VerifiedArtifact artifact;
         switch (await registry.UseAsync(create.Artifact, cancellationToken))
@@ -41,6 +43,7 @@ public sealed partial class DeploymentManager(
                 artifact = verified.Artifact;
                 break;
             case ArtifactLoad.Refused refused:
+                await refusals.RecordAsync(by, "deploy", refused.Failure.ToString(), cancellationToken);
                 return new DeployResult.Refused(refused.Failure.ToString());
             default:
                 return new DeployResult.NoSuchArtifact();
@@ -59,7 +62,15 @@ public sealed partial class DeploymentManager(
         await gate.WaitAsync(cancellationToken);
         try
         {
-            await LoadAsync(row, cancellationToken);
+            try
+            {
+                await LoadAsync(row, cancellationToken);
+            }
+            catch (InferenceException e) when (e.Error == InferenceError.VerificationFailed)
+            {
+                await refusals.RecordAsync(by, "deploy", e.Message, cancellationToken);
+                return new DeployResult.Refused(e.Message);
+            }
             await using var context = await contexts.CreateDbContextAsync(cancellationToken);
             await context.Deployments.Where(deployment => deployment.Name == create.Name).ExecuteDeleteAsync(cancellationToken);
             context.Deployments.Add(row);
@@ -146,6 +157,7 @@ public sealed partial class DeploymentManager(
                 if (live.GetValueOrDefault(row.Name) is not { State: DeploymentStates.Loading }) continue;
                 if (await registry.UseAsync(row.Artifact, cancellationToken) is ArtifactLoad.Refused refused)
                 {
+                    await refusals.RecordAsync("modelops", "deploy", refused.Failure.ToString(), cancellationToken);
                     live[row.Name] = ToWire(row, DeploymentStates.Failed) with { Error = refused.Failure.ToString() };
                     continue;
                 }
@@ -155,6 +167,8 @@ public sealed partial class DeploymentManager(
                 }
                 catch (InferenceException e) when (e.Error is InferenceError.InvalidRequest or InferenceError.VerificationFailed)
                 {
+                    if (e.Error == InferenceError.VerificationFailed)
+                        await refusals.RecordAsync("modelops", "deploy", e.Message, cancellationToken);
                     live[row.Name] = ToWire(row, DeploymentStates.Failed) with { Error = e.Message };
                 }
             }

@@ -5,43 +5,68 @@ using System.Security.Cryptography.X509Certificates;
 namespace ModelOps.Server.Hosting;
 
 /// <summary>
-/// A private CA (10 years) and a leaf for localhost (397 days, the most that clients accept), made at first start.
+/// A private CA (10 years) and a leaf for this machine (397 days, the most that clients accept), made at first start.
 /// Clients trust <c>certs/ca.crt</c>; private keys have mode 0600.
 /// </summary>
 public static class LocalCertificates
 {
+    public const int RenewDaysBefore = 30;
     private const int LeafDays = 397;
-    private const int RenewDaysBefore = 30;
     private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
 
-    /// <summary>The leaf with its private key, renewed when it ends within 30 days.</summary>
-    public static X509Certificate2 Ensure(string folder, TimeProvider time)
+    /// <summary>The leaf with its private key, made anew when it ends within 30 days or lacks the address.</summary>
+    /// <param name="address">Address that the server listens on, beside those of loopback.</param>
+    /// <exception cref="ServerStartException">A file is damaged or cannot be read or written.</exception>
+    public static X509Certificate2 Ensure(string folder, IPAddress address, TimeProvider time)
     {
-        var (authorityPath, leafPath) = (Path.Combine(folder, "ca.pem"), Path.Combine(folder, "server.pem"));
-        using var authority = File.Exists(authorityPath) ? X509Certificate2.CreateFromPemFile(authorityPath) : MakeAuthority(time);
-        if (!File.Exists(authorityPath))
+        try
         {
-            WriteSecret(authorityPath, Pem(authority));
-            File.WriteAllText(Path.Combine(folder, "ca.crt"), authority.ExportCertificatePem() + "\n");
+            var (authorityPath, leafPath) = (Path.Combine(folder, "ca.pem"), Path.Combine(folder, "server.pem"));
+            var renewAt = time.GetUtcNow().AddDays(RenewDaysBefore);
+            using var authority = ReadIfLasting(authorityPath, renewAt) ?? MakeAuthority(time);
+            var authorityFile = Path.Combine(folder, "ca.crt");
+            if (!File.Exists(authorityFile) || File.ReadAllText(authorityFile) != PublicPem(authority))
+            {
+                WriteSecret(authorityPath, Pem(authority));
+                File.WriteAllText(authorityFile, PublicPem(authority));
+            }
+            using var existing = ReadIfLasting(leafPath, renewAt);
+            if (existing is not null && Covers(existing, address) && existing.IssuerName.RawData.AsSpan().SequenceEqual(authority.SubjectName.RawData))
+                return Usable(existing);
+            using var leaf = MakeLeaf(authority, address, time);
+            WriteSecret(leafPath, Pem(leaf));
+            return Usable(leaf);
         }
-        if (File.Exists(leafPath))
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
         {
-            using var existing = X509Certificate2.CreateFromPemFile(leafPath);
-            if (existing.NotAfter.ToUniversalTime() > time.GetUtcNow().AddDays(RenewDaysBefore)) return Usable(existing);
+            throw new ServerStartException($"the local certificates in {folder} cannot be used: {e.Message}; remove the damaged files and they are made anew", e);
         }
-        using var leaf = MakeLeaf(authority, time);
-        WriteSecret(leafPath, Pem(leaf));
-        return Usable(leaf);
     }
 
-    // TLS stacks want the key in a PKCS #12 container, not beside the certificate in memory.
-    private static X509Certificate2 Usable(X509Certificate2 certificate) =>
+    /// <summary>TLS stacks want the key in a PKCS #12 container, not beside the certificate in memory.</summary>
+    internal static X509Certificate2 Usable(X509Certificate2 certificate) =>
         X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), password: null);
+
+    private static X509Certificate2? ReadIfLasting(string path, DateTimeOffset until)
+    {
+        if (!File.Exists(path)) return null;
+        var certificate = X509Certificate2.CreateFromPemFile(path);
+        if (certificate.NotAfter.ToUniversalTime() > until) return certificate;
+        certificate.Dispose();
+        return null;
+    }
+
+    // Every address of the machine is reached by its own name or number: only one that was chosen is added.
+    private static bool Covers(X509Certificate2 leaf, IPAddress address) => IsAny(address)
+        || leaf.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(names => names.EnumerateIPAddresses()).Contains(address);
+
+    private static bool IsAny(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
 
     private static X509Certificate2 MakeAuthority(TimeProvider time)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=ModelOps local CA", key, HashAlgorithmName.SHA256);
+        // A number in the name: two authorities of one machine are told apart by clients that trust both.
+        var request = new CertificateRequest($"CN=ModelOps local CA {RandomNumberGenerator.GetHexString(8, lowercase: true)}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
@@ -49,29 +74,34 @@ public static class LocalCertificates
         return request.CreateSelfSigned(now.AddDays(-1), now.AddYears(10));
     }
 
-    private static X509Certificate2 MakeLeaf(X509Certificate2 authority, TimeProvider time)
+    private static X509Certificate2 MakeLeaf(X509Certificate2 authority, IPAddress address, TimeProvider time)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName("localhost");
         names.AddDnsName(Environment.MachineName);
-        names.AddIpAddress(IPAddress.Loopback);
-        names.AddIpAddress(IPAddress.IPv6Loopback);
+        foreach (var one in new HashSet<IPAddress> { IPAddress.Loopback, IPAddress.IPv6Loopback, address })
+            if (!IsAny(one)) names.AddIpAddress(one);
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: false, hasPathLengthConstraint: false, 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(ServerAuthentication)], critical: false));
         request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(authority, includeKeyIdentifier: true, includeIssuerAndSerial: false));
         var now = time.GetUtcNow();
-        using var certificate = request.Create(authority, now.AddDays(-1), now.AddDays(LeafDays), RandomNumberGenerator.GetBytes(16));
+        var (start, end) = (now.AddDays(-1), now.AddDays(LeafDays));
+        var (authorityStart, authorityEnd) = ((DateTimeOffset)authority.NotBefore, (DateTimeOffset)authority.NotAfter);
+        using var certificate = request.Create(
+            authority, start < authorityStart ? authorityStart : start, end > authorityEnd ? authorityEnd : end, RandomNumberGenerator.GetBytes(16));
         return certificate.CopyWithPrivateKey(key);
     }
+
+    private static string PublicPem(X509Certificate2 certificate) => certificate.ExportCertificatePem() + "\n";
 
     private static string Pem(X509Certificate2 certificate)
     {
         using var key = certificate.GetECDsaPrivateKey()!;
-        return certificate.ExportCertificatePem() + "\n" + key.ExportPkcs8PrivateKeyPem() + "\n";
+        return PublicPem(certificate) + key.ExportPkcs8PrivateKeyPem() + "\n";
     }
 
     private static void WriteSecret(string path, string text)

@@ -12,12 +12,16 @@ public static class JobEndpoints
     {
         var jobs = api.MapGroup("/jobs").WithTags("jobs");
         jobs.MapGet("/", async (JobStore store, CancellationToken cancellationToken) =>
-            new Page<Job>(await store.ListAsync(ListLimit, cancellationToken)));
+            new Page<Job>(await store.ListAsync(ListLimit, cancellationToken)))
+            .WithName("listJobs").WithSummary("Lists the latest jobs.");
         jobs.MapGet("/{id}", async (string id, JobStore store, CancellationToken cancellationToken) =>
-            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(job) : NoSuchJob(id));
+            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(job) : NoSuchJob(id))
+            .WithName("getJob").WithSummary("Tells of a job.").Produces<Job>();
         jobs.MapPost("/{id}/cancel", async (string id, JobQueue queue, CancellationToken cancellationToken) =>
-            await queue.CancelAsync(id, cancellationToken) is { } job ? Results.Ok(job) : NoSuchJob(id));
-        jobs.MapGet("/{id}/events", EventsAsync);
+            await queue.CancelAsync(id, cancellationToken) is { } job ? Results.Ok(job) : NoSuchJob(id))
+            .WithName("cancelJob").WithSummary("Cancels a job; a running one ends at its next step.").Produces<Job>();
+        jobs.MapGet("/{id}/events", EventsAsync)
+            .WithName("watchJob").WithSummary("Streams the events of a job (SSE) until its end.").Produces<JobEvent>(contentType: "text/event-stream");
     }
 
     public static IResult Accepted(Job job) => Results.Accepted($"/api/v1/jobs/{job.Id}", job);

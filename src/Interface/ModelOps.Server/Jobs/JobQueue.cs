@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Threading.Channels;
 using ModelOps.Client;
+using ModelOps.Server.Artifacts;
 using ModelOps.Server.Workers;
 using ModelOps.Workflows;
 
@@ -13,7 +14,7 @@ public sealed record JobKind(string Name, Func<JsonElement, IActivityInvoker, Ca
 
 /// <summary>Runs jobs in the background, one of each kind at a time, in order of arrival.</summary>
 public sealed partial class JobQueue(
-    IEnumerable<JobKind> kinds, JobStore store, ActivityInvokerFactory invokers, TimeProvider time, ILogger<JobQueue> logger) : BackgroundService
+    IEnumerable<JobKind> kinds, JobStore store, ActivityInvokerFactory invokers, ArtifactRefusals refusals, TimeProvider time, ILogger<JobQueue> logger) : BackgroundService
 {
     private readonly Dictionary<string, (JobKind Kind, Channel<string> Waiting)> queues =
         kinds.ToDictionary(kind => kind.Name, kind => (kind, Channel.CreateUnbounded<string>()), StringComparer.Ordinal);
@@ -95,6 +96,8 @@ public sealed partial class JobQueue(
         catch (ActivityException e)
         {
             await progress.FlushAsync();
+            if (e.FailureType == ActivityFailures.VerificationFailed)
+                await refusals.RecordAsync(CreatorOf(job), kind.Name, e.Message, CancellationToken.None);
             await store.FailAsync(id, new JobError(e.FailureType, e.Message), CancellationToken.None);
             Log.Failed(logger, id, e.FailureType, e.Message);
         }
@@ -105,6 +108,9 @@ public sealed partial class JobQueue(
                 id, new JobError(ActivityFailures.Internal, $"an unexpected error: {e.Message}; the server's log has the details"), CancellationToken.None);
         }
     }
+
+    private static string CreatorOf(Job job) =>
+        job.Input.TryGetProperty("created_by", out var by) && by.GetString() is { } name ? name : "modelops";
 
     private static partial class Log
     {

@@ -59,7 +59,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
         ChangeAsync(id, message: null, row => row.Progress = JsonSerializer.Serialize(progress, WireJson.Default.JobProgress), cancellationToken);
 
     public Task SucceedAsync(string id, JsonElement result, CancellationToken cancellationToken) =>
-        FinishAsync(id, JobState.Succeeded, message: null, row => row.Result = result.GetRawText(), cancellationToken);
+        FinishAsync(id, JobState.Succeeded, message: null, row => (row.Result, row.Artifact) = (result.GetRawText(), ArtifactOf(result)), cancellationToken);
 
     public Task FailAsync(string id, JobError error, CancellationToken cancellationToken) =>
         FinishAsync(id, JobState.Failed, error.Message, row => (row.ErrorType, row.ErrorMessage) = (error.Type, error.Message), cancellationToken);
@@ -171,6 +171,9 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
     };
 
     private static JobProgress? Progress(string? json) => json is null ? null : JsonSerializer.Deserialize(json, WireJson.Default.JobProgress);
+
+    /// <summary>Every kind of job names what it registered in the same place.</summary>
+    private static string? ArtifactOf(JsonElement result) => result.TryGetProperty("artifact", out var artifact) ? artifact.GetString() : null;
 
     private static string Text(JobState state) => state.ToString().ToLowerInvariant();
 

@@ -37,7 +37,7 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
 
     private async Task<ResolvedDataset> ResolveAsync(ResolveDataset input, CancellationToken cancellationToken)
     {
-        var (name, version) = input.Reference.Split('@', 2) is [var n, var v] ? (n, v) : (input.Reference, null);
+        var (name, version) = (await registry.PinAliasAsync(input.Reference, cancellationToken)).Split('@', 2) is [var n, var v] ? (n, v) : (input.Reference, null);
         if (await datasets.FindAsync(name, version, cancellationToken) is not { } row)
             throw new ActivityException(ActivityFailures.InvalidInput, DatasetEndpoints.NoSuchDataset(input.Reference));
         var artifact = await UseAsync(row.Artifact, cancellationToken);

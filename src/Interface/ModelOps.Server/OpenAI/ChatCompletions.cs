@@ -14,12 +14,17 @@ public static class OpenAIEndpoints
     public static void MapOpenAI(this IEndpointRouteBuilder routes)
     {
         var api = routes.MapGroup("/v1").WithTags("openai");
-        api.MapGet("/models", (DeploymentManager deployments) => Json(new ModelList("list", [.. Ready(deployments).Select(ToModel)])));
+        api.MapGet("/models", (DeploymentManager deployments) => Json(new ModelList("list", [.. Ready(deployments).Select(ToModel)])))
+            .WithName("openaiListModels").WithSummary("Lists the models that are served.").Produces<ModelList>();
         api.MapGet("/models/{id}", (string id, DeploymentManager deployments) =>
             Ready(deployments).FirstOrDefault(deployment => deployment.Name == id) is { } found
                 ? Results.Json(ToModel(found), OpenAIJson.Default.ModelEntry)
-                : Problems.NotFound($"no model '{id}' is deployed; see /v1/models for those that are"));
-        api.MapPost("/chat/completions", ChatCompletions.CreateAsync);
+                : Problems.NotFound($"no model '{id}' is deployed; see /v1/models for those that are"))
+            .WithName("openaiGetModel").WithSummary("Tells of a served model.").Produces<ModelEntry>();
+        api.MapPost("/chat/completions", ChatCompletions.CreateAsync)
+            .WithName("openaiCreateChatCompletion").WithSummary("Answers a chat, whole or as a stream of chunks.")
+            .Accepts<ChatCompletionRequest>("application/json")
+            .Produces<ChatCompletion>().Produces<ChatCompletionChunk>(StatusCodes.Status200OK, "text/event-stream");
     }
 
     private static IEnumerable<Deployment> Ready(DeploymentManager deployments) =>

@@ -62,9 +62,9 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         problem.Errors.Count > 1 ? string.Join('\n', problem.Errors) : problem.Detail ?? problem.Title,
         problem.Type switch
         {
-            ProblemTypes.RateLimited => "requests",
             ProblemTypes.Unavailable => "server_error",
             ProblemTypes.Internal => "server_error",
+            ProblemTypes.TooManyRequests => "requests",
             ProblemTypes.Unauthorized => "authentication_error",
             ProblemTypes.Forbidden => "permission_error",
             _ => "invalid_request_error",
@@ -73,8 +73,8 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         problem.Type switch
         {
             ProblemTypes.NotFound => "model_not_found",
-            ProblemTypes.RateLimited => "rate_limit_exceeded",
             ProblemTypes.Unauthorized => "invalid_api_key",
+            ProblemTypes.TooManyRequests => "rate_limit_exceeded",
             _ => null,
         }));
 }

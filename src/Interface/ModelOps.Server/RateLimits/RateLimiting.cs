@@ -74,7 +74,7 @@ public static class RateLimiting
     }
 
     private static IResult Refusal(RatePartition partition, RateLimit limit, RateDecision decision) => Problems.Of(
-        ProblemTypes.RateLimited, StatusCodes.Status429TooManyRequests,
+        ProblemTypes.TooManyRequests, StatusCodes.Status429TooManyRequests,
         $"{(partition.Role is null ? $"the address {partition.Id}, which is not signed in," : $"your principal, with the role {partition.Role},")} "
         + $"made more requests than {limit.PerSecond} a second and {limit.Burst} at once; "
         + $"wait {Seconds(decision.RetryAfter)} s, or raise rate_limits:{partition.Policy} in the server's configuration");

@@ -18,6 +18,7 @@ public static class Access
     private static readonly string[] callers = [Engineer, Approver, Service, Admin];
     private static readonly string[] makers = [Engineer, Admin];
     private static readonly string[] publishers = [Engineer, Service, Admin];
+    private static readonly string[] promoters = [Engineer, Approver, Admin];
     private static readonly string[] auditors = [Approver, Admin];
     private static readonly string[] people = [Viewer, Engineer, Approver, Admin];
     private static readonly string[] admins = [Admin];
@@ -28,6 +29,8 @@ public static class Access
         Public("GET /readyz"),
         Public("GET /.well-known/jwks.json"),
         Public("GET /openapi/{documentName}.json"),
+        Public("GET /docs/**"),
+        Row("* /metrics", [Viewer, Service, Admin], "metrics:read"),
 
         Public("POST /api/v1/auth/login"),
         Public("POST /api/v1/auth/refresh"),
@@ -58,6 +61,28 @@ public static class Access
         Row("GET /api/v1/artifacts/{reference}/lineage", readers, "artifacts:read"),
         Row("HEAD /api/v1/blobs/{sha256}", publishers, "artifacts:write"),
         Row("PUT /api/v1/blobs/{sha256}", publishers, "artifacts:write"),
+
+        Row("POST /api/v1/artifacts/{reference}/promote", promoters, "artifacts:approve"),
+        Row("POST /api/v1/artifacts/{reference}/approve", auditors, "artifacts:approve"),
+        Row("POST /api/v1/artifacts/{reference}/reject", auditors, "artifacts:approve"),
+        Row("POST /api/v1/artifacts/{reference}/archive", promoters, "artifacts:approve"),
+        Row("GET /api/v1/approvals", readers, "artifacts:read"),
+        Row("GET /api/v1/artifacts/{name}/aliases", readers, "artifacts:read"),
+        Row("GET /api/v1/artifacts/{name}/alias-moves", readers, "artifacts:read"),
+        Row("PUT /api/v1/artifacts/{name}/aliases/{alias}", makers, "artifacts:write"),
+        Row("DELETE /api/v1/artifacts/{name}/aliases/{alias}", makers, "artifacts:write"),
+        Row("POST /api/v1/artifacts/prune", admins, "artifacts:delete"),
+
+        Row("GET /api/v1/blobs/{sha256}", readers, "artifacts:read"),
+        Row("GET /api/v1/artifacts/{reference}/package", readers, "artifacts:read"),
+        Row("POST /api/v1/artifacts/import", publishers, "artifacts:write"),
+        Row("POST /api/v1/artifacts/{reference}/revoke", auditors, "artifacts:approve"),
+
+        Row("GET /api/v1/signing-keys", readers, "signing:read"),
+        Row("GET /api/v1/signing-keys/{keyId}", readers, "signing:read"),
+        Row("POST /api/v1/signing-keys", admins, "signing:write"),
+        Row("POST /api/v1/signing-keys/rotate", admins, "signing:write"),
+        Row("POST /api/v1/signing-keys/{keyId}/revoke", admins, "signing:write"),
 
         Row("GET /api/v1/datasets", readers, "datasets:read"),
         Row("GET /api/v1/datasets/{name}", readers, "datasets:read"),

@@ -110,7 +110,7 @@ public static class AuthEndpoints
         var seconds = (int)Math.Ceiling(wait.TotalSeconds);
         context.Response.Headers.RetryAfter = $"{seconds}";
         return Problems.Of(
-            ProblemTypes.Unavailable, StatusCodes.Status429TooManyRequests, $"too many wrong passwords; try again in {seconds} s");
+            ProblemTypes.TooManyRequests, StatusCodes.Status429TooManyRequests, $"too many wrong passwords; try again in {seconds} s");
     }
 
     private static string AddressOf(HttpContext context) => context.Connection.RemoteIpAddress?.ToString() ?? "";

@@ -13,11 +13,13 @@ public static class TrainingEndpoints
 
     public static void MapTraining(this IEndpointRouteBuilder api)
     {
-        api.MapPost("/trainings", TrainAsync).WithTags("training");
-        api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization");
+        api.MapPost("/trainings", TrainAsync).WithTags("training")
+            .WithName("createTraining").WithSummary("Starts a LoRA fine-tuning job.").Produces<Job>(StatusCodes.Status202Accepted);
+        api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization")
+            .WithName("createQuantization").WithSummary("Starts a job that merges, converts and quantizes to GGUF.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
-    private static async Task<IResult> TrainAsync(CreateTraining create, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> TrainAsync(CreateTraining create, JobQueue queue, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors =
         [
@@ -28,8 +30,8 @@ public static class TrainingEndpoints
         if (create.LearningRate is { } rate && rate is not (> 0 and <= 1)) errors.Add($"learning_rate must be above 0 and at most 1, not {rate}");
         if (errors.Count > 0) return Problems.Invalid(errors);
         var input = new SftTrainingInput(
-            create.Base,
-            create.Dataset,
+            await references.PinAsync(create.Base, cancellationToken),
+            await references.PinDatasetAsync(create.Dataset, cancellationToken),
             create.Name,
             new TrainingRecipe(
                 create.Epochs, create.MaxSteps, create.Rank, create.LearningRate, create.BatchSize, create.SequenceLength, create.Seed),
@@ -38,13 +40,13 @@ public static class TrainingEndpoints
         return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Sft, json, cancellationToken));
     }
 
-    private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobQueue queue, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name)];
         if (!quantizationTypes.Contains(create.Type, StringComparer.Ordinal))
             errors.Add($"type '{create.Type}' is unknown; known are {string.Join(", ", quantizationTypes)}");
         if (errors.Count > 0) return Problems.Invalid(errors);
-        var input = new QuantizationInput(create.Artifact, create.Type, create.Name, context.User.Identity!.Name!);
+        var input = new QuantizationInput(await references.PinAsync(create.Artifact, cancellationToken), create.Type, create.Name, context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.QuantizationInput);
         return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Quantize, json, cancellationToken));
     }

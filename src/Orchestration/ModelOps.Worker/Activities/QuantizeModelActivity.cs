@@ -23,8 +23,8 @@ internal sealed class QuantizeModelActivity(VerifiedArtifacts artifacts, BlobSto
         var file = $"{input.Name}.{input.Type}.gguf";
         var request = new QuantizationRequest
         {
-            Base = await artifacts.FolderAsync(input.Base, cancellationToken),
-            Adapter = input.Adapter is { } adapter ? await artifacts.FolderAsync(adapter, cancellationToken) : null,
+            Base = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
+            Adapter = input.Adapter is { } adapter ? await artifacts.FolderAsync(adapter, FileChecks.Remembered, cancellationToken) : null,
             Type = type,
             Description = new GgufDescription
             {

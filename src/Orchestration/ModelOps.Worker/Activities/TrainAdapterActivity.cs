@@ -20,7 +20,7 @@ internal sealed class TrainAdapterActivity(
         using var scratch = new ScratchFolder(options);
         var request = new SftRequest
         {
-            ModelFolder = await artifacts.FolderAsync(input.Base, cancellationToken),
+            ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
             TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
             ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
             OutputFolder = Path.Combine(scratch.Path, "adapter"),

@@ -19,6 +19,9 @@ public sealed record WorkerOptions
     /// <summary>Verified artifacts laid out as folders; rebuilt when deleted.</summary>
     public string Cache => Path.Combine(Home, "cache", "artifacts");
 
+    /// <summary>What this role has verified, so that a restart does not read it all again.</summary>
+    public string VerifiedFiles => Path.Combine(Home, "cache", $"verified-{Role}.txt".ToLowerInvariant());
+
     /// <summary>Scratch space of this process; emptied at start.</summary>
     public string Scratch => Path.Combine(Home, "tmp", $"worker-{Role}".ToLowerInvariant());
 

@@ -15,7 +15,8 @@ internal static class WorkerRoles
         Directory.CreateDirectory(options.Scratch);
         services.AddSingleton(new BlobStore(stores.Objects));
         services.AddSingleton(new Tables(stores.Tables));
-        services.AddSingleton(new ArtifactReader(stores.Objects, TrustedKeys.Load(Path.Combine(options.Home, "keys"))));
+        services.AddSingleton(new ArtifactReader(
+            stores.Objects, TrustedKeys.Load(Path.Combine(options.Home, "keys")), new VerifiedFiles(options.VerifiedFiles)));
         services.AddSingleton<VerifiedArtifacts>();
         services.AddSingleton<LoadedModels>();
         services.AddSingleton<IngestDatasetActivity>();

@@ -3,6 +3,7 @@ using Grpc.Core;
 using ModelOps.Ggml;
 using ModelOps.Inference.Wire;
 using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.Registry;
 using ModelOps.Worker.Hosting;
 using ModelOps.Workflows;
 
@@ -102,7 +103,7 @@ internal sealed class InferenceService(
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"'{request.Artifact}' is not name@version"));
         try
         {
-            var folder = await artifacts.FolderAsync(new PinnedArtifact(name, version, request.ManifestDigest), cancellationToken);
+            var folder = await artifacts.FolderAsync(new PinnedArtifact(name, version, request.ManifestDigest), FileChecks.EveryByte, cancellationToken);
             return Directory.GetFiles(folder, "*.gguf") is [var file]
                 ? file
                 : throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{request.Artifact} does not have exactly one .gguf file"));
