@@ -128,7 +128,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
                 foreach (var (name, value) in members.ToList())
                 {
                     if (value is null) continue;
-                    members[name] = name is "seconds" or "progress" ? "<varies>" : Steady(value.DeepClone());
+                    members[name] = name is "seconds" or "progress" || (name == "size" && members.ContainsKey("with_keys")) ? "<varies>" : Steady(value.DeepClone());
                 }
                 return members;
             case JsonArray items:
@@ -142,6 +142,8 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     {
         text = text.Replace(home, "<home>", StringComparison.Ordinal).Replace(RepositoryRoot.Path, "<repository>", StringComparison.Ordinal);
         text = PublicKey().Replace(text, "<public key>");
+        text = Base64().Replace(text, "<base64>");
+        text = Version().Replace(text, "<version>");
         text = Time().Replace(text, "<time>");
         text = ApiKey().Replace(text, "<key>");
         text = Digest().Replace(text, "<digest>");
@@ -154,12 +156,18 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     [GeneratedRegex("-----BEGIN PUBLIC KEY-----.*-----END PUBLIC KEY-----", RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
     private static partial Regex PublicKey();
 
+    [GeneratedRegex("^[A-Za-z0-9+/]{200,}=*$", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Base64();
+
+    [GeneratedRegex(@"\d+\.\d+\.\d+\+[0-9a-f]{40}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Version();
+
     [GeneratedRegex("mo_[A-Za-z0-9_-]{8,}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex ApiKey();
 
     [GeneratedRegex("[0-9a-f]{64}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Digest();
 
-    [GeneratedRegex(@"\b[0-9a-f]{8}(-?[0-9a-f]{4}){0,3}(-?[0-9a-f]{12})?\b|\b[0-9a-f]{16}\b", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"(?<![0-9a-z])[0-9a-f]{8}(-?[0-9a-f]{4}){0,3}(-?[0-9a-f]{12})?(?![0-9a-z])", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Id();
 }

@@ -8,11 +8,11 @@ internal static class Welcome
         ModelOps fine-tunes, quantizes and serves LLMs, and keeps the proof of how each was made.
 
         Start here:
-          modelops quickstart    the whole way on a bundled sample: data, training, a signed model, a chat with it
-          modelops serve         the server, for models and data of your own; the other commands talk to it
+          modelops quickstart    the whole way on a bundled sample: train, sign, quantize, serve, chat
+          modelops serve         the server, for models and data of your own
           modelops doctor        what is installed, what is missing, what to do
 
-        modelops --help lists every command; modelops COMMAND --help shows its options and examples.
+        modelops --help lists every command; modelops COMMAND --help shows its examples.
         """;
 
     public static int Show(TextWriter output)

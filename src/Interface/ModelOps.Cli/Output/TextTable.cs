@@ -8,9 +8,10 @@ internal static class TextTable
     public static Table Create(bool isTerminal, params string[] columns)
     {
         var table = new Table { Border = isTerminal ? TableBorder.Rounded : TableBorder.None };
-        foreach (var column in columns)
+        foreach (var (index, column) in columns.Index())
         {
-            table.AddColumn(new TableColumn(new Text(column)) { NoWrap = true });
+            // Where the terminal is narrow the last column gives way, and the others stay readable.
+            table.AddColumn(new TableColumn(new Text(column)) { NoWrap = index < columns.Length - 1 });
         }
         return table;
     }
