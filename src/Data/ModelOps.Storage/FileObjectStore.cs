@@ -7,25 +7,22 @@ namespace ModelOps.Storage;
 public sealed class FileObjectStore : IObjectStore
 {
     private const string TemporaryFolder = ObjectKey.Reserved;
-    private static readonly TimeSpan LeftoverAge = TimeSpan.FromDays(1);
     private static readonly EnumerationOptions Entries = new() { AttributesToSkip = FileAttributes.ReparsePoint };
 
     private readonly string root;
-    private readonly string temporary;
+    private readonly UnfinishedFiles unfinished;
 
-    public FileObjectStore(string root, TimeProvider? clock = null)
+    public FileObjectStore(string root)
     {
         this.root = Path.GetFullPath(root);
-        temporary = Path.Combine(this.root, TemporaryFolder);
-        Durable.CreateFolder(temporary);
-        RemoveLeftovers((clock ?? TimeProvider.System).GetUtcNow());
+        unfinished = UnfinishedFiles.Open(Path.Combine(this.root, TemporaryFolder));
     }
 
     public async Task<bool> PutAsync(string key, Stream content, PutMode mode, CancellationToken cancellationToken = default)
     {
         var target = PathOf(key);
         if (mode == PutMode.IfAbsent && File.Exists(target)) return false;
-        var incoming = Path.Combine(temporary, $"{Guid.NewGuid():N}");
+        var incoming = unfinished.NewPath();
         try
         {
             var file = new FileStream(
@@ -170,12 +167,5 @@ public sealed class FileObjectStore : IObjectStore
                 throw new ObjectIntegrityException(key, $"{path} is a symbolic link, which a store never makes; remove it");
         }
         return path;
-    }
-
-    /// <summary>What a killed process left. A put that still runs has written to its file within the day.</summary>
-    private void RemoveLeftovers(DateTimeOffset now)
-    {
-        foreach (var file in new DirectoryInfo(temporary).EnumerateFiles())
-            if (file.LastWriteTimeUtc < now.UtcDateTime - LeftoverAge) file.Delete();
     }
 }

@@ -18,13 +18,13 @@ public sealed class ObjectStores : IDisposable
 {
     private readonly AmazonS3Client? client;
 
-    private ObjectStores(ObjectStoreOptions options, string home, TimeProvider clock, MasterKeys? keys)
+    private ObjectStores(ObjectStoreOptions options, string home, MasterKeys? keys)
     {
         if (options.Kind == ObjectStoreKind.S3) client = Client(options);
         IObjectStore Store(string name)
         {
             IObjectStore store = client is null
-                ? new FileObjectStore(Path.Combine(home, name), clock)
+                ? new FileObjectStore(Path.Combine(home, name))
                 : new S3ObjectStore(client, options.Bucket!, $"{options.Prefix}{name}/");
             return keys is null ? store : new EncryptedObjectStore(store, keys);
         }
@@ -40,11 +40,11 @@ public sealed class ObjectStores : IDisposable
 
     /// <param name="home">Folder for stores of files.</param>
     /// <exception cref="ObjectStoreOptionsException">Every fault of the options, found before anything is opened.</exception>
-    public static ObjectStores Open(ObjectStoreOptions options, string home, TimeProvider? clock = null)
+    public static ObjectStores Open(ObjectStoreOptions options, string home)
     {
         List<string> faults = [.. Faults(options)];
         var keys = options.Encryption is { } encryption ? MasterKeyReader.Read(encryption, faults) : null;
-        return faults.Count == 0 ? new(options, home, clock ?? TimeProvider.System, keys) : throw new ObjectStoreOptionsException(faults);
+        return faults.Count == 0 ? new(options, home, keys) : throw new ObjectStoreOptionsException(faults);
     }
 
     /// <summary>Brings both stores under the current master key: <see cref="EncryptedObjectStore.RewrapAsync"/>.</summary>

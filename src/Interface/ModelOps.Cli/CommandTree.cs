@@ -61,6 +61,7 @@ public static class CommandTree
             AuditCommand.Create(cli),
         };
         globals.AddTo(root);
+        root.SetAction(_ => Welcome.Show(host.Out));
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new ExamplesHelpAction((HelpAction)help.Action!);
         return root;

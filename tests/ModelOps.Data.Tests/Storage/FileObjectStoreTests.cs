@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Text;
 using ModelOps.Storage;
 
@@ -33,23 +34,36 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
     [Fact]
     public async Task List_UnfinishedPut_IsNotListed()
     {
-        await File.WriteAllTextAsync(Path.Combine(root, ".incoming", "0123"), "half", Cancel);
+        await File.WriteAllTextAsync(Path.Combine(Directory.GetDirectories(Path.Combine(root, ".incoming")).Single(), "0123"), "half", Cancel);
         Assert.Empty(await KeysAsync(""));
         Assert.Empty(await KeysAsync(".inc"));
     }
 
     [Fact]
-    public async Task Open_LeftoversOfKilledPuts_RemovesThoseOlderThanADay()
+    public async Task Open_WhileAPutRuns_LeavesItAndRemovesWhatTheDeadLeft()
     {
-        var (old, young) = (Path.Combine(root, ".incoming", "old"), Path.Combine(root, ".incoming", "young"));
-        await File.WriteAllTextAsync(old, "half", Cancel);
-        await File.WriteAllTextAsync(young, "half", Cancel);
-        File.SetLastWriteTimeUtc(old, DateTime.UtcNow.AddHours(-25));
+        var left = Path.Combine(root, ".incoming", "dead", "0123");
+        Directory.CreateDirectory(Path.GetDirectoryName(left)!);
+        await File.WriteAllTextAsync(left, "half", Cancel);
+        var pipe = new Pipe();
+        await pipe.Writer.WriteAsync("who"u8.ToArray(), Cancel);
+        var put = Store.PutAsync("a", pipe.Reader.AsStream(), PutMode.IfAbsent, Cancel);
 
-        _ = new FileObjectStore(root);
+        var second = new FileObjectStore(root);
 
-        Assert.False(File.Exists(old));
-        Assert.True(File.Exists(young));
+        Assert.False(Path.Exists(Path.GetDirectoryName(left)));
+        await pipe.Writer.WriteAsync("le"u8.ToArray(), Cancel);
+        await pipe.Writer.CompleteAsync();
+        Assert.True(await put.WaitAsync(TimeSpan.FromSeconds(30), Cancel));
+        Assert.False(await second.PutAsync("a", Stream.Null, PutMode.IfAbsent, Cancel));
+        Assert.Equal("whole", Encoding.UTF8.GetString(await ReadAsync("a")));
+    }
+
+    [Fact]
+    public void Open_ManyStoresAtOnce_KeepsEachItsOwnFolder()
+    {
+        Parallel.For(0, 200, _ => Assert.True(new FileObjectStore(root).PutAsync($"{Guid.NewGuid():N}", new MemoryStream([1]), PutMode.IfAbsent, Cancel).Wait(TimeSpan.FromSeconds(30))));
+        Assert.Equal(200, Directory.GetFiles(root).Length);
     }
 
     [Fact]
