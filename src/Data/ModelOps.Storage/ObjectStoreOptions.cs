@@ -22,7 +22,7 @@ public sealed record ObjectStoreOptions : IValidatableObject
     public ObjectStoreKind Kind { get; init; } = ObjectStoreKind.Files;
 
     /// <summary>URL of the server, for what is not AWS.</summary>
-    [Url]
+    [Url(ErrorMessage = "an http or https address")]
     public string? Endpoint { get; init; }
 
     /// <summary>The region of the bucket, as the server of the protocol names it.</summary>
