@@ -17,13 +17,15 @@ public sealed record ObjectStoreOptions : IValidatableObject
 {
     public const string DefaultRegion = "us-east-1";
 
+    /// <summary>Where objects and tables are: files below the home folder, or a bucket.</summary>
     /// <value>The default is files.</value>
     public ObjectStoreKind Kind { get; init; } = ObjectStoreKind.Files;
 
     /// <summary>URL of the server, for what is not AWS.</summary>
-    [Url]
+    [Url(ErrorMessage = "an http or https address")]
     public string? Endpoint { get; init; }
 
+    /// <summary>The region of the bucket, as the server of the protocol names it.</summary>
     /// <value>The default is us-east-1.</value>
     [Required]
     public string Region { get; init; } = DefaultRegion;
@@ -38,9 +40,10 @@ public sealed record ObjectStoreOptions : IValidatableObject
     [MaxLength(256)]
     public string Prefix { get; init; } = "";
 
-    /// <summary>null together with <see cref="SecretKey"/>: the credentials of the AWS environment, profile or machine.</summary>
+    /// <summary>Name of the credentials; without it and the secret key, the credentials of the AWS environment, profile or machine.</summary>
     public string? AccessKey { get; init; }
 
+    /// <summary>The secret of the access key.</summary>
     [DataType(DataType.Password)]
     public string? SecretKey { get; init; }
 

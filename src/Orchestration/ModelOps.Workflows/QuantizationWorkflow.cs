@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
 namespace ModelOps.Workflows;
 
 public sealed record QuantizationInput(string Artifact, string Type, string Name, string CreatedBy);
@@ -28,7 +31,7 @@ public static class QuantizationWorkflow
                 "gguf",
                 quantized.Files,
                 new Dictionary<string, PinnedArtifact>(StringComparer.Ordinal) { ["source"] = source.Artifact },
-                Recipe: null,
+                JsonElement.Parse(new JsonObject { ["type"] = input.Type }.ToJsonString()),
                 new Dictionary<string, double>(StringComparer.Ordinal)
                 {
                     ["bits_per_weight"] = quantized.BitsPerWeight,

@@ -218,6 +218,8 @@ public abstract class BackupTests(TestDatabase database)
         var approver = new ApiPrincipal("key_2", "eve", Roles.Approver);
         await new ArtifactLifecycle(registry.Contexts, registry.Artifacts, audit, registry.Time)
             .JudgeAsync("base", Stages.Staging, approver, approve: true, "“gut”, \u2028 \\ \ud83d\ude00", Stop);
+        Assert.IsType<AliasChange.Moved>(
+            await new ArtifactAliases(registry.Contexts, audit, registry.Time).SetAsync("base", "champion", approver, cancellationToken: Stop));
         var people = await People.WithAsync(registry, ("ada", Roles.Engineer));
         await people.KeyAsync("ada");
         using (var users = registry.Database.CreateDbContext())
@@ -225,6 +227,7 @@ public abstract class BackupTests(TestDatabase database)
         await AddJobAsync(registry, "job-done", "sft", "succeeded");
         using var context = registry.Database.CreateDbContext();
         var at = registry.Time.GetUtcNow();
+        context.BlobUses.Add(new BlobUseRow { Sha256 = new string('a', 64), At = at });
         context.Datasets.Add(new DatasetRow { Name = "d", CreatedAt = at });
         context.DatasetVersions.Add(new DatasetVersionRow
         {

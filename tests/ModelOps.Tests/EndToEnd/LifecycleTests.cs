@@ -30,7 +30,7 @@ public sealed class LifecycleTests
             await Run(ExitCodes.Conflict, "alias", "set", "demo@1", "champion", "--if-is", "2");
             var shown = (await Run(ExitCodes.Done, "show", "demo:champion")).Out;
             Assert.Contains("alias    demo:champion", shown, StringComparison.Ordinal);
-            Assert.Contains("approved for PRODUCTION by local-admin", shown, StringComparison.Ordinal);
+            Assert.Contains("approved for PRODUCTION by admin", shown, StringComparison.Ordinal);
             Assert.Contains("demo:champion", (await Run(ExitCodes.Conflict, "archive", "demo")).Error, StringComparison.Ordinal);
             Assert.Single(await server.Client.Artifacts.ListApprovalsAsync("demo", cancel));
 

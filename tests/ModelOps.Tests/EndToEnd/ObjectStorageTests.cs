@@ -118,8 +118,17 @@ public sealed class ObjectStorageTests(MotoServer moto) : IClassFixture<MotoServ
             ["MODELOPS__OBJECTS__ENCRYPTION__MASTER_KEY"] = "c2hvcnQ=",
         };
         var e = await Assert.ThrowsAsync<InvalidOperationException>(() => TestServer.StartAsync(home, environment, Cancel));
-        foreach (var fault in new[] { "Endpoint: ", "Bucket: it is missing", "AccessKey and SecretKey: only one", "Encryption:MasterKey: it is not the base64 of 32 bytes" })
-            Assert.Contains($"ModelOps:Objects:{fault}", e.Message, StringComparison.Ordinal);
+        foreach (var fault in new[] { "endpoint is 'nowhere' ", "bucket: it is missing", "access_key and objects:secret_key: only one" })
+            Assert.Contains($"objects:{fault}", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("c2hvcnQ", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_WrongMasterKey_SaysSoAndNotTheKey()
+    {
+        var environment = new Dictionary<string, string> { ["MODELOPS__OBJECTS__ENCRYPTION__MASTER_KEY"] = "c2hvcnQ=" };
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(() => TestServer.StartAsync(home, environment, Cancel));
+        Assert.Contains("objects: encryption:master_key: it is not the base64 of 32 bytes", e.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("c2hvcnQ", e.Message, StringComparison.Ordinal);
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using ModelOps.Server.Security;
 
 namespace ModelOps.Tests.Gateway;
 
@@ -103,8 +104,9 @@ public abstract partial class GatewayTests
         var responses = operation.GetProperty("responses").EnumerateObject().ToList();
         if (!responses.Exists(response => response.Name.StartsWith('2'))) yield return $"{name} has no response of success";
         if (!responses.Exists(response => response.Name == "default")) yield return $"{name} has no problem response";
-        var isOpen = name is "get /healthz" or "get /readyz";
-        if (!isOpen && !operation.TryGetProperty("security", out _)) yield return $"{name} names no security scheme";
+        var (method, path) = name.Split(' ') is [var first, var second] ? (first.ToUpperInvariant(), second) : throw new FormatException(name);
+        var isOpen = Access.Find(method, path)!.IsPublic;
+        if (isOpen == operation.TryGetProperty("security", out _)) yield return $"{name} names {(isOpen ? "a" : "no")} security scheme";
     }
 
     [GeneratedRegex("""(src|href)=["']?(https?:)?//""", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 1000)]

@@ -101,7 +101,7 @@ public sealed class BackupTests
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["MODELOPS__DATABASE__PROVIDER"] = "postgresql",
-            ["MODELOPS__DATABASE__CONNECTIONSTRING"] = "Host=127.0.0.1;Port=1;Username=u;Password=s3cret;Database=d",
+            ["MODELOPS__DATABASE__CONNECTION_STRING"] = "Host=127.0.0.1;Port=1;Username=u;Password=s3cret;Database=d",
         };
         var ended = await Assert.ThrowsAsync<InvalidOperationException>(() => TestServer.StartAsync(TestServer.NewHome(), environment, Cancel));
         Assert.Contains("modelops: the metadata database cannot be used: Failed to connect to 127.0.0.1:1", ended.Message, StringComparison.Ordinal);
@@ -116,7 +116,7 @@ public sealed class BackupTests
         var postgres = await PostgresServer.OfRunAsync();
         var environment = await postgres.ServerEnvironmentAsync(Cancel);
         await using var server = await TestServer.StartAsync(TestServer.NewHome(), environment, Cancel);
-        await postgres.DropDatabaseAsync(environment["MODELOPS__DATABASE__CONNECTIONSTRING"], Cancel);
+        await postgres.DropDatabaseAsync(environment["MODELOPS__DATABASE__CONNECTION_STRING"], Cancel);
         var readiness = await server.Client.GetReadinessAsync(Cancel);
         Assert.Equal("starting", readiness.Status);
         Assert.StartsWith("database fails:", Assert.Single(readiness.NotReady), StringComparison.Ordinal);

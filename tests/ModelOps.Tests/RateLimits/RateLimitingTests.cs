@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Telemetry;
 
 namespace ModelOps.Tests.RateLimits;
 
@@ -160,6 +161,7 @@ public sealed class RateLimitingTests : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder.Services.AddSingleton<TimeProvider>(time);
+        builder.Services.AddSingleton<ServerMetrics>();
         builder.Services.AddRateLimits(options);
         app = builder.Build();
         app.Use((context, next) =>

@@ -96,7 +96,7 @@ public sealed class TelemetryTests : IAsyncLifetime
         await Eventually.HoldsAsync(() => Lines().Any(line => Text(line, "request_id") == "my-request.1"), Cancel);
         var logged = Lines().First(line => Text(line, "request_id") == "my-request.1");
         Assert.Equal(Trace, Text(logged, "trace_id"));
-        Assert.Equal("local-admin", Text(logged, "principal"));
+        Assert.Equal("admin", Text(logged, "principal"));
         Assert.Equal("info", Text(logged, "level"));
         Assert.Equal("ModelOps.Server.Requests", Text(logged, "logger"));
         Assert.Equal(404, logged.GetProperty("attributes").GetProperty("StatusCode").GetInt32());

@@ -20,7 +20,7 @@ public static class BlobEndpoints
             .WithName("getBlob").WithSummary("Downloads a file, or one range of it.").Produces<Stream>(contentType: "application/octet-stream");
         blobs.MapPut("/{sha256}", PutAsync).WithMetadata(new DisableRequestSizeLimitAttribute())
             .WithName("putBlob").WithSummary("Uploads a file, streamed and checked against its SHA-256.")
-            .Accepts<Stream>("application/octet-stream").Produces<Blob>().Produces<Blob>(StatusCodes.Status201Created);
+            .Accepts<Stream>("*/*").Produces<Blob>().Produces<Blob>(StatusCodes.Status201Created);
     }
 
     /// <summary>Streamed to the store and checked on the way: a body of another digest leaves nothing behind.</summary>

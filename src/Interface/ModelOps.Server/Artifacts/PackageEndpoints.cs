@@ -10,9 +10,12 @@ public static class PackageEndpoints
     public static void MapPackages(this IEndpointRouteBuilder api)
     {
         var artifacts = api.MapGroup("/artifacts").WithTags("artifacts");
-        artifacts.MapGet("/{reference}/package", ExportAsync);
-        artifacts.MapPost("/import", ImportAsync);
-        artifacts.MapPost("/{reference}/revoke", RevokeAsync);
+        artifacts.MapGet("/{reference}/package", ExportAsync)
+            .WithName("exportArtifact").WithSummary("Verifies an artifact and gives what an export of it holds besides its files.").Produces<PackagedArtifact>();
+        artifacts.MapPost("/import", ImportAsync)
+            .WithName("importArtifact").WithSummary("Registers an artifact that another installation signed, its files uploaded before.").Produces<ImportResult>();
+        artifacts.MapPost("/{reference}/revoke", RevokeAsync)
+            .WithName("revokeArtifact").WithSummary("Revokes an artifact: it and all made from it are refused from now on.").Produces(StatusCodes.Status204NoContent);
     }
 
     private static async Task<IResult> ExportAsync(

@@ -9,16 +9,21 @@ public static class SigningKeyEndpoints
     public static void MapSigningKeys(this IEndpointRouteBuilder api)
     {
         var group = api.MapGroup("/signing-keys").WithTags("signing keys");
-        group.MapGet("/", (SigningKeys keys) => new Page<SigningKeyInfo>([.. keys.List().Select(key => ToWire(key, keys))]));
+        group.MapGet("/", (SigningKeys keys) => new Page<SigningKeyInfo>([.. keys.List().Select(key => ToWire(key, keys))]))
+            .WithName("listSigningKeys").WithSummary("Lists the keys whose signatures are trusted or were revoked.");
         group.MapGet("/{keyId}", (string keyId, SigningKeys keys) =>
-            keys.Find(keyId) is { } key ? Results.Ok(ToWire(key, keys)) : NoSuchKey(keyId));
+            keys.Find(keyId) is { } key ? Results.Ok(ToWire(key, keys)) : NoSuchKey(keyId))
+            .WithName("getSigningKey").WithSummary("Tells of a signing key, its public part included.").Produces<SigningKeyInfo>();
         group.MapPost("/", async (TrustSigningKey trust, SigningKeys keys, HttpContext context, CancellationToken cancellationToken) =>
-            Answer(await keys.TrustAsync(trust.PublicKey, trust.Name, NameOf(context), cancellationToken), keys));
+            Answer(await keys.TrustAsync(trust.PublicKey, trust.Name, NameOf(context), cancellationToken), keys))
+            .WithName("trustSigningKey").WithSummary("Trusts another installation's key.").Produces<SigningKeyInfo>();
         group.MapPost("/rotate", async (SigningKeys keys, HttpContext context, CancellationToken cancellationToken) =>
-            Results.Ok(ToWire(await keys.RotateAsync(NameOf(context), cancellationToken), keys)));
+            Results.Ok(ToWire(await keys.RotateAsync(NameOf(context), cancellationToken), keys)))
+            .WithName("rotateSigningKey").WithSummary("Signs with a new key from now on; the old one stays trusted.").Produces<SigningKeyInfo>();
         group.MapPost("/{keyId}/revoke", async (
             string keyId, RevocationReason body, SigningKeys keys, HttpContext context, CancellationToken cancellationToken) =>
-            Answer(await keys.RevokeAsync(keyId, body.Reason, NameOf(context), cancellationToken), keys));
+            Answer(await keys.RevokeAsync(keyId, body.Reason, NameOf(context), cancellationToken), keys))
+            .WithName("revokeSigningKey").WithSummary("Revokes a key: what it signed is refused from now on.").Produces<SigningKeyInfo>();
     }
 
     private static string NameOf(HttpContext context) => context.User.Identity!.Name!;

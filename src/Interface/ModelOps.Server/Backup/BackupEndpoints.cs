@@ -15,8 +15,10 @@ public static class BackupEndpoints
     public static void MapBackup(this IEndpointRouteBuilder api)
     {
         var backup = api.MapGroup("/").WithTags("backup");
-        backup.MapPost("/backup", CreateAsync);
-        backup.MapPost("/restore", RestoreAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
+        backup.MapPost("/backup", CreateAsync)
+            .WithName("createBackup").WithSummary("Gives all metadata as one archive.").Produces<Stream>(contentType: Tar);
+        backup.MapPost("/restore", RestoreAsync).WithMetadata(new DisableRequestSizeLimitAttribute())
+            .WithName("restoreBackup").WithSummary("Replaces all metadata by an archive's, after checking all of it.").Accepts<Stream>("*/*").Produces<RestoreReport>();
     }
 
     /// <summary>Written whole before the first byte is sent: a slow reader holds no snapshot of the database.</summary>

@@ -48,7 +48,6 @@ public sealed class ConfigBinder
 
     private object Section(ConfigNode.Section section, string key, IReadOnlyList<ConfigInput> inputs, object target)
     {
-        var faults = errors.Count;
         foreach (var input in inputs.Where(input => input.Text is not null))
             errors.Add($"{(key.Length > 0 ? key : "the document")} ({input.Source}): it is a section of keys, not a value");
         foreach (var property in section.Properties)
@@ -60,7 +59,7 @@ public sealed class ConfigBinder
         foreach (var input in inputs)
             foreach (var (name, child) in input.Children.Where(child => !names.Contains(child.Key)))
                 Unknown(Join(key, name), child);
-        if (errors.Count == faults && target is IValidatableObject rules)
+        if (target is IValidatableObject rules)
             errors.AddRange(rules.Validate(new ValidationContext(target)).SelectMany(result => Faults(result, key)));
         return target;
     }

@@ -53,5 +53,5 @@ public sealed record ConfigProperty(
         ConfigNode.Of(property.PropertyType),
         property.IsDefined(typeof(RequiredMemberAttribute)),
         property.GetCustomAttribute<DataTypeAttribute>()?.DataType == DataType.Password,
-        [.. property.GetCustomAttributes<ValidationAttribute>().Where(rule => rule is not DataTypeAttribute)]);
+        [.. property.GetCustomAttributes<ValidationAttribute>().Where(rule => rule.GetType() != typeof(DataTypeAttribute))]);
 }

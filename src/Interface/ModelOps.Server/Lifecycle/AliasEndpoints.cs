@@ -15,15 +15,19 @@ public static class AliasEndpoints
             [
                 .. (await aliases.ListAsync(name, cancellationToken))
                     .Select(alias => new Alias(alias.Name, alias.Alias, alias.Version, alias.Digest, alias.By, alias.At)),
-            ]));
+            ]))
+            .WithName("listAliases").WithSummary("Lists the aliases of an artifact's name.");
         artifacts.MapGet("/{name}/alias-moves", async (string name, ArtifactAliases aliases, CancellationToken cancellationToken) =>
             new Page<AliasMove>(
             [
                 .. (await aliases.HistoryAsync(name, cancellationToken))
                     .Select(move => new AliasMove(move.Alias, move.From, move.To, move.By, move.At)),
-            ]));
-        artifacts.MapPut("/{name}/aliases/{alias}", SetAsync);
-        artifacts.MapDelete("/{name}/aliases/{alias}", RemoveAsync);
+            ]))
+            .WithName("listAliasMoves").WithSummary("Lists who moved which alias when, newest first.");
+        artifacts.MapPut("/{name}/aliases/{alias}", SetAsync)
+            .WithName("setAlias").WithSummary("Moves an alias to a version in one step, if it is where it is expected.").Produces<Artifact>();
+        artifacts.MapDelete("/{name}/aliases/{alias}", RemoveAsync)
+            .WithName("removeAlias").WithSummary("Removes an alias.").Produces(StatusCodes.Status204NoContent);
     }
 
     private static async Task<IResult> SetAsync(

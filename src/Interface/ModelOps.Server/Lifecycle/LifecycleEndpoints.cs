@@ -12,18 +12,23 @@ public static class LifecycleEndpoints
     public static void MapLifecycle(this IEndpointRouteBuilder api)
     {
         var artifacts = api.MapGroup("/artifacts").WithTags("artifacts");
-        artifacts.MapPost("/{reference}/promote", PromoteAsync);
+        artifacts.MapPost("/{reference}/promote", PromoteAsync)
+            .WithName("promoteArtifact").WithSummary("Moves an artifact one stage up, once every gate is met.").Produces<Artifact>();
         artifacts.MapPost("/{reference}/approve", (string reference, JudgeArtifact judge, ArtifactLifecycle lifecycle, ArtifactViews views, ClaimsPrincipal user, CancellationToken cancellationToken) =>
-            JudgeAsync(reference, judge, approve: true, lifecycle, views, user, cancellationToken));
+            JudgeAsync(reference, judge, approve: true, lifecycle, views, user, cancellationToken))
+            .WithName("approveArtifact").WithSummary("Records that an approver agrees to a promotion.").Produces<Artifact>();
         artifacts.MapPost("/{reference}/reject", (string reference, JudgeArtifact judge, ArtifactLifecycle lifecycle, ArtifactViews views, ClaimsPrincipal user, CancellationToken cancellationToken) =>
-            JudgeAsync(reference, judge, approve: false, lifecycle, views, user, cancellationToken));
-        artifacts.MapPost("/{reference}/archive", ArchiveAsync);
+            JudgeAsync(reference, judge, approve: false, lifecycle, views, user, cancellationToken))
+            .WithName("rejectArtifact").WithSummary("Records that an approver is against a promotion.").Produces<Artifact>();
+        artifacts.MapPost("/{reference}/archive", ArchiveAsync)
+            .WithName("archiveArtifact").WithSummary("Takes an artifact out of use; its manifest and history stay.").Produces<Artifact>();
         api.MapGet("/approvals", async (string? artifact, ArtifactLifecycle lifecycle, CancellationToken cancellationToken) =>
             new Page<Client.Approval>([.. (await lifecycle.ApprovalsAsync(artifact, cancellationToken)).Select(ArtifactViews.ToWire)]))
-            .WithTags("artifacts");
+            .WithTags("artifacts").WithName("listApprovals").WithSummary("Lists verdicts on promotions, of one artifact if it is named.");
         artifacts.MapLineage();
         artifacts.MapAliases();
-        artifacts.MapPost("/prune", PruneAsync);
+        artifacts.MapPost("/prune", PruneAsync)
+            .WithName("pruneArtifacts").WithSummary("Lets go the files of artifacts archived long ago and of nothing; a dry run only tells.").Produces<RetentionRun>();
     }
 
     private static async Task<IResult> PromoteAsync(

@@ -6,7 +6,8 @@ namespace ModelOps.Server.Lifecycle;
 
 public static class LineageEndpoints
 {
-    public static void MapLineage(this IEndpointRouteBuilder artifacts) => artifacts.MapGet("/{reference}/lineage", GetAsync);
+    public static void MapLineage(this IEndpointRouteBuilder artifacts) => artifacts.MapGet("/{reference}/lineage", GetAsync)
+        .WithName("getArtifactLineage").WithSummary("Tells what an artifact was made from and what was made of it.").Produces<Client.LineageGraph>();
 
     private static async Task<IResult> GetAsync(
         string reference, string? direction, string? format, ArtifactLineage lineage, CancellationToken cancellationToken)

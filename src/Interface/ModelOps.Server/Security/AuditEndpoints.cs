@@ -13,8 +13,10 @@ public static class AuditEndpoints
     public static void MapAudit(this IEndpointRouteBuilder api)
     {
         var audit = api.MapGroup("/audit").WithTags("audit");
-        audit.MapGet("/", ListAsync);
-        audit.MapGet("/verification", VerifyAsync);
+        audit.MapGet("/", ListAsync)
+            .WithName("listAudit").WithSummary("Lists who did what, newest first.").Produces<Page<AuditEntry>>();
+        audit.MapGet("/verification", VerifyAsync)
+            .WithName("verifyAudit").WithSummary("Checks the chain of hashes and names the first edited or missing row.").Produces<AuditReport>();
     }
 
     /// <summary>Newest first. The next page is what lies <paramref name="before"/> the sequence of the last row of this one.</summary>

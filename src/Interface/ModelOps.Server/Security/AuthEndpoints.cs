@@ -10,13 +10,18 @@ public static class AuthEndpoints
     public static void MapAuth(this IEndpointRouteBuilder api)
     {
         var auth = api.MapGroup("/auth").WithTags("auth");
-        auth.MapPost("/login", LoginAsync);
-        auth.MapPost("/refresh", RefreshAsync);
-        auth.MapPost("/logout", LogoutAsync);
-        auth.MapPost("/password", ChangePasswordAsync);
-        auth.MapGet("/whoami", (HttpContext context) => WhoIs(context.Principal()));
+        auth.MapPost("/login", LoginAsync)
+            .WithName("login").WithSummary("Begins a session with a name and password.").Produces<SessionTokens>();
+        auth.MapPost("/refresh", RefreshAsync)
+            .WithName("refreshSession").WithSummary("Spends a refresh token for the next tokens of its session.").Produces<SessionTokens>();
+        auth.MapPost("/logout", LogoutAsync)
+            .WithName("logout").WithSummary("Ends the session.").Produces(StatusCodes.Status204NoContent);
+        auth.MapPost("/password", ChangePasswordAsync)
+            .WithName("changePassword").WithSummary("Changes the password of who asks and ends their sessions.").Produces(StatusCodes.Status204NoContent);
+        auth.MapGet("/whoami", (HttpContext context) => WhoIs(context.Principal()))
+            .WithName("whoAmI").WithSummary("Says who asks, with which role and scopes.");
         api.MapGet("/access", (EndpointDataSource endpoints) => new Page<AccessEntry>([.. endpoints.Endpoints.OfType<RouteEndpoint>().SelectMany(Entries)]))
-            .WithTags("auth");
+            .WithTags("auth").WithName("listAccess").WithSummary("Lists every endpoint with the roles that may use it.");
     }
 
     private static async Task<IResult> LoginAsync(

@@ -10,12 +10,15 @@ public static class KeyEndpoints
     {
         var keys = api.MapGroup("/keys").WithTags("keys");
         keys.MapGet("/", async (ApiKeys store, HttpContext context, CancellationToken cancellationToken) =>
-            new Page<ApiKey>([.. (await store.ListAsync(OnlyOf(context.Principal()), cancellationToken)).Select(ToWire)]));
-        keys.MapPost("/", CreateAsync);
+            new Page<ApiKey>([.. (await store.ListAsync(OnlyOf(context.Principal()), cancellationToken)).Select(ToWire)]))
+            .WithName("listKeys").WithSummary("Lists API keys, never their secrets.");
+        keys.MapPost("/", CreateAsync)
+            .WithName("createKey").WithSummary("Makes an API key; its secret is shown this once.").Produces<CreatedApiKey>(StatusCodes.Status201Created);
         keys.MapDelete("/{id}", async (string id, ApiKeys store, HttpContext context, CancellationToken cancellationToken) =>
             await store.RevokeAsync(id, OnlyOf(context.Principal()), context.Principal().Name, cancellationToken)
                 ? Results.NoContent()
-                : Problems.NotFound($"no key {id} of yours that is not revoked; GET /api/v1/keys lists them"));
+                : Problems.NotFound($"no key {id} of yours that is not revoked; GET /api/v1/keys lists them"))
+            .WithName("revokeKey").WithSummary("Revokes an API key at once.").Produces(StatusCodes.Status204NoContent);
     }
 
     private static async Task<IResult> CreateAsync(CreateApiKey create, ApiKeys keys, HttpContext context, CancellationToken cancellationToken)

@@ -43,5 +43,6 @@ public static class SecuritySetup
 
     /// <summary>The keys that verify our access tokens, for gateways and services behind us.</summary>
     public static void MapPublicKeys(this IEndpointRouteBuilder routes) =>
-        routes.MapGet("/.well-known/jwks.json", (AccessTokens tokens) => tokens.PublicKeys()).WithTags("auth");
+        routes.MapGet("/.well-known/jwks.json", (AccessTokens tokens) => tokens.PublicKeys())
+            .WithTags("auth").WithName("getPublicKeys").WithSummary("Gives the keys that verify access tokens, as a JWK set.");
 }

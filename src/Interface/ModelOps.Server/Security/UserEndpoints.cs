@@ -10,14 +10,20 @@ public static class UserEndpoints
     {
         var users = api.MapGroup("/users").WithTags("users");
         users.MapGet("/", async (Users store, CancellationToken cancellationToken) =>
-            new Page<User>([.. (await store.ListAsync(cancellationToken)).Select(ToWire)]));
-        users.MapPost("/", CreateAsync);
+            new Page<User>([.. (await store.ListAsync(cancellationToken)).Select(ToWire)]))
+            .WithName("listUsers").WithSummary("Lists users.");
+        users.MapPost("/", CreateAsync)
+            .WithName("createUser").WithSummary("Adds a user.").Produces<User>(StatusCodes.Status201Created);
         users.MapGet("/{name}", async (string name, Users store, CancellationToken cancellationToken) =>
-            await store.FindAsync(name, cancellationToken) is { } user ? Results.Ok(ToWire(user)) : NoSuchUser(name));
-        users.MapPost("/{name}", UpdateAsync);
-        users.MapPost("/{name}/password", ResetPasswordAsync);
+            await store.FindAsync(name, cancellationToken) is { } user ? Results.Ok(ToWire(user)) : NoSuchUser(name))
+            .WithName("getUser").WithSummary("Tells of a user.").Produces<User>();
+        users.MapPost("/{name}", UpdateAsync)
+            .WithName("updateUser").WithSummary("Gives a user another role, or disables or enables it.").Produces<User>();
+        users.MapPost("/{name}/password", ResetPasswordAsync)
+            .WithName("resetPassword").WithSummary("Sets the password of a user and ends their sessions.").Produces<User>();
         users.MapDelete("/{name}", async (string name, Users store, HttpContext context, CancellationToken cancellationToken) =>
-            Answer(await store.RemoveAsync(name, context.Principal().Name, cancellationToken), _ => Results.NoContent()));
+            Answer(await store.RemoveAsync(name, context.Principal().Name, cancellationToken), _ => Results.NoContent()))
+            .WithName("removeUser").WithSummary("Removes a user and their keys; what they made stays.").Produces(StatusCodes.Status204NoContent);
     }
 
     public static IResult NoSuchUser(string name) => Problems.NotFound($"no user {name}; GET /api/v1/users lists them");
