@@ -22,6 +22,7 @@ public sealed class ArtifactAliases(IDbContextFactory<MetadataContext> contexts,
         var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await context.LockAsync("aliases", cancellationToken).ConfigureAwait(false); // what is compared stays so until it is set
             if (await ArtifactRegistry.FindAsync(context, reference, cancellationToken).ConfigureAwait(false) is not { } artifact)
                 return new AliasChange.NotFound(reference);
             // Writing the row keeps it from being archived until this transaction ends.
@@ -63,6 +64,7 @@ public sealed class ArtifactAliases(IDbContextFactory<MetadataContext> contexts,
         var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
+            await context.LockAsync("aliases", cancellationToken).ConfigureAwait(false); // what is compared stays so until it is set
             if (await CurrentAsync(context, name, alias, cancellationToken).ConfigureAwait(false) is not { } current)
                 return new AliasChange.NotFound($"{name}:{alias}");
             var version = current.Artifact!.Version;
