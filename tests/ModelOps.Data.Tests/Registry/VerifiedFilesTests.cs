@@ -31,6 +31,23 @@ public sealed class VerifiedFilesTests
     }
 
     [Fact]
+    public async Task MaterializeAsync_BlobReplacedBesideAWholeCopy_IsRefusedByEveryByte()
+    {
+        using var registry = await TestRegistry.CreateAsync(TestDatabase.Sqlite);
+        var root = await registry.RegisterAsync(await registry.DraftAsync("base"));
+        var reader = Reader(registry, registry.File("verified.txt"));
+        var artifact = Assert.IsType<ArtifactLoad.Verified>(await reader.LoadAsync("base", "1", root.Digest, Stop)).Artifact;
+        var folder = registry.File("laid-out");
+        await reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop);
+        var blob = registry.BlobPath(root.Manifest, weights);
+        File.Copy(blob, blob + ".new");
+        TestRegistry.FlipByte(blob + ".new", 3);
+        File.Move(blob + ".new", blob, overwrite: true); // the folder keeps the old inode
+        var refused = Assert.IsType<Materialization.Refused>(await reader.MaterializeAsync(artifact, folder, FileChecks.EveryByte, Stop));
+        Assert.Contains(weights, refused.Failure.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task MaterializeAsync_ByteEdited_IsRefusedByRememberedToo()
     {
         using var registry = await TestRegistry.CreateAsync(TestDatabase.Sqlite);

@@ -95,7 +95,7 @@ public sealed class MainJobTests : IAsyncLifetime
 
         // 9. A flipped byte is found and refused by name.
         var gguf = Assert.Single((await again.Client.Artifacts.GetAsync("words-q8", cancel)).Files, file => file.Path.EndsWith(".gguf", StringComparison.Ordinal));
-        FlipByte(Directory.EnumerateFiles(Path.Combine(home, "objects"), gguf.Sha256, SearchOption.AllDirectories).Single());
+        await StoredBytes.FlipAsync(home, gguf.Sha256, cancel);
         var tampered = await again.Client.Artifacts.VerifyAsync("words-q8", cancel);
         Assert.False(tampered.Verified);
         Assert.Contains(tampered.Checks, check => !check.Passed && $"{check.Check} {check.Detail}".Contains(gguf.Path, StringComparison.Ordinal));
@@ -179,14 +179,5 @@ public sealed class MainJobTests : IAsyncLifetime
         await foreach (var next in client.Jobs.WatchAsync(job.Id, cancellationToken: patience.Token))
             if (next.Progress is { } value) progress(value);
         return await client.Jobs.GetAsync(job.Id, patience.Token);
-    }
-
-    private static void FlipByte(string path)
-    {
-        using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite);
-        file.Position = file.Length / 2;
-        var value = file.ReadByte();
-        file.Position--;
-        file.WriteByte((byte)(value ^ 1));
     }
 }

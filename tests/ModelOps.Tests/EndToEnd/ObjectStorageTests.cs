@@ -79,7 +79,7 @@ public sealed class ObjectStorageTests(MotoServer moto) : IClassFixture<MotoServ
 
         // A byte that changes in the bucket is found, and the file named.
         var blob = await bucket.Objects.ListAsync("", cancellationToken: Cancel).FirstAsync(info => info.Key.EndsWith(digest, StringComparison.Ordinal), Cancel);
-        await DamageAsync(bucket.Objects, blob);
+        await StoredBytes.FlipAsync(bucket.Objects, blob.Key, Cancel);
         await using var last = await TestServer.StartAsync(home, options.ToEnvironment(), Cancel);
         var tampered = await last.Client.Artifacts.VerifyAsync("tuned", Cancel);
         var failed = Assert.Single(tampered.Checks, check => !check.Passed);
@@ -138,14 +138,5 @@ public sealed class ObjectStorageTests(MotoServer moto) : IClassFixture<MotoServ
         patience.CancelAfter(jobPatience);
         var ended = await client.Jobs.WatchAsync(job.Id, cancellationToken: patience.Token).LastAsync(patience.Token);
         Assert.True(ended.State == JobState.Succeeded, $"{job.Kind}: {ended.State} {ended.Message}");
-    }
-
-    private static async Task DamageAsync(IObjectStore store, ObjectInfo info)
-    {
-        using var bytes = new MemoryStream();
-        await using (var content = await store.OpenReadAsync(info.Key, cancellationToken: Cancel)) await content!.CopyToAsync(bytes, Cancel);
-        bytes.GetBuffer()[bytes.Length / 2] ^= 1;
-        bytes.Position = 0;
-        await store.PutAsync(info.Key, bytes, PutMode.Replace, Cancel);
     }
 }

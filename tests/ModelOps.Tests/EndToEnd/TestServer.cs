@@ -42,7 +42,7 @@ internal sealed class TestServer : IAsyncDisposable
     public static Task<TestServer> StartAsync(string home, CancellationToken cancellationToken, params string[] settings) =>
         StartAsync(home, new Dictionary<string, string>(StringComparer.Ordinal), cancellationToken, settings);
 
-    /// <param name="environment">Variables besides those of this process.</param>
+    /// <param name="environment">Variables besides those of this process and of the <see cref="Backends"/>.</param>
     public static async Task<TestServer> StartAsync(
         string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken, params string[] settings)
     {
@@ -52,7 +52,7 @@ internal sealed class TestServer : IAsyncDisposable
             RedirectStandardError = true,
         };
         start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        foreach (var (name, value) in (await Backends.EnvironmentAsync(home)).Concat(environment)) start.Environment[name] = value;
         var child = new Process { StartInfo = start };
         var lines = new StringBuilder();
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

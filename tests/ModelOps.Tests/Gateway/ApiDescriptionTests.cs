@@ -5,7 +5,7 @@ using ModelOps.Server.Security;
 
 namespace ModelOps.Tests.Gateway;
 
-public abstract partial class GatewayTests
+public sealed partial class GatewayTests
 {
     [Fact]
     public async Task OpenApi_EveryOperation_IsDescribed()
@@ -87,9 +87,7 @@ public abstract partial class GatewayTests
         await using (var server = await EndToEnd.TestServer.StartAsync(home, cancel))
         {
             Assert.Empty((await server.Client.GetReadinessAsync(cancel)).NotReady);
-            // A file where the store needs a folder fails for every user, root too.
-            Directory.Delete(Path.Combine(home, "objects"), recursive: true);
-            await File.WriteAllTextAsync(Path.Combine(home, "objects"), "", cancel);
+            await EndToEnd.Backends.RemoveObjectsAsync(home, cancel);
             await EndToEnd.Eventually.HoldsAsync(
                 async () => (await server.Client.GetReadinessAsync(cancel)).NotReady.Any(fault => fault.StartsWith("object store", StringComparison.Ordinal)), cancel);
         }

@@ -5,57 +5,29 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using ModelOps.Client;
-using ModelOps.Testing;
 using ModelOps.Tests.EndToEnd;
 
 namespace ModelOps.Tests.Gateway;
 
-/// <summary>One server for the tests of its surface, on SQLite.</summary>
-public class GatewayFixture : IAsyncLifetime
+/// <summary>One server for the tests of its surface.</summary>
+public sealed class GatewayFixture : IAsyncLifetime
 {
     private TestServer? server;
 
-    internal virtual TestServer Server => server!;
+    internal TestServer Server => server!;
 
-    public virtual async ValueTask InitializeAsync() =>
-        server = await TestServer.StartAsync(TestServer.NewHome(), await EnvironmentAsync(), CancellationToken.None);
+    public async ValueTask InitializeAsync() => server = await TestServer.StartAsync(TestServer.NewHome(), CancellationToken.None);
 
     public async ValueTask DisposeAsync()
     {
-        GC.SuppressFinalize(this);
         if (server is null) return;
         await server.DisposeAsync();
         Directory.Delete(server.Home, recursive: true);
     }
-
-    private protected virtual Task<IReadOnlyDictionary<string, string>> EnvironmentAsync() =>
-        Task.FromResult<IReadOnlyDictionary<string, string>>(new Dictionary<string, string>(StringComparer.Ordinal));
 }
-
-/// <summary>The same on PostgreSQL.</summary>
-public sealed class PostgreSqlGatewayFixture : GatewayFixture
-{
-    internal override TestServer Server
-    {
-        get
-        {
-            PostgresServer.RequireOne();
-            return base.Server;
-        }
-    }
-
-    public override ValueTask InitializeAsync() => PostgresServer.IsAvailable ? base.InitializeAsync() : ValueTask.CompletedTask;
-
-    private protected override async Task<IReadOnlyDictionary<string, string>> EnvironmentAsync() =>
-        await (await PostgresServer.OfRunAsync()).ServerEnvironmentAsync(CancellationToken.None);
-}
-
-public sealed class GatewayOnSqliteTests(GatewayFixture fixture) : GatewayTests(fixture), IClassFixture<GatewayFixture>;
-
-public sealed class GatewayOnPostgreSqlTests(PostgreSqlGatewayFixture fixture) : GatewayTests(fixture), IClassFixture<PostgreSqlGatewayFixture>;
 
 /// <summary>What the gateway refuses, and in whose words; over real HTTPS that trusts the local CA alone.</summary>
-public abstract partial class GatewayTests(GatewayFixture fixture)
+public sealed partial class GatewayTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Formats.Tar;
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 using ModelOps.Cli;
 using ModelOps.Client;
 using ModelOps.Tests.Cli;
@@ -203,10 +204,7 @@ public sealed class PackageTests(TwoServers servers) : IClassFixture<TwoServers>
                 servers.Maker.Client.Packages.ExportAsync(name, Path.Combine(folder, output), progress, stop.Token));
         var artifact = await servers.Maker.Client.Artifacts.GetAsync(name, Cancel);
         var sha256 = artifact.Files.Single(file => file.Path == "config.json").Sha256;
-        var blob = Path.Combine(servers.Maker.Home, "objects", "artifacts", "blobs", "sha256", sha256[..2], sha256);
-        var bytes = await File.ReadAllBytesAsync(blob, Cancel);
-        bytes[3] ^= 1;
-        await File.WriteAllBytesAsync(blob, bytes, Cancel);
+        await StoredBytes.FlipAsync(servers.Maker.Home, sha256, Cancel);
 
         var run = await RunAsync(servers.Maker, "artifacts", "export", name, Path.Combine(folder, "out"));
         Assert.Equal(ExitCodes.VerificationFailed, run.Code);
@@ -311,11 +309,16 @@ public sealed class PackageTests(TwoServers servers) : IClassFixture<TwoServers>
     /// <summary>The audit log as another reader of the database sees it.</summary>
     private static async Task<IReadOnlyList<string>> RefusedUsesAsync(TestServer server, string artifact)
     {
-        var (code, output) = await ShellAsync(
-            $"""python3 -c "import json,sqlite3; [print(json.loads(row[0])['use']) for row in sqlite3.connect('metadata.db').execute('select detail from audit where action=? and subject=? order by sequence', ('artifact.refused', '{artifact}'))]" """,
-            server.Home);
-        Assert.True(code == 0, output);
-        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        await using var database = await Backends.OpenDatabaseAsync(server.Home, Cancel);
+        await using var command = database.CreateCommand();
+        command.CommandText = "SELECT detail FROM audit WHERE action = 'artifact.refused' AND subject = @subject ORDER BY sequence";
+        var subject = command.CreateParameter();
+        (subject.ParameterName, subject.Value) = ("subject", artifact);
+        command.Parameters.Add(subject);
+        await using var rows = await command.ExecuteReaderAsync(Cancel);
+        var uses = new List<string>();
+        while (await rows.ReadAsync(Cancel)) uses.Add(JsonElement.Parse(rows.GetString(0)).GetProperty("use").GetString()!);
+        return uses;
     }
 
     private static async Task<(int Code, string Output)> ShellAsync(string script, string workingFolder)

@@ -32,6 +32,7 @@ public sealed class RateLimitServerTests : IDisposable
             // Makes the key and the certificates that the second server has too.
         }
         var second = CopyOf(first);
+        await Backends.ShareAsync(first, second);
         await using var one = await TestServer.StartAsync(first, cancel);
         await using var two = await TestServer.StartAsync(second, cancel);
         Assert.Equal(one.ApiKey, two.ApiKey);

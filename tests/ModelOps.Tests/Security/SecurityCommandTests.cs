@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.Data.Sqlite;
 using ModelOps.Cli;
 using ModelOps.Client;
 using ModelOps.Tests.Cli;
@@ -103,7 +102,7 @@ public sealed class SecurityCommandTests(SecurityFixture fixture) : IClassFixtur
     [InlineData("UPDATE audit SET actor = 'mallory' WHERE sequence = 2", false, "row 2 ")]
     [InlineData("DELETE FROM audit WHERE sequence = 3", false, "row 3 is missing")]
     [InlineData("DELETE FROM audit WHERE sequence >= 4", true, "are missing")]
-    public async Task AuditVerify_TamperedFile_NamesTheRowWithCode6(string tampering, bool withHead, string fault)
+    public async Task AuditVerify_TamperedDatabase_NamesTheRowWithCode6(string tampering, bool withHead, string fault)
     {
         var home = TestServer.NewHome();
         try
@@ -117,7 +116,7 @@ public sealed class SecurityCommandTests(SecurityFixture fixture) : IClassFixtur
             Assert.StartsWith("5:", head, StringComparison.Ordinal); // the first start's user and key, and these three
             Assert.Equal(ExitCodes.Done, (await RunAsync(["audit", "verify", "--head", head, "--home", home])).Code);
 
-            await TamperAsync(Path.Combine(home, "metadata.db"), tampering);
+            await TamperAsync(home, tampering);
 
             string[] noted = withHead ? ["--head", head] : [];
             var found = await RunAsync(["audit", "verify", .. noted, "--home", home]);
@@ -142,14 +141,14 @@ public sealed class SecurityCommandTests(SecurityFixture fixture) : IClassFixtur
         Assert.Contains("job.started", (await LocalAsync("", "audit", "list", "--limit", "50")).Out, StringComparison.Ordinal);
     }
 
-    /// <summary>As somebody with the file would: without the triggers.</summary>
-    private static async Task TamperAsync(string file, string sql)
+    /// <summary>As the owner of the database would: without the triggers.</summary>
+    private static async Task TamperAsync(string home, string sql)
     {
-        await using var database = new SqliteConnection($"Data Source={file};Pooling=False");
-        await database.OpenAsync(Cancel);
+        await using var database = await Backends.OpenDatabaseAsync(home, Cancel);
         await using var command = database.CreateCommand();
+        var of = Backends.AreCluster ? " ON audit" : "";
 #pragma warning disable CA2100 // the statements stand in this test
-        command.CommandText = $"DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; {sql}";
+        command.CommandText = $"DROP TRIGGER audit_no_update{of}; DROP TRIGGER audit_no_delete{of}; {sql}";
 #pragma warning restore CA2100
         await command.ExecuteNonQueryAsync(Cancel);
     }

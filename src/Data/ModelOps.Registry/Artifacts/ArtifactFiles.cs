@@ -35,7 +35,7 @@ internal sealed class ArtifactFiles(IObjectStore objects, VerifiedFiles remember
         ArtifactManifest manifest, string folder, FileChecks checks, CancellationToken cancellationToken)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (await HoldsAsync(folder, manifest, checks, cancellationToken).ConfigureAwait(false))
+        if ((checks == FileChecks.Remembered || IsLinked(folder, manifest)) && await HoldsAsync(folder, manifest, checks, cancellationToken).ConfigureAwait(false))
             return new Materialization.Ready(folder);
 
         var temporary = $"{folder}.{Guid.NewGuid():N}.tmp";
@@ -118,6 +118,20 @@ internal sealed class ArtifactFiles(IObjectStore objects, VerifiedFiles remember
             {
                 return Changed(file, mismatch.Actual);
             }
+        }
+    }
+
+    /// <summary>Whether the folder's files are the stored ones themselves: copies can be whole while what is stored was changed.</summary>
+    private bool IsLinked(string folder, ArtifactManifest manifest)
+    {
+        try
+        {
+            return manifest.Files.All(file => objects.LocalPath(BlobStore.KeyOf(file.Sha256)) is { } local
+                && FileIdentity.Of(local) is { } stored && stored == FileIdentity.Of(Path.Combine(folder, file.Path)));
+        }
+        catch (ObjectIntegrityException)
+        {
+            return false; // laying it out says why
         }
     }
 

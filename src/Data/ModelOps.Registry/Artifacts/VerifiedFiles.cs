@@ -7,7 +7,10 @@ namespace ModelOps.Registry;
 /// <summary>How a local file is held against its manifest.</summary>
 public enum FileChecks
 {
-    /// <summary>Every byte is read and hashed. The only way for deployment, promotion, export and <c>verify</c>.</summary>
+    /// <summary>
+    /// Every stored byte is read and hashed, even where an unchanged copy of it is at hand. The only way for deployment, promotion, export
+    /// and <c>verify</c>.
+    /// </summary>
     EveryByte,
 
     /// <summary>
