@@ -78,13 +78,14 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
 
 static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home, ServerCertificates certificates)
 {
+    var opening = Task.Run(() => MetadataServices.OpenAsync(config.Database, home)); // beside what does not need it: a tenth of the start
     var builder = WebApplication.CreateSlimBuilder();
     builder.AddTelemetry(config.Telemetry);
     builder.WebHost.UseKestrelHttpsConfiguration();
     builder.WebHost.ConfigureKestrel(kestrel => Listener.Configure(kestrel, config, certificates));
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(3));
 
-    var database = await MetadataServices.OpenAsync(config.Database, home);
+    var database = await opening;
     var services = builder.Services;
     services.AddSingleton(home);
     services.AddSingleton(config);

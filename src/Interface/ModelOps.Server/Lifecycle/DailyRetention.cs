@@ -2,15 +2,16 @@ using ModelOps.Registry;
 
 namespace ModelOps.Server.Lifecycle;
 
-/// <summary>Runs retention at the start, which takes up what a killed run left, and then once a day.</summary>
+/// <summary>Runs retention soon after the start, which takes up what a killed run left, and then once a day.</summary>
 public sealed partial class DailyRetention(
     ArtifactRetention retention, LifecycleOptions options, TimeProvider time, ILogger<DailyRetention> logger) : BackgroundService
 {
     private const string Actor = "retention";
+    private static readonly TimeSpan settling = TimeSpan.FromSeconds(10);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.Yield(); // the server is ready before the first run
+        await Task.Delay(settling, time, stoppingToken); // the server is ready before the first run
         using var day = new PeriodicTimer(TimeSpan.FromDays(1), time);
         do
         {

@@ -7,16 +7,17 @@ namespace ModelOps.Server.Security;
 public sealed class Passwords
 {
     private readonly PasswordHasher<Passwords> hasher = new();
-    private readonly string nobodys;
+    private readonly Lazy<string> nobodys; // a hash takes a tenth of a second, which no start waits for
 
-    public Passwords() => nobodys = Hash("no user has this password");
+    public Passwords() => nobodys = new(() => Hash("no user has this password"));
 
     public string Hash(string password) => hasher.HashPassword(this, password);
 
     /// <summary>The same work whether or not there is such a user.</summary>
     public PasswordCheck Check(UserRow? user, string password)
     {
-        var result = hasher.VerifyHashedPassword(this, user?.PasswordHash ?? nobodys, password);
+        var other = nobodys.Value; // made for the first check whoever it is for
+        var result = hasher.VerifyHashedPassword(this, user?.PasswordHash ?? other, password);
         if (user?.PasswordHash is null) return PasswordCheck.Wrong;
         return result switch
         {
