@@ -158,6 +158,8 @@ public sealed class CrashTests(ITestOutputHelper output) : IAsyncLifetime
         static int HashCode(int first, int second, int third) => (((first * 1_000) + second) * 4) + third;
     }
 
-    private List<string> UnfinishedFiles() =>
-        [.. new[] { "objects", "tables" }.SelectMany(store => Directory.EnumerateFiles(Path.Combine(home, store, ".incoming"), "*", SearchOption.AllDirectories))];
+    /// <summary>S3 keeps unfinished uploads to itself.</summary>
+    private List<string> UnfinishedFiles() => Backends.AreCluster
+        ? []
+        : [.. new[] { "objects", "tables" }.SelectMany(store => Directory.EnumerateFiles(Path.Combine(home, store, ".incoming"), "*", SearchOption.AllDirectories))];
 }
