@@ -1,5 +1,4 @@
 using Amazon.S3;
-using Microsoft.EntityFrameworkCore;
 using ModelOps.Data.Tests.Storage;
 using ModelOps.Registry;
 using ModelOps.Storage;
