@@ -114,7 +114,9 @@ public sealed class ObjectStorageTests(MotoServer moto) : IClassFixture<MotoServ
         {
             ["MODELOPS__OBJECTS__KIND"] = "s3",
             ["MODELOPS__OBJECTS__ENDPOINT"] = "nowhere",
+            ["MODELOPS__OBJECTS__BUCKET"] = "", // not set, on every backend
             ["MODELOPS__OBJECTS__ACCESS_KEY"] = "key",
+            ["MODELOPS__OBJECTS__SECRET_KEY"] = "",
             ["MODELOPS__OBJECTS__ENCRYPTION__MASTER_KEY"] = "c2hvcnQ=",
         };
         var e = await Assert.ThrowsAsync<InvalidOperationException>(() => TestServer.StartAsync(home, environment, Cancel));
