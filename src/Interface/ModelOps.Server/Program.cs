@@ -178,6 +178,10 @@ static async Task<int?> RunAsync(WebApplication app, ServerHome home)
     {
         throw new ServerStartException($"cannot listen: {e.Message}; choose another port with --port", e);
     }
+    catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+    {
+        return null; // told to stop before it was ready
+    }
     var bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
     var address = Listener.LocalAddress(bound);
     await LocalCredentials.WriteAsync(

@@ -64,16 +64,9 @@ public sealed class TamperTests : IAsyncLifetime
         return run;
     }
 
-    private async Task ChangeAByteAsync(ModelOpsClient client, string artifact, string file)
-    {
-        var digest = (await client.Artifacts.GetAsync(artifact, Cancel)).Files.Single(candidate => candidate.Path == file).Sha256;
-        var path = Directory.EnumerateFiles(Path.Combine(home, "objects"), digest, SearchOption.AllDirectories).Single();
-        await using var stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite);
-        stream.Position = stream.Length / 2;
-        var value = stream.ReadByte();
-        stream.Position--;
-        stream.WriteByte((byte)(value ^ 1));
-    }
+    private async Task ChangeAByteAsync(ModelOpsClient client, string artifact, string file) =>
+        await StoredBytes.FlipAsync(
+            home, (await client.Artifacts.GetAsync(artifact, Cancel)).Files.Single(candidate => candidate.Path == file).Sha256, Cancel);
 
     private static async Task AuditedAsync(ModelOpsClient client, string artifact, string file)
     {

@@ -1,22 +1,17 @@
 using System.Diagnostics;
-using System.Text;
 using System.Text.Json;
 using ModelOps.Client;
-using ModelOps.Tests.Repository;
 
 namespace ModelOps.Tests.EndToEnd;
 
 /// <summary>A real server process on a home folder of its own and any free port.</summary>
 internal sealed class TestServer : IAsyncDisposable
 {
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(60);
-    private readonly Process process;
-    private readonly StringBuilder log;
+    private readonly ServerProcess process;
 
-    private TestServer(Process process, StringBuilder log, string home, string apiKey, ModelOpsClient client)
+    private TestServer(ServerProcess process, string home, string apiKey, ModelOpsClient client)
     {
         this.process = process;
-        this.log = log;
         Home = home;
         ApiKey = apiKey;
         Client = client;
@@ -27,14 +22,7 @@ internal sealed class TestServer : IAsyncDisposable
     public ModelOpsClient Client { get; }
     public int ProcessId => process.Id;
     public string CaCertificate => Path.Combine(Home, "certs", "ca.crt");
-
-    public string Log
-    {
-        get
-        {
-            lock (log) return log.ToString();
-        }
-    }
+    public string Log => process.Log;
 
     public static string NewHome() => Directory.CreateTempSubdirectory("modelops-test-").FullName;
 
@@ -46,36 +34,27 @@ internal sealed class TestServer : IAsyncDisposable
     public static async Task<TestServer> StartAsync(
         string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken, params string[] settings)
     {
-        var start = new ProcessStartInfo(Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"), ["--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting })])
+        var launched = await ServerProcess.LaunchAsync(home, environment, settings);
+        try
         {
-            UseShellExecute = false,
-            RedirectStandardError = true,
-        };
-        start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
-        foreach (var (name, value) in (await Backends.EnvironmentAsync(home)).Concat(environment)) start.Environment[name] = value;
-        var child = new Process { StartInfo = start };
-        var lines = new StringBuilder();
-        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        child.ErrorDataReceived += (_, line) =>
+            await launched.ReadyAsync(cancellationToken);
+            using var credentials = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(home, "credentials.json"), cancellationToken));
+            var apiKey = credentials.RootElement.GetProperty("api_key").GetString()!;
+            var address = new Uri(credentials.RootElement.GetProperty("server").GetString()!);
+            return new(launched, home, apiKey, new ModelOpsClient(address, apiKey, Path.Combine(home, "certs", "ca.crt")));
+        }
+        catch
         {
-            lock (lines) lines.AppendLine(line.Data);
-            if (line.Data?.Contains("modelops: ready on ", StringComparison.Ordinal) == true) ready.TrySetResult();
-            else if (line.Data is null) ready.TrySetException(new InvalidOperationException($"the server ended before it was ready:\n{lines}"));
-        };
-        child.Start();
-        child.BeginErrorReadLine();
-        await ready.Task.WaitAsync(patience, cancellationToken);
-        using var credentials = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(home, "credentials.json"), cancellationToken));
-        var apiKey = credentials.RootElement.GetProperty("api_key").GetString()!;
-        var address = new Uri(credentials.RootElement.GetProperty("server").GetString()!);
-        return new(child, lines, home, apiKey, new ModelOpsClient(address, apiKey, Path.Combine(home, "certs", "ca.crt")));
+            await launched.KillAsync();
+            launched.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Pulls the plug.</summary>
     public async Task KillAsync()
     {
-        process.Kill();
-        await process.WaitForExitAsync().WaitAsync(patience);
+        await process.KillAsync();
         Client.Dispose();
     }
 
@@ -84,11 +63,7 @@ internal sealed class TestServer : IAsyncDisposable
     public async Task<TimeSpan> StopAsync()
     {
         var clock = Stopwatch.StartNew();
-        if (!process.HasExited)
-        {
-            using var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]);
-            await process.WaitForExitAsync().WaitAsync(patience);
-        }
+        await process.StopAsync();
         return clock.Elapsed;
     }
 
@@ -103,7 +78,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await StopAsync();
+        await process.StopAsync();
         Client.Dispose();
         process.Dispose();
     }

@@ -43,9 +43,10 @@ public sealed class SecurityFixture : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        await Server.DisposeAsync();
-        await Issuer.DisposeAsync();
-        Directory.Delete(Server.Home, recursive: true);
+        if (issuer is not null) await issuer.DisposeAsync();
+        if (server is null) return;
+        await server.DisposeAsync();
+        Directory.Delete(server.Home, recursive: true);
     }
 
     public HttpClient Connect(string? bearer)

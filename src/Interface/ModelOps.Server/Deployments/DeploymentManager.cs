@@ -122,14 +122,14 @@ public sealed partial class DeploymentManager(
         var pause = firstPause;
         while (true)
         {
-            var rows = await RowsAsync(stoppingToken);
-            if (rows.Count == 0)
-            {
-                await wake.WaitAsync(stoppingToken);
-                continue;
-            }
             try
             {
+                var rows = await RowsAsync(stoppingToken);
+                if (rows.Count == 0)
+                {
+                    await wake.WaitAsync(stoppingToken);
+                    continue;
+                }
                 var worker = await LoadAllAsync(rows, stoppingToken);
                 pause = firstPause;
                 await Task.WhenAny(worker.Exited, Task.Delay(Timeout.Infinite, stoppingToken));

@@ -14,7 +14,7 @@ internal sealed partial class MasterKeyRotation(ObjectStores stores, ILogger<Mas
             foreach (var refused in report.Refused) Log.Refused(logger, refused);
             if (report.Refused.Count == 0) Log.Done(logger, report.Rewrapped, report.Current);
         }
-        catch (IOException e)
+        catch (Exception e) when (!stoppingToken.IsCancellationRequested)
         {
             Log.Failed(logger, e);
         }

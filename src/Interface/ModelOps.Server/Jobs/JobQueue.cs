@@ -16,6 +16,8 @@ public sealed record JobKind(string Name, Func<JsonElement, IActivityInvoker, Ca
 public sealed partial class JobQueue(
     IEnumerable<JobKind> kinds, JobStore store, ActivityInvokerFactory invokers, ArtifactRefusals refusals, TimeProvider time, ILogger<JobQueue> logger) : BackgroundService
 {
+    private static readonly TimeSpan pause = TimeSpan.FromSeconds(1);
+
     private readonly Dictionary<string, (JobKind Kind, Channel<string> Waiting)> queues =
         kinds.ToDictionary(kind => kind.Name, kind => (kind, Channel.CreateUnbounded<string>()), StringComparer.Ordinal);
 
@@ -41,8 +43,25 @@ public sealed partial class JobQueue(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        foreach (var job in await store.UnfinishedAsync(stoppingToken)) queues[job.Kind].Waiting.Writer.TryWrite(job.Id);
+        foreach (var job in await UnfinishedAsync(stoppingToken)) queues[job.Kind].Waiting.Writer.TryWrite(job.Id);
         await Task.WhenAll(queues.Values.Select(queue => ConsumeAsync(queue.Kind, queue.Waiting.Reader, stoppingToken)));
+    }
+
+    /// <summary>Tries until it can: a database that does not answer for a moment ends no server.</summary>
+    private async Task<IReadOnlyList<Job>> UnfinishedAsync(CancellationToken stopping)
+    {
+        while (true)
+        {
+            try
+            {
+                return await store.UnfinishedAsync(stopping);
+            }
+            catch (Exception e) when (!stopping.IsCancellationRequested)
+            {
+                Log.NotRead(logger, e);
+                await Task.Delay(pause, time, stopping);
+            }
+        }
     }
 
     private async Task ConsumeAsync(JobKind kind, ChannelReader<string> waiting, CancellationToken stopping)
@@ -131,5 +150,8 @@ public sealed partial class JobQueue(
 
         [LoggerMessage(6, LogLevel.Error, "the end of job {Id} could not be recorded; it is run again at the next start")]
         public static partial void Lost(ILogger logger, Exception exception, string id);
+
+        [LoggerMessage(7, LogLevel.Error, "the unfinished jobs could not be read; trying again")]
+        public static partial void NotRead(ILogger logger, Exception exception);
     }
 }
