@@ -54,6 +54,8 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     try
     {
         using var home = ServerHome.Open(folder);
+        var file = home.Database;
+        var prepared = Task.Run(() => MetadataServices.PrepareAsync(config.Database, file)); // beside the certificates and the database's opening
         var faults = new List<string>();
         using var certificates = ServerCertificates.Load(
             home.Certificates, IPAddress.Parse(config.Listen.Address), config.Tls, TimeProvider.System, faults);
@@ -62,6 +64,7 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
         do
         {
             await using var app = await BuildAsync(config, home, certificates);
+            await prepared;
             MapRoutes(app, config);
             restartOn = await RunAsync(app, home);
             config = config with { Listen = config.Listen with { Port = restartOn ?? config.Listen.Port } };
@@ -182,11 +185,13 @@ static async Task<int?> RunAsync(WebApplication app, ServerHome home)
     {
         return null; // told to stop before it was ready
     }
+    var endpoints = Task.Run(() => app.Services.GetRequiredService<EndpointDataSource>().Endpoints); // else the first request builds them
     var bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
     var address = Listener.LocalAddress(bound);
     await LocalCredentials.WriteAsync(
         home, address, app.Services.GetRequiredService<Users>(), app.Services.GetRequiredService<ApiKeys>(),
         app.Services.GetRequiredService<Passwords>(), CancellationToken.None);
+    await endpoints;
     Listener.WarnWhenOpen(app.Services.GetRequiredService<ServerConfig>().Listen, app.Logger);
     StartLog.Ready(app.Logger, address, home.Root);
     await app.WaitForShutdownAsync();

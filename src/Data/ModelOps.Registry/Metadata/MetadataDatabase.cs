@@ -64,6 +64,13 @@ public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAs
         }
     }
 
+    /// <summary>Makes what the first query of any instance needs, without connecting.</summary>
+    public void Prepare()
+    {
+        using var context = CreateDbContext();
+        _ = context.Model;
+    }
+
     /// <summary>Whether it answers.</summary>
     /// <returns>null: yes; else why not.</returns>
     public async Task<string?> FaultAsync(CancellationToken cancellationToken = default)

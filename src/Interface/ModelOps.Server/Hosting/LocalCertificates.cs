@@ -32,10 +32,10 @@ public static class LocalCertificates
             }
             using var existing = ReadIfLasting(leafPath, renewAt);
             if (existing is not null && Covers(existing, address) && existing.IssuerName.RawData.AsSpan().SequenceEqual(authority.SubjectName.RawData))
-                return Usable(existing);
+                return Copy(existing);
             using var leaf = MakeLeaf(authority, address, time);
             WriteSecret(leafPath, Pem(leaf));
-            return Usable(leaf);
+            return Copy(leaf);
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
         {
@@ -43,9 +43,8 @@ public static class LocalCertificates
         }
     }
 
-    /// <summary>TLS stacks want the key in a PKCS #12 container, not beside the certificate in memory.</summary>
-    internal static X509Certificate2 Usable(X509Certificate2 certificate) =>
-        X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), password: null);
+    /// <summary>With its private key; lives on when the original is disposed.</summary>
+    internal static X509Certificate2 Copy(X509Certificate2 certificate) => new(certificate);
 
     private static X509Certificate2? ReadIfLasting(string path, DateTimeOffset until)
     {

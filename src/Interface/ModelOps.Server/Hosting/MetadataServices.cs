@@ -6,6 +6,16 @@ namespace ModelOps.Server.Hosting;
 /// <summary>The metadata database of the configuration, up to date before anything reads it.</summary>
 public static class MetadataServices
 {
+    /// <summary>
+    /// Makes the model and the code of queries, a fifth of a second's work beside what else a start does; a query that comes meanwhile waits for
+    /// it. Connects to nothing.
+    /// </summary>
+    public static async Task PrepareAsync(MetadataOptions options, string sqliteFile)
+    {
+        await using var database = MetadataDatabase.Open(options, sqliteFile);
+        database.Prepare();
+    }
+
     /// <summary>Opens it and applies what migrations it lacks.</summary>
     /// <exception cref="ServerStartException">Why the database cannot be used.</exception>
     public static async Task<MetadataDatabase> OpenAsync(MetadataOptions options, ServerHome home)

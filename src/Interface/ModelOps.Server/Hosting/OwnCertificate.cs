@@ -52,7 +52,7 @@ public sealed class OwnCertificate : IDisposable
         using var certificate = options.Password is { } password
             ? X509Certificate2.CreateFromEncryptedPemFile(options.Certificate!, password, options.Key)
             : X509Certificate2.CreateFromPemFile(options.Certificate!, options.Key);
-        return LocalCertificates.Usable(certificate);
+        return LocalCertificates.Copy(certificate);
     }
 
     private static X509Certificate2 ReadPkcs12(TlsOptions options, X509Certificate2Collection chain)

@@ -22,7 +22,9 @@ public sealed partial class ServerCertificates : IDisposable
     {
         (this.folder, this.address, this.options, this.time, this.own) = (folder, address, options, time, own);
         ownWritten = Written();
+#pragma warning disable CA2000 // the context has it, and Dispose takes it from there
         local = SslStreamCertificateContext.Create(LocalCertificates.Ensure(folder, address, time), [], offline: true);
+#pragma warning restore CA2000
     }
 
     /// <param name="errors">Every fault of the configured certificate.</param>
@@ -50,7 +52,9 @@ public sealed partial class ServerCertificates : IDisposable
     {
         try
         {
+#pragma warning disable CA2000 // disposed when it is the one in use, kept otherwise
             var leaf = LocalCertificates.Ensure(folder, address, time);
+#pragma warning restore CA2000
             if (leaf.Thumbprint == local.TargetCertificate.Thumbprint) leaf.Dispose();
             else
             {
