@@ -108,7 +108,7 @@ public sealed class PostgresServer : IAsyncLifetime
                     "pg_ctl",
                     [
                         "-D", data, "-l", Path.Combine(place, "log"), "-w", "-t", "60", "-o",
-                        $"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={place} -c fsync=off -c max_connections=300", "start",
+                        $"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={place} -c fsync=off -c max_connections=600", "start",
                     ],
                     cancellationToken);
                 folder = place;

@@ -53,7 +53,8 @@ public sealed class TerminalTests : IDisposable
     {
         Assert.SkipUnless(File.Exists(Script), "script (util-linux) is not installed");
         var program = Path.Combine(AppContext.BaseDirectory, "modelops");
-        var start = new ProcessStartInfo(Script, ["-qefc", $"{program} {arguments}", "/dev/null"])
+        // Whoever runs the tests in a background job ignores SIGINT, and so would all that they start.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", Script, "-qefc", $"{program} {arguments}", "/dev/null"])
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
