@@ -261,7 +261,6 @@ public sealed class ModelOpsClientTests
         Assert.Equal("about:blank", JsonSerializer.Deserialize("{}", WireJson.Default.Problem)!.Type);
         Assert.Empty(JsonSerializer.Deserialize("{}", WireJson.Default.Problem)!.Errors);
         Assert.Equal("Q8_0", JsonSerializer.Deserialize("""{"artifact":"a","name":"n"}""", WireJson.Default.CreateQuantization)!.Type);
-        Assert.Equal(0.05, JsonSerializer.Deserialize("""{"source":"s","file_name":"f"}""", WireJson.Default.CreateDatasetVersion)!.MaxRejected);
     }
 
     private sealed class Epoch : TimeProvider
