@@ -109,7 +109,7 @@ public sealed record DatasetVersion
     public required string SourceSha256 { get; init; }
     /// <summary>The signed artifact of this version, <c>name@version</c>.</summary>
     public required string Artifact { get; init; }
-    /// <summary>What became of the file; only where one version is asked for, and of the newest one where one dataset is.</summary>
+    /// <summary>What became of the file; only of the last version where one dataset is asked for.</summary>
     public IngestionReport? Report { get; init; }
 }
 

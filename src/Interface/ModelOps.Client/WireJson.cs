@@ -27,7 +27,6 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(CreatedApiKey))]
 [JsonSerializable(typeof(Dataset))]
 [JsonSerializable(typeof(Deployment))]
-[JsonSerializable(typeof(DatasetVersion))]
 [JsonSerializable(typeof(IngestionOptions))]
 [JsonSerializable(typeof(IngestionReport))]
 [JsonSerializable(typeof(IngestionResult))]

@@ -214,7 +214,7 @@ public sealed class ModelOpsClientTests
         await using var peer = await HttpsPeer.StartAsync(app => app.MapGet("/api/v1/datasets/{name}", () => Results.Text("[]", "application/json")));
         using var client = peer.Connect(Options);
 
-        var exception = await Assert.ThrowsAsync<ModelOpsException>(() => client.Datasets.GetAsync("d", TestContext.Current.CancellationToken));
+        var exception = await Assert.ThrowsAsync<ModelOpsException>(() => client.Datasets.GetAsync("d", cancellationToken: TestContext.Current.CancellationToken));
 
         Assert.Contains("same version", exception.Message, StringComparison.Ordinal);
     }

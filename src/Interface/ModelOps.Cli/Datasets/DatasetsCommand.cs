@@ -52,16 +52,12 @@ internal static class DatasetsCommand
             ["modelops datasets show support", "modelops datasets show support@1"], [reference],
             async (invocation, cancellationToken) =>
             {
-                var dataset = await FindAsync(invocation.Client.Datasets, invocation.Get(reference), cancellationToken);
+                var (name, version) = invocation.Get(reference).Split('@', 2) is [var before, var after] ? (before, after) : (invocation.Get(reference), null);
+                var dataset = await invocation.Client.Datasets.GetAsync(name, version, cancellationToken);
                 invocation.Write(dataset, JsonOutput.Wire.Dataset, _ => ShowVersions(invocation, dataset));
                 return ExitCodes.Done;
             });
     }
-
-    private static async Task<Dataset> FindAsync(DatasetsClient datasets, string reference, CancellationToken cancellationToken) =>
-        reference.Split('@', 2) is [var name, var version]
-            ? new() { Name = name, Versions = [await datasets.GetVersionAsync(name, version, cancellationToken)] }
-            : await datasets.GetAsync(reference, cancellationToken);
 
     /// <exception cref="FileNotFoundException">It does not exist.</exception>
     public static void RequireFile(string path)

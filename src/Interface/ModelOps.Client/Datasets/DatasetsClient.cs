@@ -32,10 +32,10 @@ public sealed class DatasetsClient
         return page.Items;
     }
 
-    public Task<DatasetVersion> GetVersionAsync(string name, string version, CancellationToken cancellationToken = default) =>
+    /// <summary>A dataset with the report of the last version that is told of.</summary>
+    /// <param name="version">null: all of them.</param>
+    public Task<Dataset> GetAsync(string name, string? version = null, CancellationToken cancellationToken = default) =>
         connection.GetAsync(
-            $"api/v1/datasets/{ApiPath.Segment(name)}/versions/{ApiPath.Segment(version)}", WireJson.Default.DatasetVersion, cancellationToken);
-
-    public Task<Dataset> GetAsync(string name, CancellationToken cancellationToken = default) =>
-        connection.GetAsync($"api/v1/datasets/{ApiPath.Segment(name)}", WireJson.Default.Dataset, cancellationToken);
+            $"api/v1/datasets/{ApiPath.Segment(name)}{(version is null ? "" : $"?version={Uri.EscapeDataString(version)}")}",
+            WireJson.Default.Dataset, cancellationToken);
 }

@@ -17,12 +17,11 @@ public static class DatasetEndpoints
         datasets.MapGet("/", async (DatasetCatalog catalog, CancellationToken cancellationToken) =>
             new Page<Dataset>(await catalog.ListAsync(cancellationToken)))
             .WithName("listDatasets").WithSummary("Lists datasets with their versions.");
-        datasets.MapGet("/{name}", async (string name, DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)))
-            .WithName("getDataset").WithSummary("Tells of a dataset and its versions, with the newest one's report.").Produces<Dataset>();
-        datasets.MapGet("/{name}/versions/{version}", async (string name, string version, DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            await catalog.GetVersionAsync(name, version, cancellationToken) is { } found ? Results.Ok(found) : Problems.NotFound(NoSuchDataset($"{name}@{version}")))
-            .WithName("getDatasetVersion").WithSummary("Tells of one version of a dataset, with its report.").Produces<DatasetVersion>();
+        datasets.MapGet("/{name}", async (string name, string? version, DatasetCatalog catalog, CancellationToken cancellationToken) =>
+            await catalog.GetAsync(name, version, cancellationToken) is { } dataset
+                ? Results.Ok(dataset)
+                : Problems.NotFound(NoSuchDataset(version is null ? name : $"{name}@{version}")))
+            .WithName("getDataset").WithSummary("Tells of a dataset and its versions, or one of them, with the report of the last.").Produces<Dataset>();
         datasets.MapPost("/{name}/versions", CreateVersionAsync)
             .WithName("createDatasetVersion").WithSummary("Starts a job that makes an uploaded file the next version.").Produces<Job>(StatusCodes.Status202Accepted);
     }
@@ -62,17 +61,19 @@ public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts, 
         return [.. versions.GroupBy(v => v.Dataset, StringComparer.Ordinal).Select(group => new Dataset { Name = group.Key, Versions = [.. group.Select(ToWire)] })];
     }
 
-    public async Task<Dataset?> GetAsync(string name, CancellationToken cancellationToken)
+    /// <param name="version">null: all of them.</param>
+    /// <returns>With the report of the last version; null: there is none.</returns>
+    public async Task<Dataset?> GetAsync(string name, string? version, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        var versions = await context.DatasetVersions.AsNoTracking().Where(v => v.Dataset == name).OrderBy(v => v.CreatedAt).ToListAsync(cancellationToken);
+        var versions = await context.DatasetVersions.AsNoTracking()
+            .Where(v => v.Dataset == name && (version == null || v.Version == version))
+            .OrderBy(v => v.CreatedAt)
+            .ToListAsync(cancellationToken);
         if (versions.Count == 0) return null;
         var newest = ToWire(versions[^1]) with { Report = await ReportAsync(versions[^1], cancellationToken) };
         return new() { Name = name, Versions = [.. versions[..^1].Select(ToWire), newest] };
     }
-
-    public async Task<DatasetVersion?> GetVersionAsync(string name, string version, CancellationToken cancellationToken) =>
-        await FindAsync(name, version, cancellationToken) is { } row ? ToWire(row) with { Report = await ReportAsync(row, cancellationToken) } : null;
 
     /// <param name="version">null: the newest.</param>
     public async Task<DatasetVersionRow?> FindAsync(string name, string? version, CancellationToken cancellationToken)
