@@ -20,8 +20,19 @@ public sealed record RowContent(IReadOnlyList<IReadOnlyList<RowMessage>> Parts, 
     public IEnumerable<RowMessage> Messages => Parts.SelectMany(part => part);
 
     /// <summary>The texts of the row, and the JSON texts of its tools and calls.</summary>
-    internal IEnumerable<string> Texts =>
-        Messages.SelectMany(message => new[] { message.Content, message.ToolCalls }).Append(Tools).OfType<string>();
+    internal IEnumerable<string> Texts
+    {
+        get
+        {
+            foreach (var part in Parts)
+                foreach (var message in part)
+                {
+                    yield return message.Content;
+                    if (message.ToolCalls is { } calls) yield return calls;
+                }
+            if (Tools is { } tools) yield return tools;
+        }
+    }
 
     internal RowContent Map(Func<RowMessage, RowMessage> change) =>
         this with { Parts = [.. Parts.Select(part => (IReadOnlyList<RowMessage>)[.. part.Select(change)])] };

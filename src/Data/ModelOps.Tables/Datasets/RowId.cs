@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
@@ -19,44 +20,42 @@ internal static class RowId
 
     public static byte[] Compute(RowContent content)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var bytes = new ArrayBufferWriter<byte>();
         foreach (var (index, part) in content.Parts.Index())
         {
-            if (index > 0) Append(hash, NextPart);
-            foreach (var message in part) Append(hash, message);
+            if (index > 0) Append(bytes, NextPart);
+            foreach (var message in part) Append(bytes, message);
         }
-        Append(hash, Tools, content.Tools);
-        Append(hash, Label, content.Label?.ToString());
-        return hash.GetHashAndReset();
+        Append(bytes, Tools, content.Tools);
+        Append(bytes, Label, content.Label?.ToString());
+        return SHA256.HashData(bytes.WrittenSpan);
     }
 
-    private static void Append(IncrementalHash hash, RowMessage message)
+    private static void Append(ArrayBufferWriter<byte> bytes, RowMessage message)
     {
-        Append(hash, message.Role);
-        Append(hash, message.Content);
-        Append(hash, ToolCalls, message.ToolCalls);
-        Append(hash, ToolCallId, message.ToolCallId);
-        Append(hash, Name, message.Name);
+        Append(bytes, message.Role);
+        Append(bytes, message.Content);
+        Append(bytes, ToolCalls, message.ToolCalls);
+        Append(bytes, ToolCallId, message.ToolCallId);
+        Append(bytes, Name, message.Name);
     }
 
-    private static void Append(IncrementalHash hash, int what, string? text)
+    private static void Append(ArrayBufferWriter<byte> bytes, int what, string? text)
     {
         if (text is null) return;
-        Append(hash, what);
-        Append(hash, text);
+        Append(bytes, what);
+        Append(bytes, text);
     }
 
-    private static void Append(IncrementalHash hash, string text)
+    private static void Append(ArrayBufferWriter<byte> bytes, string text)
     {
-        var bytes = Encoding.UTF8.GetBytes(text);
-        Append(hash, bytes.Length);
-        hash.AppendData(bytes);
+        Append(bytes, Encoding.UTF8.GetByteCount(text));
+        Encoding.UTF8.GetBytes(text, bytes);
     }
 
-    private static void Append(IncrementalHash hash, int number)
+    private static void Append(ArrayBufferWriter<byte> bytes, int number)
     {
-        Span<byte> bytes = stackalloc byte[sizeof(int)];
-        BinaryPrimitives.WriteInt32LittleEndian(bytes, number);
-        hash.AppendData(bytes);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.GetSpan(sizeof(int)), number);
+        bytes.Advance(sizeof(int));
     }
 }

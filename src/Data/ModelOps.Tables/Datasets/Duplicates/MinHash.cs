@@ -24,15 +24,9 @@ internal static class MinHash
     /// <returns>null: the texts have no word.</returns>
     public static ulong[]? Sign(IEnumerable<string> texts)
     {
-        Span<uint> minima = stackalloc uint[Permutations];
-        minima.Fill(uint.MaxValue);
-        var any = false;
-        foreach (var shingle in Shingles(texts))
-        {
-            any = true;
-            Lower(minima, (uint)(shingle >> 32));
-        }
-        if (!any) return null;
+        var shingles = Shingles(texts);
+        if (shingles.Count == 0) return null;
+        var minima = Minima(CollectionsMarshal.AsSpan(shingles));
         var signature = new ulong[Bands];
         var bytes = MemoryMarshal.AsBytes(signature.AsSpan());
         for (var i = 0; i < Permutations; i++) bytes[i] = (byte)((minima[i] * 0x9E3779B1) >> 24);
@@ -51,20 +45,18 @@ internal static class MinHash
     }
 
     /// <summary>Hashes of the word 3-grams; of a shorter text, of all its words together.</summary>
-    public static IEnumerable<ulong> Shingles(IEnumerable<string> texts)
+    public static List<ulong> Shingles(IEnumerable<string> texts)
     {
-        var (first, second, count) = (0UL, 0UL, 0);
-        foreach (var word in texts.SelectMany(Words))
-        {
-            if (count >= ShingleWords - 1) yield return Mix((first * 3) + (second * 5) + (word * 7));
-            (first, second) = (second, word);
-            count++;
-        }
-        if (count is > 0 and < ShingleWords) yield return Mix((first * 3) + (second * 5));
+        var words = new List<ulong>();
+        foreach (var text in texts) AddWords(text, words);
+        var shingles = new List<ulong>(words.Count);
+        for (var i = 0; i + ShingleWords <= words.Count; i++) shingles.Add(Mix((words[i] * 3) + (words[i + 1] * 5) + (words[i + 2] * 7)));
+        if (words.Count is 1 or 2) shingles.Add(Mix((words[0] * 3) + (words[^1] * 5)));
+        return shingles;
     }
 
     /// <summary>A run of letters and digits is a word; in scripts without spaces a letter is.</summary>
-    private static IEnumerable<ulong> Words(string text)
+    private static void AddWords(string text, List<ulong> words)
     {
         const ulong Empty = 0xCBF29CE484222325; // FNV-1a
         var hash = Empty;
@@ -73,27 +65,31 @@ internal static class MinHash
             var isLetter = char.IsLetterOrDigit(letter);
             if (hash != Empty && (!isLetter || IsWord(letter)))
             {
-                yield return hash;
+                words.Add(hash);
                 hash = Empty;
             }
-            if (isLetter) hash = (hash ^ char.ToLowerInvariant(letter)) * 0x100000001B3;
+            if (!isLetter) continue;
+            hash = (hash ^ char.ToLowerInvariant(letter)) * 0x100000001B3;
             if (!IsWord(letter)) continue;
-            yield return hash;
+            words.Add(hash);
             hash = Empty;
         }
-        if (hash != Empty) yield return hash;
+        if (hash != Empty) words.Add(hash);
     }
 
     private static bool IsWord(char letter) => letter is (>= '\u0E00' and <= '\u0EFF') or (>= '\u3040' and <= '\u9FFF');
 
-    private static void Lower(Span<uint> minima, uint shingle)
+    private static uint[] Minima(ReadOnlySpan<ulong> shingles)
     {
-        var x = new Vector<uint>(shingle);
+        var minima = new uint[Permutations];
         for (var i = 0; i < Permutations; i += Vector<uint>.Count)
         {
-            var hashes = (x * new Vector<uint>(factors, i)) + new Vector<uint>(offsets, i);
-            Vector.Min(hashes, new Vector<uint>(minima[i..])).CopyTo(minima[i..]);
+            var (factor, offset) = (new Vector<uint>(factors, i), new Vector<uint>(offsets, i));
+            var least = new Vector<uint>(uint.MaxValue);
+            foreach (var shingle in shingles) least = Vector.Min(least, (new Vector<uint>((uint)(shingle >> 32)) * factor) + offset);
+            least.CopyTo(minima, i);
         }
+        return minima;
     }
 
     private static uint[] Constants(ulong seed, bool odd)

@@ -80,9 +80,16 @@ internal sealed class ScriptCounter
 
     public void Add(string text)
     {
-        foreach (var rune in text.EnumerateRunes())
+        var rest = text.AsSpan();
+        while (!rest.IsEmpty)
         {
-            if (rune.IsAscii ? char.IsAsciiLetter((char)rune.Value) : System.Text.Rune.IsLetter(rune)) letters[IndexOf(rune.Value)]++;
+            var ascii = rest.IndexOfAnyExceptInRange('\0', '\x7F');
+            foreach (var next in ascii < 0 ? rest : rest[..ascii])
+                if (char.IsAsciiLetter(next)) letters[0]++; // most text is this
+            if (ascii < 0) return;
+            System.Text.Rune.DecodeFromUtf16(rest[ascii..], out var rune, out var length);
+            if (System.Text.Rune.IsLetter(rune)) letters[IndexOf(rune.Value)]++;
+            rest = rest[(ascii + length)..];
         }
     }
 
