@@ -162,7 +162,7 @@ public sealed class FormatTests : IDisposable
     [InlineData("[{\"foo\":1,\"bar\":2}]", "foo, bar", "messages")]
     [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"},\n{\"prompt\":\"a\"", "line 2", "cut off")]
     [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"},\n]", "line 2", "missing")]
-    [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"a\",\"completion\":\"c\"}]", "line 1", "not valid JSON")]
+    [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"a\",\"completion\":\"c\"}]", "line 2: not valid JSON")]
     [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"}]\nmore", "line 2", "after the end")]
     [InlineData("[\n{\"prompt\":\"a\",\"completion\":\"b\"},\n{prompt}]", "line 3: not valid JSON")]
     [InlineData("PK\u0003\u0004\0\0", "binary", "zip archive", "unpack it")]

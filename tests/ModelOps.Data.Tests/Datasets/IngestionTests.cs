@@ -81,7 +81,7 @@ public sealed class IngestionTests : IDisposable
         Assert.Equal((5, 95), (report.Rows.Quarantined, report.Rows.Kept));
         Assert.Collection(
             report.Quarantine.Examples,
-            row => Assert.StartsWith("2 not valid JSON (", $"{row.Line} {row.Reason}", StringComparison.Ordinal),
+            row => Assert.Equal("2 not valid JSON (Expected end of string, but instead reached end of data, at byte 20 of the line)", $"{row.Line} {row.Reason}"),
             row => Assert.Equal((10, "has no completion"), (row.Line, row.Reason)),
             row => Assert.Equal((20, "completion is a number, not text"), (row.Line, row.Reason)),
             row => Assert.Equal((30, "text with an unpaired surrogate (\\ud800 to \\udfff)"), (row.Line, row.Reason)),

@@ -24,7 +24,7 @@ public sealed class PiiTests : IDisposable
     [InlineData("call (415) 555-2671 or 415-555-2672 or 415.555.2673", "call [PHONE] or [PHONE] or [PHONE]")]
     [InlineData("call 1-415-555-2671", "call [PHONE]")]
     [InlineData("card 4111 1111 1111 1111!", "card [CARD]!")]
-    [InlineData("card 5500-0000-0000-0004, 340000000000009", "card [CARD], [CARD]")]
+    [InlineData("card 5500-0000-0000-0004, 340000000000009, 3400 000000 00009", "card [CARD], [CARD], [CARD]")]
     [InlineData("pay DE89 3704 0044 0532 0130 00 soon", "pay [IBAN] soon")]
     [InlineData("pay GB82WEST12345698765432", "pay [IBAN]")]
     [InlineData("pay NO9386011117947", "pay [IBAN]")]
@@ -42,8 +42,9 @@ public sealed class PiiTests : IDisposable
     [InlineData("4111 1111 1111 1112")] // Luhn
     [InlineData("1234567890123456")]
     [InlineData("0000000000000000")]
+    [InlineData("2000000-400000=1600000 and 355909190063-746")] // Luhn, but grouped otherwise
     [InlineData("order 1111111111111117")] // Luhn holds, no network begins with 1
-    [InlineData("DE89 3704 0044 0532 0130 02")] // mod 97
+    [InlineData("DE89 3704 0044 0532 0130 01")] // mod 97
     [InlineData("THIS IS ALL CAPS TEXT WITH 1234 NUMBERS")]
     [InlineData("in 1984 there were 2024-11-24 and 12:30:45 and 1,234,567.89")]
     [InlineData("555-1234 and 123-45-6789 and 2+2=4 and +5 points")]
@@ -83,6 +84,15 @@ public sealed class PiiTests : IDisposable
         Assert.Equal("""{"card":"[CARD]","to":"[EMAIL]","sum":5}""", masked.RootElement[0].GetProperty("function").GetProperty("arguments").GetRawText());
         Assert.Equal("""[{"owner":"[EMAIL]"}]""", row.Content.Tools);
         Assert.Equal("""{"messages":[{"role":"wizard","content":"I am [EMAIL]"}]}""", Assert.Single(await ingestion.QuarantineAsync(ingested)).Raw);
+    }
+
+    [Fact]
+    public async Task Run_MaskArgumentsWrittenAsText_LeavesThemJson()
+    {
+        var row = """{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"function":{"name":"pay","arguments":"{\"card\":4111111111111111}"}}]}]}""";
+        var read = Assert.Single(await ingestion.RowsAsync(await ingestion.IngestAsync(row, new() { Pii = "mask" })));
+        using var calls = JsonDocument.Parse(read.Messages[1].ToolCalls!);
+        Assert.Equal("""{"card":"[CARD]"}""", calls.RootElement[0].GetProperty("function").GetProperty("arguments").GetString());
     }
 
     [Fact]

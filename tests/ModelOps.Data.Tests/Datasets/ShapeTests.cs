@@ -92,6 +92,8 @@ public sealed class ShapeTests : IDisposable
     [InlineData("""{"instruction":" ","output":"o"}""", "instruction is empty")]
     [InlineData("""{"prompt":"p","completion":"a\u0000b"}""", "text with a NUL character")]
     [InlineData("""{"prompt":"p","completion":"a","completion":"b"}""", "has a key twice ('completion')")]
+    [InlineData("""{"messages":[{"role":"assistant","content":"a","x":{"k":1,"k":2}}]}""", "has a key twice ('k')")]
+    [InlineData("""{"conversations":[{"from":"gpt","value":"a"}],"tools":"[{\"k\":1,\"k\":2}]"}""", "tools is text, not an array")]
     [InlineData("""{"chosen":"c","rejected":"r"}""", "has no prompt")]
     [InlineData("""{"prompt":"p","chosen":"c","rejected":"c"}""", "chosen and rejected are the same")]
     [InlineData("""{"prompt":"p","chosen":[{"role":"user","content":"x"}],"rejected":"c"}""", "chosen does not end with what the assistant says")]

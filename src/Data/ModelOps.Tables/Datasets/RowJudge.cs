@@ -12,8 +12,6 @@ namespace ModelOps.Tables.Datasets;
 /// </param>
 internal sealed class RowJudge(SourceFormat format, IngestionPlan plan)
 {
-    private static readonly JsonDocumentOptions strict = new() { AllowDuplicateProperties = false };
-
     private string? unknownKeys;
 
     public RowShape? Shape { get; private set; } = plan.Shape;
@@ -27,7 +25,7 @@ internal sealed class RowJudge(SourceFormat format, IngestionPlan plan)
         if (row.Fault is not null) return (null, row.Fault);
         try
         {
-            using var document = JsonDocument.Parse(row.Json, strict);
+            using var document = JsonDocument.Parse(row.Json, RowFields.Strict);
             return Judge(document.RootElement, row.Line);
         }
         catch (JsonException e)
@@ -49,10 +47,14 @@ internal sealed class RowJudge(SourceFormat format, IngestionPlan plan)
 
     private RowFault Explain(JsonException e, RawRow row)
     {
-        if (RowFields.Parse(System.Text.Encoding.UTF8.GetString(row.Json.Span)) is { } lenient) return new("has a key twice", DuplicateOf(lenient));
-        if (format == SourceFormat.JsonArray) throw new InvalidDataException($"line {row.Line}: not valid JSON: {e.Message}", e);
-        return new("not valid JSON", e.Message);
+        if (DuplicateIn(row.Json) is { } key) return new("has a key twice", key);
+        if (format == SourceFormat.JsonArray) throw new InvalidDataException($"line {row.Line + (e.LineNumber ?? 0)}: not valid JSON: {Describe(e)}", e);
+        return new("not valid JSON", Describe(e));
     }
+
+    /// <summary>Without the position that the message ends with: it counts from 0, and its line is that of the row.</summary>
+    private static string Describe(JsonException e) =>
+        $"{e.Message.Split(" LineNumber: ", 2)[0].TrimEnd('.')}, at byte {(e.BytePositionInLine ?? 0) + 1} of the line";
 
     private (RowContent? Content, RowFault? Fault) Judge(JsonElement row, long line)
     {
@@ -67,6 +69,20 @@ internal sealed class RowJudge(SourceFormat format, IngestionPlan plan)
         var content = Shape.Read(fields);
         if (content.Texts.Any(text => text.Contains('\0', StringComparison.Ordinal))) fields.Fail("text with a NUL character");
         return fields.Fault is { } fault ? (null, fault) : (content, null);
+    }
+
+    /// <returns>null: what is wrong with the JSON is something else.</returns>
+    private static string? DuplicateIn(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using var lenient = JsonDocument.Parse(json);
+            return DuplicateOf(lenient.RootElement);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     private string Unit => format == SourceFormat.Parquet ? "row" : "line";

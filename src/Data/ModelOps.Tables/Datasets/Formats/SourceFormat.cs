@@ -79,7 +79,7 @@ internal static class ForeignFiles
         ("%PDF"u8.ToArray(), "a PDF document; export its text"),
         ("ARROW1"u8.ToArray(), "an Arrow file; write it as Parquet"),
         ("SQLite format 3"u8.ToArray(), "an SQLite database; export the table as CSV"),
-        ([0x7F, (byte)'E', (byte)'L', (byte)'F'], "a program"),
+        ([0x7F, (byte)'E', (byte)'L', (byte)'F'], "a program; give a file of rows"),
     ];
 
     /// <returns>null: nothing speaks against its being text.</returns>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelOps.Tables.Datasets.Reports;
+using ModelOps.Tables.Datasets.Shapes;
 
 namespace ModelOps.Tables.Datasets.Pii;
 
@@ -65,6 +66,9 @@ internal sealed class PiiAudit(PiiMode mode)
     private static JsonNode MaskValue(JsonValue value)
     {
         var text = value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : value.ToJsonString();
-        return PiiScanner.Find(text).Count == 0 ? value.DeepClone() : JsonValue.Create(PiiScanner.Mask(text))!;
+        if (PiiScanner.Find(text).Count == 0) return value.DeepClone();
+        // Arguments of a call are JSON in a text: they have to stay JSON.
+        var isNested = value.GetValueKind() == JsonValueKind.String && RowFields.Parse(text) is { ValueKind: JsonValueKind.Object or JsonValueKind.Array };
+        return JsonValue.Create(isNested ? MaskJson(text) : PiiScanner.Mask(text))!;
     }
 }

@@ -51,11 +51,11 @@ internal static partial class PiiScanner
         return text;
     }
 
-    /// <summary>Doubling every second digit from the right, the sum of all digits is a multiple of ten; networks' first digits are 2 to 6.</summary>
+    /// <summary>As long as the network's numbers are, and, every second digit from the right doubled, with a sum that is a multiple of ten.</summary>
     private static bool IsCard(string text)
     {
         var digits = Digits(text);
-        if (digits.Length is < 13 or > 19 || digits[0] is < '2' or > '6') return false;
+        if (!IsOfNetwork(digits)) return false;
         var sum = 0;
         for (var i = 0; i < digits.Length; i++)
         {
@@ -64,6 +64,17 @@ internal static partial class PiiScanner
         }
         return sum % 10 == 0;
     }
+
+    private static bool IsOfNetwork(string digits) => (digits[0], digits[1], digits.Length) switch
+    {
+        ('4', _, 13 or 16 or 19) => true, // Visa
+        ('2' or '5', _, 16) => true, // Mastercard
+        ('3', '4' or '7', 15) => true, // American Express
+        ('3', '5', 16) => true, // JCB
+        ('3', '0' or '6' or '8' or '9', 14) => true, // Diners Club
+        ('6', _, >= 16 and <= 19) => true, // Discover, UnionPay, Maestro
+        _ => false,
+    };
 
     /// <summary>With the first four characters put last and letters as 10 to 35, the number leaves 1 when divided by 97.</summary>
     private static bool IsIban(string text)
@@ -91,7 +102,10 @@ internal static partial class PiiScanner
     [GeneratedRegex(@"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}( ?[A-Z0-9]{4}){2,7}( ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", RegexOptions.ExplicitCapture, PatternTimeout)]
     private static partial Regex Iban();
 
-    [GeneratedRegex(@"(?<![\w.-])[0-9]([ -]?[0-9]){12,18}(?![\w-]|\.[0-9])", RegexOptions.ExplicitCapture, PatternTimeout)]
+    // In one piece, or in the groups that are printed on cards: other groups are sums and ranges.
+    [GeneratedRegex(
+        @"(?<![\w.-])([0-9]{13,19}|[0-9]{4}(?<gap>[ -])([0-9]{4}\k<gap>){2}[0-9]{1,4}(\k<gap>[0-9]{1,3})?|[0-9]{4}(?<gap>[ -])[0-9]{6}\k<gap>[0-9]{4,5})(?![\w-]|\.[0-9])",
+        RegexOptions.ExplicitCapture, PatternTimeout)]
     private static partial Regex Card();
 
     // +49 30 123456, (555) 123-4567, 555-123-4567, 555.123.4567: a country code, or the North American grouping.

@@ -7,6 +7,8 @@ namespace ModelOps.Tables.Datasets.Shapes;
 /// <param name="names">The file's own name by the known one.</param>
 internal sealed class RowFields(JsonElement row, IReadOnlyDictionary<string, string> names)
 {
+    public static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     /// <summary>null: good so far.</summary>
     public RowFault? Fault { get; private set; }
 
@@ -71,12 +73,12 @@ internal sealed class RowFields(JsonElement row, IReadOnlyDictionary<string, str
         }
     }
 
-    /// <returns>null: it is no JSON.</returns>
+    /// <returns>null: it is no JSON, or has a key twice.</returns>
     public static JsonElement? Parse(string json)
     {
         try
         {
-            return JsonElement.Parse(json);
+            return JsonElement.Parse(json, Strict);
         }
         catch (JsonException)
         {
