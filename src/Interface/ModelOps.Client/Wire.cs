@@ -101,7 +101,7 @@ public sealed record DatasetVersion
 {
     public required string Version { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
-    /// <summary><c>sft</c>: the canonical schema of the rows.</summary>
+    /// <summary><c>sft</c>, <c>preference</c>, <c>kto</c> or <c>text</c>: the canonical schema of the rows.</summary>
     public required string Task { get; init; }
     /// <summary>Rows per split: train, validation, test.</summary>
     public required IReadOnlyDictionary<string, long> Rows { get; init; }
@@ -109,6 +109,8 @@ public sealed record DatasetVersion
     public required string SourceSha256 { get; init; }
     /// <summary>The signed artifact of this version, <c>name@version</c>.</summary>
     public required string Artifact { get; init; }
+    /// <summary>What became of the file; only of the last version where one dataset is asked for.</summary>
+    public IngestionReport? Report { get; init; }
 }
 
 /// <summary>Starts an <c>ingestion</c> job: the uploaded file becomes the next version of the dataset.</summary>
@@ -116,11 +118,9 @@ public sealed record CreateDatasetVersion
 {
     /// <summary>SHA-256 of the uploaded blob, hex.</summary>
     public required string Source { get; init; }
-    /// <summary>Its name at the user's; ends in .jsonl or .json.</summary>
+    /// <summary>Its name at the user's.</summary>
     public required string FileName { get; init; }
-    /// <summary>Rejected rows allowed, as a share of all rows.</summary>
-    /// <value>The default is 0.05.</value>
-    public double MaxRejected { get; set; } = 0.05;
+    public IngestionOptions? Options { get; init; }
 }
 
 /// <summary>Result of an <c>ingestion</c> job.</summary>
@@ -128,13 +128,8 @@ public sealed record IngestionResult
 {
     public required string Dataset { get; init; }
     public required string Version { get; init; }
-    public required string Shape { get; init; }
-    public required IReadOnlyDictionary<string, long> Rows { get; init; }
-    public required long DuplicateRows { get; init; }
-    public required long RejectedRows { get; init; }
-    /// <summary>The first rejected rows: line and reason.</summary>
-    public required IReadOnlyList<string> Rejections { get; init; }
     public required string Artifact { get; init; }
+    public required IngestionReport Report { get; init; }
 }
 
 // --- artifacts

@@ -27,6 +27,8 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(CreatedApiKey))]
 [JsonSerializable(typeof(Dataset))]
 [JsonSerializable(typeof(Deployment))]
+[JsonSerializable(typeof(IngestionOptions))]
+[JsonSerializable(typeof(IngestionReport))]
 [JsonSerializable(typeof(IngestionResult))]
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(JobEvent))]

@@ -38,16 +38,25 @@ public sealed record PinnedArtifact(string Name, string Version, string Digest)
 public sealed record StoredFile(string Path, long Size, string Sha256);
 
 /// <summary>Parses, checks and splits an uploaded file into the dataset's Delta tables.</summary>
-public sealed record IngestDataset(string Dataset, string SourceSha256, string FileName, double MaxRejected);
+/// <param name="Options">As ModelOps.Tables defines them.</param>
+public sealed record IngestDataset(string Dataset, StoredFile Source, JsonElement Options);
 
-/// <param name="TableVersions">Delta version per split.</param>
+/// <param name="Task">What the rows are for: the canonical schema of the tables.</param>
+/// <param name="TableVersions">Delta version per split, and of the quarantine.</param>
+/// <param name="Rows">Per split.</param>
+/// <param name="Report">As ModelOps.Tables defines it.</param>
+/// <param name="ReportFile">The same, stored.</param>
 public sealed record IngestedDataset(
-    string Shape,
+    string Task,
     IReadOnlyDictionary<string, long> TableVersions,
     IReadOnlyDictionary<string, long> Rows,
-    long DuplicateRows,
     long RejectedRows,
-    IReadOnlyList<string> Rejections);
+    JsonElement Report,
+    StoredFile ReportFile)
+{
+    /// <summary>Where the report lies in the dataset's artifact.</summary>
+    public const string ReportPath = "ingestion-report.json";
+}
 
 /// <summary>A dataset version as its readers need it.</summary>
 public sealed record DatasetReference(string Name, string Version, IReadOnlyDictionary<string, long> TableVersions, PinnedArtifact Artifact);

@@ -1,6 +1,8 @@
+using System.Text.Json;
+
 namespace ModelOps.Workflows;
 
-public sealed record DatasetIngestionInput(string Dataset, StoredFile Source, double MaxRejected, string CreatedBy);
+public sealed record DatasetIngestionInput(string Dataset, StoredFile Source, JsonElement Options, string CreatedBy);
 
 public sealed record DatasetIngestionOutput(DatasetReference Dataset, IngestedDataset Ingested);
 
@@ -12,7 +14,7 @@ public static class DatasetIngestionWorkflow
     {
         var ingested = await activities.ExecuteAsync(
             Activities.IngestDataset,
-            new IngestDataset(input.Dataset, input.Source.Sha256, input.Source.Path, input.MaxRejected),
+            new IngestDataset(input.Dataset, input.Source, input.Options),
             cancellationToken).ConfigureAwait(false);
         var dataset = await activities.ExecuteAsync(
             Activities.RecordDatasetVersion,

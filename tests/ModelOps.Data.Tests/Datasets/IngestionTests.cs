@@ -1,5 +1,4 @@
-using System.IO.Compression;
-using System.Text;
+using System.Text.Json;
 using ModelOps.Data.Tests.Delta;
 using ModelOps.Tables.Datasets;
 using ModelOps.Tables.Delta;
@@ -8,234 +7,133 @@ namespace ModelOps.Data.Tests.Datasets;
 
 public sealed class IngestionTests : IDisposable
 {
-    private const string Chat = """{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}""";
-    private readonly TestTables tables = new();
+    private readonly TestIngestion ingestion = new();
 
     private static CancellationToken Cancel => TestTables.Cancel;
 
-    public void Dispose() => tables.Dispose();
-
-    public static TheoryData<string, string, string[]> Shapes => new()
-    {
-        { "chat", Chat, ["user: hi", "assistant: hello"] },
-        {
-            "chat",
-            """{"messages":[{"role":"developer","content":"s"},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"assistant","content":"c"}]}""",
-            ["system: s", "user: ab", "assistant: c"]
-        },
-        {
-            "chat",
-            """{"tools":[{"name":"f"}],"messages":[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},{"role":"tool","content":"42","tool_call_id":"1"},{"role":"assistant","content":"a"}]}""",
-            ["system: You can call these tools:\n[{\"name\":\"f\"}]", "user: q", """assistant: {"name":"f","arguments":{"x":1}}""", "tool: 42", "assistant: a"]
-        },
-        { "alpaca", """{"instruction":"i","input":"","output":"o"}""", ["user: i", "assistant: o"] },
-        {
-            "alpaca",
-            """{"instruction":"i","input":"n","output":"o","system":"s","history":[["u1","a1"]]}""",
-            ["system: s", "user: u1", "assistant: a1", "user: i\nn", "assistant: o"]
-        },
-        {
-            "sharegpt",
-            """{"system":"s","conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"{}"},{"from":"observation","value":"r"},{"from":"gpt","value":"a"}],"tools":"[{\"name\":\"f\"}]"}""",
-            ["system: s", "system: You can call these tools:\n[{\"name\":\"f\"}]", "user: q", "assistant: {}", "tool: r", "assistant: a"]
-        },
-        { "prompt-completion", """{"prompt":"p","completion":"c"}""", ["user: p", "assistant: c"] },
-        { "question-answer", """{"question":"q","answer":"a","id":7}""", ["user: q", "assistant: a"] },
-    };
-
-    [Theory]
-    [MemberData(nameof(Shapes))]
-    public async Task Run_EachShape_ReadsItsMessages(string shape, string row, string[] messages)
-    {
-        var ingested = await IngestAsync(row);
-        Assert.Equal(shape, ingested.Shape);
-        var read = Assert.Single(await AllRowsAsync(ingested));
-        Assert.Equal(messages, read.Messages.Select(message => $"{message.Role}: {message.Content}"));
-        Assert.Equal(1, read.SourceLine);
-    }
+    public void Dispose() => ingestion.Dispose();
 
     [Fact]
     public async Task Run_Rows_ArePutIntoTablesThatReaderAndQueryAgreeOn()
     {
-        var ingested = await IngestAsync(Lines(500));
-        Assert.Equal(["test", "train", "validation"], ingested.TableVersions.Keys.Order(StringComparer.Ordinal));
+        var ingested = await ingestion.IngestAsync(TestIngestion.Lines(500));
+        Assert.Equal(["quarantine", "test", "train", "validation"], ingested.TableVersions.Keys.Order(StringComparer.Ordinal));
         Assert.All(ingested.TableVersions.Values, version => Assert.Equal(1, version));
-        Assert.Equal(500, ingested.Rows.Values.Sum());
-        Assert.InRange(ingested.Rows["train"], 430, 470);
-        Assert.Equal(ingested.Rows, await DatasetQuery.CountAsync(tables.Store, "d", ingested.TableVersions, Cancel));
+        Assert.Equal((500, 500), (ingested.Report.Splits.Values.Sum(), ingested.Report.Rows.Kept));
+        Assert.InRange(ingested.Report.Splits["train"], 430, 470);
+        var counted = await DatasetQuery.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, Cancel);
+        Assert.Equal(ingested.Report.Splits.Append(new("quarantine", 0)), counted);
 
-        var rows = await AllRowsAsync(ingested);
-        Assert.Equal(Enumerable.Range(1, 500).Select(line => (long)line), rows.Select(row => row.SourceLine).Order());
+        var rows = await ingestion.RowsAsync(ingested);
+        Assert.Equal(Enumerable.Range(1, 500).Select(line => (long)line), rows.Select(row => row.SourceLine));
         Assert.All(rows, row => Assert.Equal($"a{row.SourceLine}", row.Messages[1].Content));
         Assert.All(rows, row => Assert.Matches("^[0-9a-f]{64}$", row.Id));
     }
 
     [Fact]
-    public async Task Run_FewRows_MakesAllThreeTables()
-    {
-        var ingested = await IngestAsync(Chat);
-        Assert.Equal(1, ingested.Rows.Values.Sum());
-        Assert.Equal(ingested.Rows, await DatasetQuery.CountAsync(tables.Store, "d", ingested.TableVersions, Cancel));
-    }
-
-    [Theory]
-    [InlineData(20)]
-    [InlineData(21)]
-    [InlineData(40)]
-    public async Task Run_TwentyRowsOrMore_AlwaysHasAValidationRow(int count)
-    {
-        for (var seed = 0; seed < 10; seed++)
-        {
-            var ingested = await IngestAsync(Lines(count, first: seed * 1000));
-            Assert.Equal(count, ingested.Rows.Values.Sum());
-            Assert.NotEqual(0, ingested.Rows["validation"]);
-        }
-    }
-
-    [Fact]
-    public async Task Run_MoreRowsLater_MovesNoneBetweenSplits()
-    {
-        var before = await SplitsByIdAsync(await IngestAsync(Lines(300)));
-        var after = await SplitsByIdAsync(await IngestAsync(Lines(600)));
-        Assert.Equal(600, after.Count);
-        Assert.All(before, row => Assert.Equal(row.Value, after[row.Key]));
-    }
-
-    [Fact]
     public async Task Run_Again_ReplacesTheRowsAndKeepsTheOldVersion()
     {
-        var first = await IngestAsync(Lines(100));
-        var second = await IngestAsync(Lines(50, first: 1000));
+        var first = await ingestion.IngestAsync(TestIngestion.Lines(100));
+        var second = await ingestion.IngestAsync(TestIngestion.Lines(50, first: 1000));
         Assert.All(second.TableVersions, split => Assert.Equal(first.TableVersions[split.Key] + 1, split.Value));
-        Assert.Equal(100, (await AllRowsAsync(first)).Count);
-        Assert.Equal(50, (await AllRowsAsync(second)).Count);
+        Assert.Equal(100, (await ingestion.RowsAsync(first)).Count);
+        Assert.Equal(50, (await ingestion.RowsAsync(second)).Count);
     }
 
     [Fact]
     public async Task Run_EqualRows_AreKeptOnce()
     {
-        var ingested = await IngestAsync($"{Chat}\n{Chat.Replace(":", " : ", StringComparison.Ordinal)}\n{Chat.Replace("hello", "other", StringComparison.Ordinal)}\n");
-        Assert.Equal(1, ingested.Duplicates);
-        Assert.Equal([1L, 3L], (await AllRowsAsync(ingested)).Select(row => row.SourceLine).Order());
+        var ingested = await ingestion.IngestAsync(
+            $"{TestIngestion.Chat}\n{TestIngestion.Chat.Replace(":", " : ", StringComparison.Ordinal)}\n{TestIngestion.Chat.Replace("hello", "other", StringComparison.Ordinal)}\n");
+        Assert.Equal((3, 2, 1), (ingested.Report.Rows.Read, ingested.Report.Rows.Kept, ingested.Report.Rows.ExactDuplicates));
+        Assert.Equal([1L, 3L], (await ingestion.RowsAsync(ingested)).Select(row => row.SourceLine));
     }
 
     [Fact]
     public async Task Run_BomCrLfBlankLinesAndNoLastNewline_AreNoMatter()
     {
-        var ingested = await IngestAsync($"\uFEFF{Pair(1)}\r\n\r\n  \n{Pair(2)}\r\n{Pair(3)}");
-        Assert.Equal(0, ingested.RejectedRows);
-        Assert.Equal([1L, 4L, 5L], (await AllRowsAsync(ingested)).Select(row => row.SourceLine).Order());
+        var ingested = await ingestion.IngestAsync($"\uFEFF{TestIngestion.Pair(1)}\r\n\r\n  \n{TestIngestion.Pair(2)}\r\n{TestIngestion.Pair(3)}");
+        Assert.Equal(0, ingested.Report.Rows.Quarantined);
+        Assert.Equal([1L, 4L, 5L], (await ingestion.RowsAsync(ingested)).Select(row => row.SourceLine));
     }
 
     [Fact]
     public async Task Run_JsonArray_CountsTheLinesOfTheFile()
     {
-        var ingested = await IngestAsync($"\n[\n  {Pair(1)},\n  {{\n  \"prompt\": \"]}},\\\"\\\\\",\n  \"completion\": \"[{{\"\n  }}\n,{Pair(3)}]\n\n");
-        var rows = await AllRowsAsync(ingested);
-        Assert.Equal([3L, 4L, 8L], rows.Select(row => row.SourceLine).Order());
-        Assert.Equal(["]},\"\\", "[{"], rows.Single(row => row.SourceLine == 4).Messages.Select(message => message.Content));
+        var ingested = await ingestion.IngestAsync(
+            $"\n[\n  {TestIngestion.Pair(1)},\n  {{\n  \"prompt\": \"]}},\\\"\\\\\",\n  \"completion\": \"[{{\"\n  }}\n,{TestIngestion.Pair(3)}]\n\n");
+        var rows = await ingestion.RowsAsync(ingested);
+        Assert.Equal([3L, 4L, 8L], rows.Select(row => row.SourceLine));
+        Assert.Equal(["]},\"\\", "[{"], rows[1].Messages.Select(message => message.Content));
     }
 
     [Fact]
-    public async Task Run_Gzip_IsUnpacked()
+    public async Task Run_FewBadRows_ArePutIntoQuarantineWithLineReasonAndText()
     {
-        using var packed = new MemoryStream();
-        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true)) gzip.Write(Encoding.UTF8.GetBytes(Lines(30)));
-        Assert.Equal(30, Assert.IsType<IngestionOutcome.Ingested>(await RunAsync(packed.ToArray())).Rows.Values.Sum());
-        await AssertRejectedAsync(packed.ToArray()[..^20], "gzip");
-    }
-
-    [Fact]
-    public async Task Run_FewBadRows_AreLeftOutWithLineAndReason()
-    {
-        var lines = Enumerable.Range(1, 100).Select(Pair).ToArray();
+        var lines = Enumerable.Range(1, 100).Select(TestIngestion.Pair).ToArray();
         lines[1] = "{\"prompt\": \"cut off";
         lines[9] = """{"prompt":"p"}""";
         lines[19] = """{"prompt":"p","completion":5}""";
         lines[29] = """{"prompt":"p","completion":"\ud800"}""";
-        lines[39] = "[1]";
-        var ingested = await IngestAsync(string.Join('\n', lines));
-        Assert.Equal(5, ingested.RejectedRows);
-        Assert.Equal(95, ingested.Rows.Values.Sum());
+        lines[39] = $"{{\"prompt\":\"{new string('x', 10_000)}\"}}";
+        var ingested = await ingestion.IngestAsync(string.Join('\n', lines));
+        var report = ingested.Report;
+        Assert.Equal((5, 95), (report.Rows.Quarantined, report.Rows.Kept));
         Assert.Collection(
-            ingested.Rejections,
-            reason => Assert.StartsWith("line 2: not valid JSON", reason, StringComparison.Ordinal),
-            reason => Assert.Equal("line 10: has no completion", reason),
-            reason => Assert.Equal("line 20: completion is a number, not text", reason),
-            reason => Assert.StartsWith("line 30: text with an unpaired surrogate", reason, StringComparison.Ordinal),
-            reason => Assert.Equal("line 40: an array, not an object", reason));
+            report.Quarantine.Examples,
+            row => Assert.Equal("2 not valid JSON (Expected end of string, but instead reached end of data, at byte 20 of the line)", $"{row.Line} {row.Reason}"),
+            row => Assert.Equal((10, "has no completion"), (row.Line, row.Reason)),
+            row => Assert.Equal((20, "completion is a number, not text"), (row.Line, row.Reason)),
+            row => Assert.Equal((30, "text with an unpaired surrogate (\\ud800 to \\udfff)"), (row.Line, row.Reason)),
+            row => Assert.Equal((40, "has no completion"), (row.Line, row.Reason)));
+        Assert.Equal(("has no completion", 2, 10), (report.Quarantine.Reasons[0].Reason, report.Quarantine.Reasons[0].Rows, report.Quarantine.Reasons[0].FirstLine));
+        Assert.Equal(4, report.Quarantine.Reasons.Count);
+
+        var quarantine = await ingestion.QuarantineAsync(ingested);
+        Assert.Equal([2L, 10L, 20L, 30L, 40L], quarantine.Select(row => row.Line));
+        Assert.Equal(lines[1], quarantine[0].Raw);
+        Assert.Equal($"{lines[39][..4096]}…", quarantine[4].Raw);
     }
 
     [Theory]
-    [InlineData("""{"messages":[{"role":"user","content":""},{"role":"assistant","content":"a"}]}""", "message 1: has no content")]
-    [InlineData("""{"messages":[{"role":"user","content":"q"},{"role":"assistant"}]}""", "message 2: has no content")]
-    [InlineData("""{"messages":[{"role":"wizard","content":"q"}]}""", "message 1: role 'wizard' is not known")]
-    [InlineData("""{"messages":[{"content":"q"}]}""", "message 1: has no role")]
-    [InlineData("""{"messages":["q"]}""", "message 1: is text, not an object")]
-    [InlineData("""{"messages":{}}""", "messages is an object, not an array")]
-    [InlineData("""{"messages":[{"role":"user","content":"q"}]}""", "has nothing that the assistant says")]
-    [InlineData("""{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}""", "message 1: has a part that is no text")]
-    [InlineData("""{"messages":[{"role":"assistant","tool_calls":[{}]}]}""", "tool_calls has a call without a function")]
-    [InlineData("""{"conversations":[{"from":"narrator","value":"v"}]}""", "turn 1: from 'narrator' is not known")]
-    [InlineData("""{"conversations":[{"from":"human","value":7}]}""", "turn 1: value is a number, not text")]
-    [InlineData("""{"instruction":"i","output":"o","history":[["u"]]}""", "history has a turn that is no pair of texts")]
-    [InlineData("""{"instruction":" ","output":"o"}""", "instruction is empty")]
-    public async Task Run_BadRow_IsRejectedWithTheReason(string row, string reason) => await AssertRejectedAsync(row, $"line 1: {reason}");
-
-    [Fact]
-    public async Task Run_TooManyBadRows_IsRejectedAndLeavesTheStoreEmpty()
+    [InlineData("5%", 5, false)]
+    [InlineData("5%", 6, true)]
+    [InlineData("0", 1, true)]
+    [InlineData("0", 0, false)]
+    [InlineData("6", 6, false)]
+    [InlineData("5.5%", 6, true)]
+    [InlineData("100%", 99, false)]
+    public async Task Run_MaxBad_DecidesFailure(string maxBad, int bad, bool fails)
     {
-        var lines = Enumerable.Range(1, 100).Select(line => line % 10 == 0 ? "{}" : Pair(line));
-        await AssertRejectedAsync(string.Join('\n', lines), "10 of 100 rows are bad, more than 5", "line 10: has no prompt");
-        Assert.Empty(await tables.Store.ListAsync("", cancellationToken: Cancel).ToListAsync(Cancel));
+        var text = string.Join('\n', Enumerable.Range(1, 100).Select(line => line > 100 - bad ? "{}" : TestIngestion.Pair(line)));
+        var outcome = await ingestion.RunAsync(TestIngestion.Utf8(text), new() { MaxBad = maxBad });
+        Assert.Equal(fails, outcome is IngestionOutcome.Rejected);
+        if (outcome is not IngestionOutcome.Rejected rejected) return;
+        Assert.Equal($"{bad} of 100 rows are bad, more than {maxBad} (--max-bad)", rejected.Errors[0]);
+        Assert.Equal($"{bad} rows: has no prompt, first on line {101 - bad}", rejected.Errors[1]);
+        Assert.Equal($"line {101 - bad}: has no prompt", rejected.Errors[2]);
+        Assert.Empty(await ingestion.Tables.Store.ListAsync("", cancellationToken: Cancel).ToListAsync(Cancel));
     }
 
     [Fact]
-    public async Task Run_MoreBadRowsAllowed_TakesTheRest()
+    public async Task Run_OnePercentBroken_KeepsTheRest()
     {
-        var text = Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(1, 100).Select(line => line % 2 == 0 ? "{}" : Pair(line))));
-        var ingested = Assert.IsType<IngestionOutcome.Ingested>(await RunAsync(text, maxRejected: 0.5));
-        Assert.Equal((50, 20), (ingested.RejectedRows, ingested.Rejections.Count));
-    }
-
-    [Theory]
-    [InlineData("", "empty")]
-    [InlineData("  \n\n ", "empty")]
-    [InlineData("[]", "empty")]
-    [InlineData("this is no JSON\nnor this", "line 1: not valid JSON")]
-    [InlineData("{\"prompt\": ", "line 1: not valid JSON")]
-    [InlineData("{\"foo\":1,\"bar\":2}", "foo, bar", "messages", "conversations", "instruction", "completion", "question")]
-    [InlineData("[{\"foo\":1,\"bar\":2}]", "foo, bar", "messages")]
-    [InlineData("{\"conversations\":[],\"chosen\":{},\"rejected\":{}}", "conversations, chosen, rejected")]
-    [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"},\n{\"prompt\":\"a\"", "line 2", "cut off")]
-    [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"},\n]", "line 2", "missing")]
-    [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"a\",\"completion\":\"c\"}]", "line 1", "not valid JSON")]
-    [InlineData("[{\"prompt\":\"a\",\"completion\":\"b\"}]\nmore", "line 2", "after the end")]
-    [InlineData("[\n{\"prompt\":\"a\",\"completion\":\"b\"},\n{prompt}]", "line 3: not valid JSON")]
-    [InlineData("PK\u0003\u0004\0\0", "binary")]
-    public async Task Run_BrokenFile_IsRejectedWithTheReason(string content, params string[] expected) => await AssertRejectedAsync(content, expected);
-
-    [Fact]
-    public async Task Run_Utf16_IsRejectedWithTheReason() =>
-        await AssertRejectedAsync([.. Encoding.Unicode.Preamble, .. Encoding.Unicode.GetBytes(Chat)], "UTF-16");
-
-    [Fact]
-    public async Task Run_BadUtf8_IsABadRow()
-    {
-        var text = Encoding.UTF8.GetBytes(Lines(100));
-        text[Array.IndexOf(text, (byte)'q')] = 0xFF;
-        var ingested = Assert.IsType<IngestionOutcome.Ingested>(await RunAsync(text));
-        Assert.Equal(["line 1: not valid UTF-8"], ingested.Rejections);
+        var random = new Random(5);
+        var lines = Enumerable.Range(0, 20_000).Select(line => line % 100 == 42 ? TestIngestion.Pair(line)[..random.Next(1, 10)] : TestIngestion.Pair(line));
+        var ingested = await ingestion.IngestAsync(string.Join('\n', lines), new() { NearDuplicates = "off" });
+        Assert.Equal((20_000, 19_800, 200), (ingested.Report.Rows.Read, ingested.Report.Rows.Kept, ingested.Report.Rows.Quarantined));
+        Assert.Equal((200, 20), ((await ingestion.QuarantineAsync(ingested)).Count, ingested.Report.Quarantine.Examples.Count));
     }
 
     [Fact]
     public async Task Run_HugeRow_IsABadRowAndTheNextOnesAreRead()
     {
         var huge = $$"""{"prompt":"{{new string('x', 33 << 20)}}","completion":"c"}""";
-        var ingested = await IngestAsync($"{Lines(50)}{huge}\n{Lines(50, first: 1000)}");
-        Assert.Equal(["line 51: longer than 32 MiB"], ingested.Rejections);
-        Assert.Equal(100, ingested.Rows.Values.Sum());
-        Assert.Contains(101L, (await AllRowsAsync(ingested)).Select(row => row.SourceLine));
+        var ingested = await ingestion.IngestAsync($"{TestIngestion.Lines(50)}{huge}\n{TestIngestion.Lines(50, first: 1000)}");
+        Assert.Equal((51, "longer than 32 MiB"), (ingested.Report.Quarantine.Examples[0].Line, ingested.Report.Quarantine.Examples[0].Reason));
+        Assert.Equal((100, 1), (ingested.Report.Rows.Kept, ingested.Report.Rows.Quarantined));
+        Assert.Contains(101L, (await ingestion.RowsAsync(ingested)).Select(row => row.SourceLine));
+        Assert.Equal($"{huge[..4096]}", Assert.Single(await ingestion.QuarantineAsync(ingested)).Raw);
     }
 
     [Theory]
@@ -246,7 +144,7 @@ public sealed class IngestionTests : IDisposable
     [InlineData("-a")]
     public async Task Run_BadName_Throws(string name) =>
         await Assert.ThrowsAsync<ArgumentException>(() => DatasetIngestion.RunAsync(
-            new() { Source = Stream.Null, FileName = "f", Dataset = name, Tables = tables.Store }, progress: null, Cancel));
+            new() { Source = Stream.Null, FileName = "f", Dataset = name, Tables = ingestion.Tables.Store }, progress: null, Cancel));
 
     [Fact]
     public async Task Run_Canceled_ThrowsAndLeavesTheStoreEmpty()
@@ -254,40 +152,65 @@ public sealed class IngestionTests : IDisposable
         using var cancel = new CancellationTokenSource();
         var progress = new Progress(_ => cancel.Cancel());
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => DatasetIngestion.RunAsync(Request(Encoding.UTF8.GetBytes(Lines(5000))), progress, cancel.Token));
-        Assert.Empty(await tables.Store.ListAsync("", cancellationToken: Cancel).ToListAsync(Cancel));
+            () => DatasetIngestion.RunAsync(ingestion.Request(TestIngestion.Utf8(TestIngestion.Lines(5000))), progress, cancel.Token));
+        Assert.Empty(await ingestion.Tables.Store.ListAsync("", cancellationToken: Cancel).ToListAsync(Cancel));
     }
 
     [Fact]
-    public async Task Run_Progress_CountsUpToTheLastRow()
+    public async Task Run_Progress_CountsUpToTheLastRowAndByte()
     {
-        var reports = new List<long>();
-        await DatasetIngestion.RunAsync(Request(Encoding.UTF8.GetBytes(Lines(2500))), new Progress(report => reports.Add(report.Rows)), Cancel);
-        Assert.Equal([1000, 2000, 2500], reports);
+        var reports = new List<IngestionProgress>();
+        var content = TestIngestion.Utf8(TestIngestion.Lines(10_500));
+        await DatasetIngestion.RunAsync(ingestion.Request(content), new Progress(reports.Add), Cancel);
+        Assert.Equal([.. Enumerable.Range(1, 10).Select(thousand => thousand * 1000L), 10_500], reports.Select(report => report.Rows));
+        Assert.Equal(reports.Select(report => report.BytesRead).Order(), reports.Select(report => report.BytesRead));
+        Assert.True(reports[0].BytesRead < content.Length, "the file is read piece by piece");
+        Assert.Equal((content.Length, content.Length), (reports[^1].BytesRead, reports[^1].Bytes));
+    }
+
+    [Fact]
+    public async Task Run_Report_HasStatisticsOfTheRows()
+    {
+        var rows = """
+            {"messages":[{"role":"system","content":"ab"},{"role":"user","content":"привет"},{"role":"assistant","content":"日本"}]}
+            {"messages":[{"role":"user","content":"x1!"},{"role":"assistant","content":"yy"},{"role":"user","content":"z"},{"role":"assistant","content":"ω"}],"tools":[{"a":1}]}
+            """;
+        var request = ingestion.Request(TestIngestion.Utf8(rows)) with { CountTokens = text => text.Length * 2 };
+        var outcome = await DatasetIngestion.RunAsync(request, progress: null, Cancel);
+        var statistics = Assert.IsType<IngestionOutcome.Ingested>(outcome).Report.Statistics;
+        Assert.Equal(
+            new Dictionary<string, long> { ["assistant"] = 3, ["system"] = 1, ["user"] = 3 }, statistics.MessagesByRole);
+        Assert.Equal((7, 3, 3.5, 4), (statistics.Turns.Total, statistics.Turns.Least, statistics.Turns.Mean, statistics.Turns.Most));
+        Assert.Equal((26, 10, 13, 16), (statistics.Characters.Total, statistics.Characters.Least, statistics.Characters.Mean, statistics.Characters.Most));
+        Assert.Equal(52, statistics.Tokens!.Total);
+        Assert.Equal(1, statistics.RowsWithTools);
+        Assert.Equal([(2L, 16L), (1L, 10L)], statistics.LongestRows.Select(row => (row.Line, row.Characters)));
+        Assert.Equal(
+            [("Latin", 7), ("Cyrillic", 6), ("Han", 2), ("Greek", 1)], statistics.Scripts.Select(script => (script.Key, (int)script.Value)));
     }
 
     [Theory]
-    [InlineData("sft/alpaca_en_demo.json", "alpaca", 999)]
-    [InlineData("sft/identity.json", "alpaca", 91)]
-    [InlineData("sft/gsm8k_train.jsonl", "question-answer", 7473)]
-    [InlineData("sft/sharegpt_toolcall_demo.json", "sharegpt", 300)]
-    public async Task Run_FilesOfOthers_KeepsEveryRow(string file, string shape, long rows)
-    {
-        await using var source = File.OpenRead(SharedData.Find(file));
-        var outcome = await DatasetIngestion.RunAsync(
-            new() { Source = source, FileName = file, Dataset = "d", Tables = tables.Store }, progress: null, Cancel);
-        var ingested = Assert.IsType<IngestionOutcome.Ingested>(outcome);
-        Assert.Equal((shape, 0, rows), (ingested.Shape, ingested.RejectedRows, ingested.Rows.Values.Sum() + ingested.Duplicates));
-        Assert.NotEqual(0, ingested.Rows["validation"]);
-        Assert.Equal(ingested.Rows, await DatasetQuery.CountAsync(tables.Store, "d", ingested.TableVersions, Cancel));
-        Assert.Equal(ingested.Rows.Values.Sum(), (await AllRowsAsync(ingested)).Count);
-    }
+    [InlineData("""{"format":"xlsx"}""", "format must be one of jsonl, json, csv, tsv, parquet, text, not 'xlsx'")]
+    [InlineData("""{"shape":"poem"}""", "shape must be one of preference, kto, chat")]
+    [InlineData("""{"map":{"a":"nonsense"}}""", "map a=nonsense: 'nonsense' is no known name")]
+    [InlineData("""{"map":{"a":"prompt","b":"prompt"}}""", "map gives prompt to several columns: a, b")]
+    [InlineData("""{"validation":1.5}""", "validation must be from 0 to 1, not 1.5")]
+    [InlineData("""{"validation":0.6,"test":0.6}""", "validation and test are 1.2 together")]
+    [InlineData("""{"max_bad":"many"}""", "max_bad must be a count of rows or a percentage such as 5%, not 'many'")]
+    [InlineData("""{"max_bad":"-1"}""", "max_bad")]
+    [InlineData("""{"max_bad":"101%"}""", "max_bad")]
+    [InlineData("""{"pii":"hide"}""", "pii must be one of off, report, mask")]
+    [InlineData("""{"near_duplicates":"yes"}""", "near_duplicates must be one of off, report, remove")]
+    public void Check_BadOption_IsNamed(string json, string expected) =>
+        Assert.Contains(expected, Assert.Single(JsonSerializer.Deserialize(json, IngestionJson.Default.IngestionOptions)!.Check()), StringComparison.Ordinal);
 
     [Fact]
-    public async Task Run_PreferencePairsOfOthers_AreNotTakenForConversations()
+    public void Check_NullAndAbsent_AreTheDefaults()
     {
-        var file = SharedData.Find("preference/dpo_en_demo.json");
-        await AssertRejectedAsync(await File.ReadAllBytesAsync(file, Cancel), "chosen", "rejected", "known");
+        var options = JsonSerializer.Deserialize(
+            """{"map":null,"max_bad":null,"pii":null,"near_duplicates":null,"format":null}""", IngestionJson.Default.IngestionOptions)!;
+        Assert.Empty(options.Check());
+        Assert.Equal(("5%", "off", "report", 0.05), (options.MaxBad, options.Pii, options.NearDuplicates, options.Validation));
     }
 
     [Fact]
@@ -295,55 +218,16 @@ public sealed class IngestionTests : IDisposable
     {
         using var odd = new TestTables("it's [1] *?%20 é");
         var outcome = await DatasetIngestion.RunAsync(
-            new() { Source = new MemoryStream(Encoding.UTF8.GetBytes(Lines(50))), FileName = "f", Dataset = "d", Tables = odd.Store }, progress: null, Cancel);
+            ingestion.Request(TestIngestion.Utf8(TestIngestion.Lines(50))) with { Tables = odd.Store }, progress: null, Cancel);
         var ingested = Assert.IsType<IngestionOutcome.Ingested>(outcome);
-        Assert.Equal(ingested.Rows, await DatasetQuery.CountAsync(odd.Store, "d", ingested.TableVersions, Cancel));
+        Assert.Equal(50, (await DatasetQuery.CountAsync(odd.Store, "d", ingested.TableVersions, Cancel)).Values.Sum());
     }
 
     [Fact]
     public async Task Read_NoSuchDataset_SaysSo()
     {
-        var error = await Assert.ThrowsAsync<DeltaException>(() => DatasetReader.ReadAsync(tables.Store, "none", "train", 0, Cancel).ToListAsync(Cancel).AsTask());
+        var error = await Assert.ThrowsAsync<DeltaException>(() => DatasetReader.ReadAsync(ingestion.Tables.Store, "none", "train", 0, Cancel).ToListAsync(Cancel).AsTask());
         Assert.Contains("datasets/none/train", error.Message, StringComparison.Ordinal);
-    }
-
-    private static string Pair(int number) => $$"""{"prompt":"q{{number}}","completion":"a{{number}}"}""";
-
-    private static string Lines(int count, int first = 0) => string.Concat(Enumerable.Range(first + 1, count).Select(number => Pair(number) + "\n"));
-
-    private IngestionRequest Request(byte[] content, double maxRejected = 0.05) =>
-        new() { Source = new MemoryStream(content), FileName = "rows.jsonl", Dataset = "d", Tables = tables.Store, MaxRejected = maxRejected };
-
-    private Task<IngestionOutcome> RunAsync(byte[] content, double maxRejected = 0.05) =>
-        DatasetIngestion.RunAsync(Request(content, maxRejected), progress: null, Cancel);
-
-    private async Task<IngestionOutcome.Ingested> IngestAsync(string content) =>
-        Assert.IsType<IngestionOutcome.Ingested>(await RunAsync(Encoding.UTF8.GetBytes(content)));
-
-    private Task AssertRejectedAsync(string content, params string[] expected) => AssertRejectedAsync(Encoding.UTF8.GetBytes(content), expected);
-
-    private async Task AssertRejectedAsync(byte[] content, params string[] expected)
-    {
-        var rejected = Assert.IsType<IngestionOutcome.Rejected>(await RunAsync(content));
-        var text = string.Join('\n', rejected.Errors);
-        Assert.All(expected, part => Assert.Contains(part, text, StringComparison.OrdinalIgnoreCase));
-    }
-
-    private async Task<List<SftRow>> AllRowsAsync(IngestionOutcome.Ingested ingested)
-    {
-        var rows = new List<SftRow>();
-        foreach (var (split, version) in ingested.TableVersions)
-            rows.AddRange(await DatasetReader.ReadAsync(tables.Store, "d", split, version, Cancel).ToListAsync(Cancel));
-        return rows;
-    }
-
-    private async Task<Dictionary<string, string>> SplitsByIdAsync(IngestionOutcome.Ingested ingested)
-    {
-        var splits = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (split, version) in ingested.TableVersions)
-            await foreach (var row in DatasetReader.ReadAsync(tables.Store, "d", split, version, Cancel))
-                splits.Add(row.Id, split);
-        return splits;
     }
 
     /// <summary>Reports at once, on the thread that reports.</summary>

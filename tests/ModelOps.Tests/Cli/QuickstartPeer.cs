@@ -101,12 +101,8 @@ internal sealed class QuickstartPeer
                 {
                     Dataset = name,
                     Version = "1",
-                    Shape = "chat",
-                    Rows = rows,
-                    DuplicateRows = 0,
-                    RejectedRows = 0,
-                    Rejections = [],
                     Artifact = $"{name}@1",
+                    Report = Report(request.FileName, rows),
                 },
                 WireJson.Default.IngestionResult));
         });
@@ -206,4 +202,26 @@ internal sealed class QuickstartPeer
     }
 
     private static JsonElement ToElement<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.SerializeToElement(value, type);
+
+    private static IngestionReport Report(string fileName, Dictionary<string, long> splits)
+    {
+        var none = new Spread { Total = 0, Least = 0, Mean = 0, Most = 0 };
+        return new()
+        {
+            Source = new() { FileName = fileName, Bytes = 1, Format = "jsonl", FormatReason = "r", Encoding = "UTF-8", Shape = "chat", ShapeReason = "r" },
+            Task = "sft",
+            Rows = new() { Read = 10, Kept = 10, Quarantined = 0, ExactDuplicates = 0, NearDuplicatesRemoved = 0 },
+            Splits = splits,
+            Quarantine = new() { Reasons = [], Examples = [] },
+            Statistics = new()
+            {
+                MessagesByRole = new Dictionary<string, long>(StringComparer.Ordinal),
+                Turns = none,
+                Characters = none,
+                RowsWithTools = 0,
+                LongestRows = [],
+                Scripts = new Dictionary<string, long>(StringComparer.Ordinal),
+            },
+        };
+    }
 }

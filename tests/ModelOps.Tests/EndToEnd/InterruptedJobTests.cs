@@ -18,7 +18,7 @@ public sealed class InterruptedJobTests
             var files = await LocalFiles.HashFolderAsync(Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"), cancel);
             await client.Artifacts.PushAsync("base", "model", files, progress: null, cancel);
             var rows = Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl");
-            var ingestion = await client.Datasets.CreateVersionAsync("rows", rows, 0, progress: null, cancel);
+            var ingestion = await client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, cancel);
             Assert.Equal(JobState.Succeeded, (await client.Jobs.WatchAsync(ingestion.Id, cancellationToken: cancel).LastAsync(cancel)).State);
 
             // 1. The training process dies: the job says so, the server goes on.

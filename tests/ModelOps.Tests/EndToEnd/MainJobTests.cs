@@ -34,11 +34,11 @@ public sealed class MainJobTests : IAsyncLifetime
             // 2. Real rows, counted in the Delta tables.
             var ingestion = await RunAsync<IngestionResult>(
                 client,
-                await client.Datasets.CreateVersionAsync("words", Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl"), 0, progress: null, cancel),
+                await client.Datasets.CreateVersionAsync("words", Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl"), new IngestionOptions { MaxBad = "0" }, progress: null, cancel),
                 WireJson.Default.IngestionResult);
-            Assert.Equal(0, ingestion.RejectedRows);
-            Assert.True(ingestion.Rows["train"] > 100, $"train has {ingestion.Rows["train"]} rows");
-            Assert.True(ingestion.Rows["validation"] > 0);
+            Assert.Equal(0, ingestion.Report.Rows.Quarantined);
+            Assert.True(ingestion.Report.Splits["train"] > 100, $"train has {ingestion.Report.Splits["train"]} rows");
+            Assert.True(ingestion.Report.Splits["validation"] > 0);
 
             // 3. LoRA, with live steps and losses.
             var losses = new List<double>();
@@ -115,7 +115,7 @@ public sealed class MainJobTests : IAsyncLifetime
         await using var server = await TestServer.StartAsync(home, cancel);
         var path = Path.Combine(home, name);
         await File.WriteAllTextAsync(path, content, cancel);
-        var job = await server.Client.Datasets.CreateVersionAsync("broken", path, 0, progress: null, cancel);
+        var job = await server.Client.Datasets.CreateVersionAsync("broken", path, new IngestionOptions { MaxBad = "0" }, progress: null, cancel);
         var ended = await EndAsync(server.Client, job, _ => { });
         Assert.Equal(JobState.Failed, ended.State);
         Assert.Equal("invalid_rows", ended.Error!.Type);

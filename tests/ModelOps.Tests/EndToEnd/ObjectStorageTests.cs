@@ -51,7 +51,7 @@ public sealed class ObjectStorageTests(MotoServer moto) : IClassFixture<MotoServ
             var files = await LocalFiles.HashFolderAsync(Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"), Cancel);
             await server.Client.Artifacts.PushAsync("base", "model", files, progress: null, Cancel);
             var rows = Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl");
-            await RunAsync(server.Client, await server.Client.Datasets.CreateVersionAsync("rows", rows, 0, progress: null, Cancel));
+            await RunAsync(server.Client, await server.Client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
             await RunAsync(server.Client, await server.Client.Jobs.StartTrainingAsync(
                 new CreateTraining { Base = "base", Dataset = "rows", Name = "tuned", MaxSteps = 3, Seed = 7 }, Cancel));
             Assert.True((await server.Client.Artifacts.VerifyAsync("tuned", Cancel)).Verified);

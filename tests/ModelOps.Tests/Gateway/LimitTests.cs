@@ -76,7 +76,7 @@ public sealed class LimitTests : IAsyncLifetime
         var client = server.Client;
         var rows = Path.Combine(home, "many.jsonl");
         await File.WriteAllLinesAsync(rows, Enumerable.Range(0, 200_000).Select(i => $$"""{"prompt":"question {{i}}","completion":"answer {{i}}"}"""), TestContext.Current.CancellationToken);
-        var job = await client.Datasets.CreateVersionAsync("rows", rows, 0, progress: null, Cancel);
+        var job = await client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel);
         using var http = Connect();
         using var stream = await http.GetAsync(new Uri($"api/v1/jobs/{job.Id}/events", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, Cancel);
         Assert.Equal("text/event-stream", stream.Content.Headers.ContentType!.MediaType);

@@ -1,4 +1,6 @@
 using ModelOps.Storage;
+using ModelOps.Tables.Datasets.Formats;
+using ModelOps.Tables.Datasets.Reports;
 using ModelOps.Tables.Delta;
 
 namespace ModelOps.Tables.Datasets;
@@ -8,21 +10,27 @@ public sealed record IngestionRequest
     /// <summary>Read once, from where it stands; stays the caller's.</summary>
     public required Stream Source { get; init; }
 
-    /// <summary>For messages only; what the file is, its content says.</summary>
+    /// <summary>Bytes of the source; null: not known.</summary>
+    public long? SourceLength { get; init; }
+
+    /// <summary>For messages, and to tell formats apart whose content does not.</summary>
     public required string FileName { get; init; }
 
     public required string Dataset { get; init; }
 
     public required IObjectStore Tables { get; init; }
 
-    /// <summary>Share of the rows that may be bad, 0 to 1.</summary>
-    /// <value>The default value is 0.05.</value>
-    public double MaxRejected { get; init; } = 0.05;
+    public IngestionOptions Options { get; init; } = new();
+
+    /// <summary>Tokens of a text; null: they are not counted.</summary>
+    public Func<string, int>? CountTokens { get; init; }
 }
 
+/// <param name="BytesRead">Of the file as it is, packed or not.</param>
+/// <param name="Bytes">Of the whole file; null: not known.</param>
 /// <param name="Rows">Read so far, bad ones and duplicates included.</param>
-/// <param name="Rejected">Bad ones among them.</param>
-public sealed record IngestionProgress(long Rows, long Rejected);
+/// <param name="BadRows">Bad ones among them.</param>
+public sealed record IngestionProgress(long BytesRead, long? Bytes, long Rows, long BadRows);
 
 public abstract record IngestionOutcome
 {
@@ -30,24 +38,14 @@ public abstract record IngestionOutcome
     {
     }
 
-    /// <param name="Shape">chat, sharegpt, alpaca, prompt-completion or question-answer.</param>
-    /// <param name="TableVersions">Per split.</param>
-    /// <param name="Rows">Per split.</param>
-    /// <param name="Duplicates">Rows dropped because an earlier one has the same messages.</param>
-    /// <param name="Rejections">Line and reason of the first 20 bad rows.</param>
-    public sealed record Ingested(
-        string Shape,
-        IReadOnlyDictionary<string, long> TableVersions,
-        IReadOnlyDictionary<string, long> Rows,
-        long Duplicates,
-        long RejectedRows,
-        IReadOnlyList<string> Rejections) : IngestionOutcome;
+    /// <param name="TableVersions">Per split, and of the quarantine.</param>
+    public sealed record Ingested(IReadOnlyDictionary<string, long> TableVersions, IngestionReport Report) : IngestionOutcome;
 
     /// <summary>Nothing was committed.</summary>
     public sealed record Rejected(IReadOnlyList<string> Errors) : IngestionOutcome;
 }
 
-/// <summary>A file of conversations into the tables datasets/NAME/{train,validation,test}.</summary>
+/// <summary>A file of rows into the tables datasets/NAME/{train,validation,test,quarantine}.</summary>
 public static class DatasetIngestion
 {
     /// <summary>A longer row is a bad row.</summary>
@@ -55,82 +53,126 @@ public static class DatasetIngestion
     private const int RowsPerReport = 1000;
 
     /// <summary>
-    /// Reads JSONL or a JSON array, plain or gzip-compressed, and replaces the rows of all three tables, one commit each. The versions in the
-    /// outcome belong together: an ingestion that breaks off between commits leaves newer versions that no outcome names.
+    /// Reads a file and replaces the rows of all four tables, one commit each. The versions in the outcome belong together: an ingestion that
+    /// breaks off between commits leaves newer versions that no outcome names. In memory are a row, 16 bytes of hash for each row that was kept,
+    /// and a batch on its way to the disk.
     /// </summary>
-    /// <exception cref="ArgumentException">The dataset's name or <see cref="IngestionRequest.MaxRejected"/> is not valid.</exception>
+    /// <exception cref="ArgumentException">The dataset's name or the options are not valid.</exception>
     /// <exception cref="DeltaException">A table of the dataset is broken, or another program changed its schema.</exception>
     public static async Task<IngestionOutcome> RunAsync(
         IngestionRequest request, IProgress<IngestionProgress>? progress, CancellationToken cancellationToken)
     {
-        if (request.MaxRejected is not (>= 0 and <= 1))
-            throw new ArgumentException($"MaxRejected is {request.MaxRejected}; it is a share from 0 to 1", nameof(request));
         DatasetTables.ThrowUnlessValid(request.Dataset);
-
-        using var rows = new SplitRows();
-        var (intake, error) = await ReadAsync(request, rows, progress, cancellationToken).ConfigureAwait(false);
-        if (Faults(intake, error, request) is { Count: > 0 } errors) return new IngestionOutcome.Rejected(errors);
-
-        var versions = new Dictionary<string, long>(StringComparer.Ordinal);
-        var staged = rows.Complete();
-        foreach (var split in DatasetTables.Splits)
-            versions[split] = await CommitAsync(request, split, staged[split], cancellationToken).ConfigureAwait(false);
-        var counts = staged.ToDictionary(split => split.Key, split => split.Value.Rows, StringComparer.Ordinal);
-        return new IngestionOutcome.Ingested(intake!.Shape!.Name, versions, counts, intake.Duplicates, intake.Rejected, intake.Reasons);
-    }
-
-    private static async Task<(RowIntake? Intake, string? Error)> ReadAsync(
-        IngestionRequest request, SplitRows rows, IProgress<IngestionProgress>? progress, CancellationToken cancellationToken)
-    {
-        RowIntake? intake = null;
+        var plan = IngestionPlan.Of(request.Options);
+        var source = new CountingStream(request.Source);
+        await using var closing = source.ConfigureAwait(false);
         try
         {
-            var text = await SourceText.OpenAsync(request.Source, request.FileName, cancellationToken).ConfigureAwait(false);
-            if (text is SourceText.Unreadable unreadable) return (intake, unreadable.Error);
-            var (stream, format) = (SourceText.Readable)text;
-            await using var closing = stream.ConfigureAwait(false);
-            intake = new(format, rows);
-            var raw = new RawRows(stream, MaxRowBytes);
-            var source = format == SourceFormat.JsonArray ? raw.ReadArrayAsync(cancellationToken) : raw.ReadLinesAsync(cancellationToken);
-            await foreach (var row in source.ConfigureAwait(false))
+            return await SourceFile.OpenAsync(source, request.FileName, plan.Format, plan.KnownColumns, cancellationToken).ConfigureAwait(false) switch
             {
-                intake.Take(row);
-                if (intake.IsHopeless) break;
-                if (intake.Read % RowsPerReport == 0) progress?.Report(new(intake.Read, intake.Rejected));
-            }
-            progress?.Report(new(intake.Read, intake.Rejected));
-            return (intake, null);
+                SourceFile.Readable file => await IngestAsync(request, plan, source, file, progress, cancellationToken).ConfigureAwait(false),
+                SourceFile.Unreadable unreadable => new IngestionOutcome.Rejected([unreadable.Error]),
+                var other => throw new InvalidOperationException($"{other} is no outcome of opening a file"),
+            };
         }
         catch (InvalidDataException e)
         {
-            return (intake, $"{request.FileName}: {e.Message}");
+            return new IngestionOutcome.Rejected([$"{request.FileName}: {e.Message}"]); // packed, and broken at the beginning
         }
     }
 
-    private static IReadOnlyList<string> Faults(RowIntake? intake, string? error, IngestionRequest request)
+    private static async Task<IngestionOutcome> IngestAsync(
+        IngestionRequest request, IngestionPlan plan, CountingStream source, SourceFile.Readable file, IProgress<IngestionProgress>? progress,
+        CancellationToken cancellationToken)
     {
-        if (error is not null) return [error, .. intake?.Reasons ?? []];
-        if (intake is not { Read: > 0 }) return [$"{request.FileName} is empty: it has no rows"];
-        if (intake.Shape is null) return [.. intake.ExplainNoShape()];
-        var share = (double)intake.Rejected / intake.Read;
-        return share > request.MaxRejected
-            ? [$"{intake.Rejected} of {intake.Read} rows are bad, more than {request.MaxRejected:P0}", .. intake.Reasons]
-            : [];
+        await using var closing = file.Stream.ConfigureAwait(false);
+        using var intake = new RowIntake(file.Format, plan, request.CountTokens);
+        // 1. Rows: nothing is in the store before all of them were seen.
+        var error = await ReadAsync(request, plan, source, file, intake, progress, cancellationToken).ConfigureAwait(false);
+        if (Faults(intake, error, plan, request.FileName) is { Count: > 0 } errors) return new IngestionOutcome.Rejected(errors);
+        var sink = new DatasetSink(request.Tables, request.Dataset);
+        if (await sink.CheckAsync(intake.Judge.Shape!.Task, cancellationToken).ConfigureAwait(false) is { } misfit)
+            return new IngestionOutcome.Rejected([misfit]);
+        // 2. What rows have in common.
+        var kept = await intake.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        // 3. One commit a table.
+        var versions = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (var split in DatasetTables.Splits)
+            versions[split] = await sink.CommitAsync(split, kept.Splits[split], cancellationToken).ConfigureAwait(false);
+        versions[DatasetTables.Quarantine] =
+            await sink.CommitAsync(DatasetTables.Quarantine, intake.Quarantine.Complete(), cancellationToken).ConfigureAwait(false);
+        return new IngestionOutcome.Ingested(versions, Report(request.FileName, source.BytesRead, file, intake, kept));
     }
 
-    private static async Task<long> CommitAsync(
-        IngestionRequest request, string split, StagedRows rows, CancellationToken cancellationToken)
+    /// <returns>Why the file cannot be read to its end.</returns>
+    private static async Task<string?> ReadAsync(
+        IngestionRequest request, IngestionPlan plan, CountingStream source, SourceFile.Readable file, RowIntake intake,
+        IProgress<IngestionProgress>? progress, CancellationToken cancellationToken)
     {
-        var path = DatasetTables.Path(request.Dataset, split);
-        var schema = DatasetTables.Schema;
-        var table = await DeltaTable.OpenAsync(request.Tables, path, cancellationToken: cancellationToken).ConfigureAwait(false)
-            ?? await DeltaTable.CreateAsync(request.Tables, path, schema, cancellationToken: cancellationToken).ConfigureAwait(false)
-            ?? await DatasetReader.OpenAsync(request.Tables, request.Dataset, split, cancellationToken).ConfigureAwait(false);
-        return await table.OverwriteAsync(rows, cancellationToken).ConfigureAwait(false) switch
+        void ReportProgress() => progress?.Report(new(source.BytesRead, request.SourceLength, intake.Read, intake.Quarantine.Rows));
+        try
         {
-            CommitOutcome.Committed committed => committed.Version,
-            CommitOutcome.Conflict conflict => throw new DeltaException(conflict.Reason),
-            var other => throw new InvalidOperationException($"{other} is no outcome of a commit"),
-        };
+            await foreach (var row in SourceRows.ReadAsync(file, MaxRowBytes, plan.KnownColumns, cancellationToken).ConfigureAwait(false))
+            {
+                intake.Take(row);
+                if (intake.IsHopeless) break;
+                if (intake.Read % RowsPerReport != 0) continue;
+                ReportProgress();
+                cancellationToken.ThrowIfCancellationRequested(); // a buffer of short rows is read without waiting
+            }
+            ReportProgress();
+            return null;
+        }
+        catch (InvalidDataException e)
+        {
+            return $"{request.FileName}: {e.Message}";
+        }
     }
+
+    private static List<string> Faults(RowIntake intake, string? error, IngestionPlan plan, string fileName)
+    {
+        var bad = intake.Quarantine.Rows;
+        if (error is not null) return [error, .. Explain(intake.Quarantine)];
+        if (intake.Read == 0) return [$"{fileName} is empty: it has no rows"];
+        if (intake.Judge.Shape is null) return [intake.Judge.ExplainNoShape(intake.Read), .. Explain(intake.Quarantine)];
+        if (plan.MaxBad.IsExceeded(bad, intake.Read))
+            return [$"{bad} of {intake.Read} rows are bad, more than {plan.MaxBad} (--max-bad)", .. Explain(intake.Quarantine)];
+        return intake.Kept == 0 ? [$"{fileName} has no good row", .. Explain(intake.Quarantine)] : [];
+    }
+
+    private static IEnumerable<string> Explain(Quarantine quarantine)
+    {
+        var report = quarantine.Report();
+        return report.Reasons.Select(reason => $"{reason.Rows} rows: {reason.Reason}, first on line {reason.FirstLine}")
+            .Concat(report.Examples.Select(row => $"line {row.Line}: {row.Reason}"));
+    }
+
+    private static IngestionReport Report(string fileName, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
+    {
+        Source = new()
+        {
+            FileName = fileName,
+            Bytes = bytes,
+            Format = SourceFormats.NameOf(file.Format),
+            FormatReason = file.Reason,
+            Compression = file.Compression,
+            Encoding = file.Encoding,
+            Shape = intake.Judge.Shape!.Name,
+            ShapeReason = intake.Judge.ShapeReason,
+        },
+        Task = intake.Judge.Shape.Task.Name,
+        Rows = new()
+        {
+            Read = intake.Read,
+            Kept = kept.Splits.Values.Sum(split => split.Rows),
+            Quarantined = intake.Quarantine.Rows,
+            ExactDuplicates = intake.Duplicates,
+            NearDuplicatesRemoved = kept.NearDuplicatesRemoved,
+        },
+        Splits = kept.Splits.ToDictionary(split => split.Key, split => split.Value.Rows, StringComparer.Ordinal),
+        Quarantine = intake.Quarantine.Report(),
+        NearDuplicates = kept.NearDuplicates,
+        Pii = kept.Pii,
+        Statistics = kept.Statistics,
+    };
 }

@@ -1,6 +1,4 @@
 using System.Text.RegularExpressions;
-using Apache.Arrow;
-using Apache.Arrow.Types;
 
 namespace ModelOps.Tables.Datasets;
 
@@ -13,24 +11,18 @@ internal static partial class DatasetTables
 
     public static IReadOnlyList<string> Splits { get; } = [Train, Validation, Test];
 
-    public static StructType Message { get; } =
-        new([new Field("role", StringType.Default, nullable: false), new Field("content", StringType.Default, nullable: false)]);
+    /// <summary>The table of the bad rows.</summary>
+    public const string Quarantine = "quarantine";
 
-    public static Schema Schema { get; } = new(
-        [
-            new Field("id", StringType.Default, nullable: false),
-            new Field("messages", new ListType(new Field("element", Message, nullable: false)), nullable: false),
-            new Field("source_line", Int64Type.Default, nullable: false),
-        ],
-        metadata: null);
+    public static IReadOnlyList<string> Names { get; } = [.. Splits, Quarantine];
 
-    /// <exception cref="ArgumentException">The name of the dataset or of the split is not valid.</exception>
-    public static string Path(string dataset, string split)
+    /// <exception cref="ArgumentException">The name of the dataset or of the table is not valid.</exception>
+    public static string Path(string dataset, string name)
     {
         ThrowUnlessValid(dataset);
-        return Splits.Contains(split, StringComparer.Ordinal)
-            ? $"datasets/{dataset}/{split}"
-            : throw new ArgumentException($"'{split}' is no split: {string.Join(", ", Splits)}", nameof(split));
+        return Names.Contains(name, StringComparer.Ordinal)
+            ? $"datasets/{dataset}/{name}"
+            : throw new ArgumentException($"'{name}' is no table of a dataset: {string.Join(", ", Names)}", nameof(name));
     }
 
     /// <exception cref="ArgumentException">It is no name for a dataset.</exception>

@@ -1,106 +1,142 @@
 using System.Buffers.Binary;
-using System.Text.Json;
-using System.Text.Unicode;
+using System.Globalization;
+using ModelOps.Tables.Datasets.Duplicates;
+using ModelOps.Tables.Datasets.Formats;
+using ModelOps.Tables.Datasets.Pii;
+using ModelOps.Tables.Datasets.Reports;
+using ModelOps.Tables.Delta;
 
 namespace ModelOps.Tables.Datasets;
 
-/// <summary>
-/// Decides on each row of a file: kept, double, or bad with a reason. The first row that fits a known shape sets the shape of all.
-/// </summary>
-/// <param name="format">
-/// After a broken element of an array it is a guess where the next begins, so it ends the file; a broken line is one bad row.
-/// </param>
-internal sealed class RowIntake(SourceFormat format, SplitRows rows)
+/// <summary>Takes the rows of a file one by one: judged, masked, compared with those before, counted, and staged in their splits.</summary>
+internal sealed class RowIntake(SourceFormat format, IngestionPlan plan, Func<string, int>? countTokens) : IDisposable
 {
-    /// <summary>Reasons that are kept.</summary>
-    private const int MaxReasons = 20;
     private const int RowsToFindShape = 100;
+    private const int MaxExamples = 20;
 
-    // 16 bytes of SHA-256: two different rows share them with a probability of 10^-24 in 10^7 rows. 32 bytes a row with the set's overhead.
+    // 16 bytes of SHA-256: two different rows share them with a probability of 10^-24 in 10^7 rows.
     private readonly HashSet<UInt128> seen = [];
-    private readonly List<string> reasons = [];
-    private string? unknownKeys;
+    private readonly PiiAudit pii = new(plan.Pii);
+    private readonly NearDuplicates? near = plan.NearDuplicates == NearDuplicateMode.Off ? null : new();
+    private readonly List<RowStage> restaged = [];
+    private StatisticsBuilder statistics = new(countTokens);
+    private SplitRows? splits;
 
-    public RowShape? Shape { get; private set; }
+    public RowJudge Judge { get; } = new(format, plan);
+
+    public Quarantine Quarantine { get; } = new();
 
     public long Read { get; private set; }
 
     public long Duplicates { get; private set; }
 
-    public long Rejected { get; private set; }
-
-    public IReadOnlyList<string> Reasons => reasons;
+    public long Kept => splits?.Rows ?? 0;
 
     /// <summary>Whether enough rows were seen to say that the file has no rows that are known.</summary>
-    public bool IsHopeless => Shape is null && Read >= RowsToFindShape;
+    public bool IsHopeless => Judge.Shape is null && Read >= RowsToFindShape;
 
     /// <exception cref="InvalidDataException">An element of an array is no JSON.</exception>
-    public void Take(RawRow row)
+    public void Take(RawRow raw)
     {
         Read++;
-        if (Judge(row) is not { } reason) return;
-        Rejected++;
-        if (reasons.Count < MaxReasons) reasons.Add($"line {row.Line}: {reason}");
+        var (content, fault) = Judge.Judge(raw);
+        if (content is null) Quarantine.Add(raw, fault!, pii.Show);
+        else Keep(content, raw.Line);
     }
 
-    /// <summary>What is wrong with a file of which no row had a known shape.</summary>
-    public IReadOnlyList<string> ExplainNoShape() => unknownKeys is null
-        ? [$"none of the first {Read} rows is a JSON object; known are JSONL and a JSON array of rows", .. reasons]
-        : [$"the shape of the rows is not known: they have the keys {unknownKeys}; known are {RowShape.Catalog}"];
-
-    private string? Judge(RawRow row)
+    /// <summary>Ends taking: looks for near duplicates and drops them if they are to be.</summary>
+    public async Task<KeptRows> CompleteAsync(CancellationToken cancellationToken)
     {
-        if (row.IsTooLong) return $"longer than {DatasetIngestion.MaxRowBytes >> 20} MiB";
-        if (!Utf8.IsValid(row.Json.Span)) return "not valid UTF-8";
-        try
-        {
-            using var document = JsonDocument.Parse(row.Json);
-            return Judge(document.RootElement, row.Line);
-        }
-        catch (JsonException e) when (format == SourceFormat.JsonArray)
-        {
-            throw new InvalidDataException($"line {row.Line}: not valid JSON: {e.Message}", e);
-        }
-        catch (JsonException e)
-        {
-            return $"not valid JSON: {e.Message}";
-        }
-        catch (InvalidOperationException)
-        {
-            // The only way to hand out JSON text that is no Unicode.
-            return "text with an unpaired surrogate (\\ud800 to \\udfff)";
-        }
+        var staged = splits!.Complete();
+        var pairs = near?.Find(splits.Lent is { } lent ? (Short(lent.Id), SplitNumber(DatasetTables.Validation)) : null, cancellationToken);
+        var removed = plan.NearDuplicates == NearDuplicateMode.Remove ? pairs!.Nearest.Select(pair => pair.Later.Id).ToHashSet() : [];
+        if (removed.Count > 0) staged = await WithoutAsync(staged, removed, cancellationToken).ConfigureAwait(false);
+        return new(staged, removed.Count, pairs is null ? null : Report(pairs, removed), pii.Report(), statistics.Build());
     }
 
-    private string? Judge(JsonElement row, long line)
+    public void Dispose()
     {
-        if (row.ValueKind != JsonValueKind.Object) return $"{RowContent.Describe(row)}, not an object";
-        Shape ??= RowShape.Detect(row);
-        if (Shape is null)
+        foreach (var stage in restaged) stage.Dispose();
+        splits?.Dispose();
+        near?.Dispose();
+        Quarantine.Dispose();
+    }
+
+    private void Keep(RowContent content, long line)
+    {
+        content = pii.Take(content, line);
+        var id = RowId.Compute(content);
+        var shortId = BinaryPrimitives.ReadUInt128BigEndian(id);
+        if (!seen.Add(shortId))
         {
-            unknownKeys ??= Keys(row);
-            return $"the keys {Keys(row)} fit no known shape";
+            Duplicates++;
+            return;
         }
-        var content = new RowContent();
-        Shape.Read(row, content);
-        if (!content.Messages.Any(message => message.Role == "assistant")) content.Fail("has nothing that the assistant says");
-        if (content.Reason is null) Keep(content.Messages, line);
-        return content.Reason;
+        splits ??= new(Judge.Shape!.Task, plan.Shares);
+        var split = splits.Add(new(Convert.ToHexStringLower(id), line, Judge.Shape!.Task, content), id);
+        statistics.Add(content, line);
+        if (near is not null && MinHash.Sign(content.Texts) is { } signature) near.Add(new(shortId, line, SplitNumber(split)), signature);
     }
 
-    private void Keep(IReadOnlyList<RowMessage> messages, long line)
+    private async Task<IReadOnlyDictionary<string, StagedRows>> WithoutAsync(
+        IReadOnlyDictionary<string, StagedRows> staged, HashSet<UInt128> removed, CancellationToken cancellationToken)
     {
-        var id = RowId.Compute(messages);
-        if (seen.Add(BinaryPrimitives.ReadUInt128BigEndian(id))) rows.Add(new(Convert.ToHexStringLower(id), messages, line), id);
-        else Duplicates++;
+        statistics = new(countTokens);
+        var kept = new Dictionary<string, StagedRows>(StringComparer.Ordinal);
+        foreach (var (split, rows) in staged)
+        {
+            var stage = new RowStage(Judge.Shape!.Task);
+            restaged.Add(stage);
+            foreach (var file in rows.Complete())
+                await foreach (var batch in ParquetSourceRows.ReadBatchesAsync(file.Path, cancellationToken).ConfigureAwait(false))
+                    using (batch)
+                        foreach (var row in RowBatches.Read(batch).Where(row => !removed.Contains(Short(row.Id))))
+                        {
+                            stage.Add(row);
+                            statistics.Add(row.Content, row.SourceLine);
+                        }
+            kept[split] = stage.Complete();
+        }
+        return kept;
     }
 
-    private static string Keys(JsonElement row)
+    private static NearDuplicateReport Report(NearDuplicatePairs pairs, HashSet<UInt128> removed)
     {
-        const int Shown = 20;
-        const int Length = 40;
-        var keys = row.EnumerateObject().Select(property => property.Name).ToList();
-        var shown = keys.Take(Shown).Select(key => key.Length <= Length ? key : $"{key[..Length]}…");
-        return keys.Count == 0 ? "(none)" : string.Join(", ", shown) + (keys.Count > Shown ? ", …" : "");
+        var across = pairs.AcrossSplits.Where(pair => !removed.Contains(pair.Later.Id)).ToList();
+        return new()
+        {
+            Threshold = NearDuplicates.Threshold,
+            Permutations = MinHash.Permutations,
+            ShingleWords = MinHash.ShingleWords,
+            Rows = pairs.Nearest.Count,
+            Removed = removed.Count > 0,
+            Examples = Examples(pairs.Nearest),
+            AcrossSplits = across.Count,
+            AcrossSplitsExamples = Examples(across),
+        };
     }
+
+    private static IReadOnlyList<SimilarRows> Examples(IReadOnlyList<NearPair> pairs) =>
+    [
+        .. pairs.Take(MaxExamples).Select(pair => new SimilarRows
+        {
+            Line = pair.Later.Line,
+            Split = DatasetTables.Splits[pair.Later.Split],
+            EarlierLine = pair.Earlier.Line,
+            EarlierSplit = DatasetTables.Splits[pair.Earlier.Split],
+            Similarity = Math.Round(pair.Similarity, 2),
+        }),
+    ];
+
+    private static int SplitNumber(string split) => DatasetTables.Splits.Index().First(entry => entry.Item == split).Index;
+
+    private static UInt128 Short(string id) => UInt128.Parse(id.AsSpan(0, 32), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 }
+
+/// <param name="Splits">Staged rows per split; they are the intake's.</param>
+internal sealed record KeptRows(
+    IReadOnlyDictionary<string, StagedRows> Splits,
+    long NearDuplicatesRemoved,
+    NearDuplicateReport? NearDuplicates,
+    PiiReport? Pii,
+    RowStatistics Statistics);

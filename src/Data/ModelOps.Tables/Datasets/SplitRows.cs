@@ -1,35 +1,41 @@
 using System.Buffers.Binary;
-using System.Diagnostics.CodeAnalysis;
-using Apache.Arrow;
+using System.Runtime.InteropServices;
 using ModelOps.Tables.Delta;
 
 namespace ModelOps.Tables.Datasets;
 
+/// <param name="Validation">Share of the rows, 0 to 1.</param>
+/// <param name="Test">Share of the rows, 0 to 1.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct SplitShares(double Validation, double Test);
+
 /// <summary>
-/// Rows divided by a number that their id gives, position = first 64 bits / 2^64: validation below 0.05, test below 0.10, train above.
-/// So a row's split depends on its content alone and adding rows moves none, with one exception: a small dataset may have no row below
-/// 0.05. If it has at least 20 rows, the row with the least position is then lent to validation; it returns to its own split in the
-/// version in which another row takes its place.
+/// Rows divided by a number that their id gives, position = first 64 bits / 2^64: validation below its share, then test up to its share, train
+/// above. So a row's split depends on its content alone and adding rows moves none, with one exception: a small dataset may have no row in
+/// validation. If it has at least 20 rows and validation a share, the row with the least position is then lent to it; it returns to its own split
+/// in the version in which another row takes its place.
 /// </summary>
-internal sealed class SplitRows : IDisposable
+internal sealed class SplitRows(DatasetTask task, SplitShares shares) : IDisposable
 {
     private const long LeastRowsToLend = 20;
-    private const double ValidationShare = 0.05;
-    private const double TestShare = 0.05;
 
     private readonly Dictionary<string, RowStage> stages =
-        DatasetTables.Splits.ToDictionary(split => split, _ => new RowStage(), StringComparer.Ordinal);
+        DatasetTables.Splits.ToDictionary(split => split, _ => new RowStage(task), StringComparer.Ordinal);
 
     // The row with the least position while validation has none of its own: staged once it is known where it belongs.
-    private (SftRow Row, double Position)? lent;
+    private (DatasetExample Row, double Position)? lent;
 
     public long Rows { get; private set; }
 
-    public void Add(SftRow row, ReadOnlySpan<byte> id)
+    /// <summary>When adding has ended: the row that is lent to validation.</summary>
+    public DatasetExample? Lent { get; private set; }
+
+    /// <returns>The split that the row's content puts it in.</returns>
+    public string Add(DatasetExample row, ReadOnlySpan<byte> id)
     {
         Rows++;
         var position = BinaryPrimitives.ReadUInt64BigEndian(id) / (ulong.MaxValue + 1.0);
-        if (position < ValidationShare || stages[DatasetTables.Validation].Rows > 0)
+        if (position < shares.Validation || stages[DatasetTables.Validation].Rows > 0)
         {
             StageLent();
             Stage(row, position);
@@ -40,13 +46,18 @@ internal sealed class SplitRows : IDisposable
             lent = (row, position);
         }
         else Stage(row, position);
+        return SplitOf(position);
     }
 
     /// <summary>Ends adding.</summary>
     /// <returns>Per split.</returns>
     public IReadOnlyDictionary<string, StagedRows> Complete()
     {
-        if (lent is { } row && Rows >= LeastRowsToLend) stages[DatasetTables.Validation].Add(row.Row);
+        if (lent is { } row && Rows >= LeastRowsToLend && shares.Validation > 0)
+        {
+            Lent = row.Row;
+            stages[DatasetTables.Validation].Add(row.Row);
+        }
         else StageLent();
         return stages.ToDictionary(stage => stage.Key, stage => stage.Value.Complete(), StringComparer.Ordinal);
     }
@@ -62,32 +73,30 @@ internal sealed class SplitRows : IDisposable
         lent = null;
     }
 
-    private void Stage(SftRow row, double position) => stages[SplitOf(position)].Add(row);
+    private void Stage(DatasetExample row, double position) => stages[SplitOf(position)].Add(row);
 
-    private static string SplitOf(double position) => position switch
-    {
-        < ValidationShare => DatasetTables.Validation,
-        < ValidationShare + TestShare => DatasetTables.Test,
-        _ => DatasetTables.Train,
-    };
+    private string SplitOf(double position) =>
+        position < shares.Validation ? DatasetTables.Validation
+        : position < shares.Validation + shares.Test ? DatasetTables.Test
+        : DatasetTables.Train;
 }
 
 /// <summary>Rows of one split, gathered into batches and staged.</summary>
-internal sealed class RowStage : IDisposable
+internal sealed class RowStage(DatasetTask task) : IDisposable
 {
     private const int BatchRows = 1000;
     private const int BatchCharacters = 4 << 20;
 
-    private readonly StagedRows staged = new(DatasetTables.Schema);
-    private readonly List<SftRow> pending = [];
+    private readonly StagedRows staged = new(task.Schema);
+    private readonly List<DatasetExample> pending = [];
     private int characters;
 
     public long Rows => staged.Rows + pending.Count;
 
-    public void Add(SftRow row)
+    public void Add(DatasetExample row)
     {
         pending.Add(row);
-        characters += row.Messages.Sum(message => message.Content.Length);
+        characters += row.Content.Texts.Sum(text => text.Length);
         if (pending.Count >= BatchRows || characters >= BatchCharacters) Flush();
     }
 
@@ -102,32 +111,9 @@ internal sealed class RowStage : IDisposable
     private void Flush()
     {
         if (pending.Count == 0) return;
-        using var batch = ToBatch(pending);
+        using var batch = RowBatches.Build(task, pending);
         staged.Write(batch);
         pending.Clear();
         characters = 0;
-    }
-
-    [SuppressMessage("Reliability", "CA2000", Justification = "the batch owns its columns")]
-    private static RecordBatch ToBatch(List<SftRow> rows)
-    {
-        var (ids, lines) = (new StringArray.Builder(), new Int64Array.Builder());
-        var (offsets, roles, contents) = (new ArrowBuffer.Builder<int>(), new StringArray.Builder(), new StringArray.Builder());
-        foreach (var row in rows)
-        {
-            ids.Append(row.Id);
-            lines.Append(row.SourceLine);
-            offsets.Append(contents.Length);
-            foreach (var message in row.Messages)
-            {
-                roles.Append(message.Role);
-                contents.Append(message.Content);
-            }
-        }
-        offsets.Append(contents.Length);
-        var messages = new StructArray(DatasetTables.Message, contents.Length, [roles.Build(), contents.Build()], ArrowBuffer.Empty);
-        var listType = DatasetTables.Schema.GetFieldByName("messages").DataType;
-        var lists = new ListArray(listType, rows.Count, offsets.Build(), messages, ArrowBuffer.Empty);
-        return new(DatasetTables.Schema, [ids.Build(), lists, lines.Build()], rows.Count);
     }
 }

@@ -15,28 +15,20 @@ internal static class DatasetsCommand
     private static Command CreateVersion(CommandFactory cli)
     {
         var name = new Argument<string>("name") { Description = "Name of the dataset; a file for an existing one makes its next version" };
-        var file = new Argument<string>("file") { Description = ".jsonl or .json file of chat, Alpaca or prompt/completion rows" };
-        var maxRejected = new Option<double?>("--max-rejected")
-        {
-            Description = "Rejected rows allowed, as a share of all [default: 0.05]",
-            HelpName = "SHARE",
-        };
-        maxRejected.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<double?>() is not (>= 0 and <= 1))
-            {
-                result.AddError("--max-rejected must be between 0 and 1.");
-            }
-        });
+        var file = new Argument<string>("file") { Description = "JSONL, JSON, CSV, TSV, Parquet or text file, as it is or packed with gzip or zstd" };
+        var options = new IngestionFlags();
         return cli.Command(
             "create", "Uploads a file, validates and splits its rows, and waits for the version.",
-            ["modelops datasets create support ./support.jsonl", "modelops datasets create support ./support.jsonl --max-rejected 0"],
-            [name, file, maxRejected],
+            [
+                "modelops datasets create support ./support.jsonl",
+                "modelops datasets create support ./tickets.csv --map body=prompt --map reply=completion --max-bad 1% --pii mask",
+            ],
+            [name, file, .. options.All],
             async (invocation, cancellationToken) =>
             {
-                RequireDataFile(invocation.Get(file));
+                RequireFile(invocation.Get(file));
                 var job = await ProgressView.RunAsync(invocation, "Upload", progress => invocation.Client.Datasets.CreateVersionAsync(
-                    invocation.Get(name), invocation.Get(file), invocation.Get(maxRejected), ArtifactPush.Bytes(progress), cancellationToken));
+                    invocation.Get(name), invocation.Get(file), options.Read(invocation), ArtifactPush.Bytes(progress), cancellationToken));
                 job = await JobWatch.ToEndAsync(invocation, invocation.Client, job, $"Ingest {invocation.Get(name)}", cancellationToken);
                 invocation.Write(job, JsonOutput.Wire.Job, _ => JobViews.ShowResult(invocation, job));
                 return ExitCodes.Done;
@@ -54,29 +46,25 @@ internal static class DatasetsCommand
 
     private static Command Show(CommandFactory cli)
     {
-        var name = new Argument<string>("name") { Description = "Name of the dataset" };
+        var reference = new Argument<string>("dataset") { Description = "Dataset, name or name@version" };
         return cli.Command(
-            "show", "Shows a dataset's versions.", ["modelops datasets show support"], [name],
+            "show", "Shows a dataset's versions, and what became of the file of the newest or the named one.",
+            ["modelops datasets show support", "modelops datasets show support@1"], [reference],
             async (invocation, cancellationToken) =>
             {
-                var dataset = await invocation.Client.Datasets.GetAsync(invocation.Get(name), cancellationToken);
+                var (name, version) = invocation.Get(reference).Split('@', 2) is [var before, var after] ? (before, after) : (invocation.Get(reference), null);
+                var dataset = await invocation.Client.Datasets.GetAsync(name, version, cancellationToken);
                 invocation.Write(dataset, JsonOutput.Wire.Dataset, _ => ShowVersions(invocation, dataset));
                 return ExitCodes.Done;
             });
     }
 
     /// <exception cref="FileNotFoundException">It does not exist.</exception>
-    /// <exception cref="ModelOpsException">Its name says that it is neither JSON Lines nor JSON.</exception>
-    public static void RequireDataFile(string path)
+    public static void RequireFile(string path)
     {
         if (!File.Exists(path))
         {
             throw new FileNotFoundException($"The file {Path.GetFullPath(path)} does not exist.");
-        }
-        if (Path.GetExtension(path).ToLowerInvariant() is not (".jsonl" or ".json"))
-        {
-            throw CliProblems.Exception(
-                CliProblems.LocalFile, "Not a data file", $"{Path.GetFullPath(path)} ends in neither .jsonl nor .json; rename it after what it holds.");
         }
     }
 
@@ -106,5 +94,13 @@ internal static class DatasetsCommand
                 version.Artifact, version.SourceSha256);
         }
         invocation.Screen.Write(table);
+        if (dataset.Versions[^1] is { Report: { } report } newest)
+        {
+            invocation.Screen.WriteLine($"{dataset.Name}@{newest.Version}");
+            foreach (var line in IngestionView.Lines(report))
+            {
+                invocation.Screen.WriteLine(line);
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Output;
 using ModelOps.Client;
 using Spectre.Console;
@@ -71,11 +72,7 @@ internal static class JobViews
     };
 
     private static IEnumerable<string> Lines(IngestionResult result) =>
-    [
-        $"{result.Artifact}: {Human.Counts(result.Rows)} rows of shape {result.Shape}",
-        $"{result.RejectedRows} rejected, {result.DuplicateRows} duplicate rows left out",
-        .. result.Rejections.Select(rejection => $"  - {rejection}"),
-    ];
+        IngestionView.Lines(result.Report).Prepend($"{result.Artifact}: {Human.Counts(result.Report.Splits)} rows for {result.Report.Task}");
 
     private static IEnumerable<string> Lines(TrainingResult result) =>
     [

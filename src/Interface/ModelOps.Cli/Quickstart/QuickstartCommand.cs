@@ -35,7 +35,7 @@ internal static class QuickstartCommand
         // What is missing on this machine is said before anything is started.
         var installation = new Installation(invocation.Host);
         var dataFile = data ?? installation.RequireSample(SampleData);
-        DatasetsCommand.RequireDataFile(dataFile);
+        DatasetsCommand.RequireFile(dataFile);
         var baseModel = @base ?? installation.RequireSample(SampleBase);
         if (Directory.Exists(baseModel))
         {

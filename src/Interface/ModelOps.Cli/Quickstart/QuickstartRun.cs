@@ -92,10 +92,10 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
         {
             return new(same, Reused: true);
         }
-        var job = await client.Datasets.CreateVersionAsync(name, dataFile, null, ArtifactPush.Bytes(progress), cancellationToken);
+        var job = await client.Datasets.CreateVersionAsync(name, dataFile, options: null, ArtifactPush.Bytes(progress), cancellationToken);
         var (ended, _) = await FinishAsync(job, progress, cancellationToken);
         var made = ResultOf(ended).Deserialize(WireJson.Default.IngestionResult)!;
-        var versions = (await client.Datasets.GetAsync(name, cancellationToken)).Versions;
+        var versions = (await client.Datasets.GetAsync(name, version: null, cancellationToken)).Versions;
         return new(versions.Single(version => version.Version == made.Version), Reused: false);
     }
 

@@ -13,17 +13,16 @@ public sealed class DatasetsClient
     }
 
     /// <summary>Uploads a file and starts the <c>ingestion</c> job that makes it the dataset's next version.</summary>
-    /// <param name="maxRejected">Rejected rows allowed, as a share of all; null takes the server's default.</param>
+    /// <param name="options">null takes the server's defaults.</param>
     public async Task<Job> CreateVersionAsync(
-        string name, string path, double? maxRejected = null, IProgress<UploadProgress>? progress = null,
+        string name, string path, IngestionOptions? options = null, IProgress<UploadProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
         var file = await LocalFiles.HashFileAsync(path, cancellationToken).ConfigureAwait(false);
         await artifacts.UploadAsync(Path.GetFullPath(path), file, progress, cancellationToken).ConfigureAwait(false);
-        var request = new CreateDatasetVersion { Source = file.Sha256, FileName = file.Path };
         return await connection.PostAsync(
             $"api/v1/datasets/{ApiPath.Segment(name)}/versions",
-            maxRejected is { } share ? request with { MaxRejected = share } : request,
+            new CreateDatasetVersion { Source = file.Sha256, FileName = file.Path, Options = options },
             WireJson.Default.CreateDatasetVersion, WireJson.Default.Job, cancellationToken).ConfigureAwait(false);
     }
 
@@ -33,6 +32,10 @@ public sealed class DatasetsClient
         return page.Items;
     }
 
-    public Task<Dataset> GetAsync(string name, CancellationToken cancellationToken = default) =>
-        connection.GetAsync($"api/v1/datasets/{ApiPath.Segment(name)}", WireJson.Default.Dataset, cancellationToken);
+    /// <summary>A dataset with the report of the last version that is told of.</summary>
+    /// <param name="version">null: all of them.</param>
+    public Task<Dataset> GetAsync(string name, string? version = null, CancellationToken cancellationToken = default) =>
+        connection.GetAsync(
+            $"api/v1/datasets/{ApiPath.Segment(name)}{(version is null ? "" : $"?version={Uri.EscapeDataString(version)}")}",
+            WireJson.Default.Dataset, cancellationToken);
 }

@@ -1,8 +1,10 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Jobs;
+using ModelOps.Tables.Datasets;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Datasets;
@@ -15,9 +17,11 @@ public static class DatasetEndpoints
         datasets.MapGet("/", async (DatasetCatalog catalog, CancellationToken cancellationToken) =>
             new Page<Dataset>(await catalog.ListAsync(cancellationToken)))
             .WithName("listDatasets").WithSummary("Lists datasets with their versions.");
-        datasets.MapGet("/{name}", async (string name, DatasetCatalog catalog, CancellationToken cancellationToken) =>
-            await catalog.GetAsync(name, cancellationToken) is { } dataset ? Results.Ok(dataset) : Problems.NotFound(NoSuchDataset(name)))
-            .WithName("getDataset").WithSummary("Tells of a dataset and its versions.").Produces<Dataset>();
+        datasets.MapGet("/{name}", async (string name, string? version, DatasetCatalog catalog, CancellationToken cancellationToken) =>
+            await catalog.GetAsync(name, version, cancellationToken) is { } dataset
+                ? Results.Ok(dataset)
+                : Problems.NotFound(NoSuchDataset(version is null ? name : $"{name}@{version}")))
+            .WithName("getDataset").WithSummary("Tells of a dataset and its versions, or one of them, with the report of the last.").Produces<Dataset>();
         datasets.MapPost("/{name}/versions", CreateVersionAsync)
             .WithName("createDatasetVersion").WithSummary("Starts a job that makes an uploaded file the next version.").Produces<Job>(StatusCodes.Status202Accepted);
     }
@@ -29,7 +33,8 @@ public static class DatasetEndpoints
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
-        if (create.MaxRejected is not (>= 0 and <= 1)) errors.Add($"max_rejected must be from 0 to 1, not {create.MaxRejected}");
+        var options = JsonSerializer.SerializeToElement(create.Options ?? new(), WireJson.Default.IngestionOptions).Deserialize(IngestionJson.Default.IngestionOptions)!;
+        errors.AddRange(options.Check());
         if (!ManifestRules.IsDigest(create.Source)) errors.Add($"source '{create.Source}' is no SHA-256: 64 lower-case hex digits");
         else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null)
             errors.Add($"source {create.Source} is not uploaded; PUT it to /api/v1/blobs/{create.Source} first");
@@ -39,7 +44,7 @@ public static class DatasetEndpoints
         var input = new DatasetIngestionInput(
             name,
             new StoredFile(Path.GetFileName(create.FileName), size!.Value, create.Source),
-            create.MaxRejected,
+            JsonSerializer.SerializeToElement(options, IngestionJson.Default.IngestionOptions),
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
         return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Ingestion, json, cancellationToken));
@@ -47,20 +52,27 @@ public static class DatasetEndpoints
 }
 
 /// <summary>The datasets and their versions in the metadata database.</summary>
-public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts)
+public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts, ArtifactRegistry registry, BlobStore blobs)
 {
     public async Task<IReadOnlyList<Dataset>> ListAsync(CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         var versions = await context.DatasetVersions.AsNoTracking().OrderBy(v => v.Dataset).ThenBy(v => v.CreatedAt).ToListAsync(cancellationToken);
-        return [.. versions.GroupBy(v => v.Dataset, StringComparer.Ordinal).Select(group => ToWire(group.Key, group))];
+        return [.. versions.GroupBy(v => v.Dataset, StringComparer.Ordinal).Select(group => new Dataset { Name = group.Key, Versions = [.. group.Select(ToWire)] })];
     }
 
-    public async Task<Dataset?> GetAsync(string name, CancellationToken cancellationToken)
+    /// <param name="version">null: all of them.</param>
+    /// <returns>With the report of the last version; null: there is none.</returns>
+    public async Task<Dataset?> GetAsync(string name, string? version, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        var versions = await context.DatasetVersions.AsNoTracking().Where(v => v.Dataset == name).OrderBy(v => v.CreatedAt).ToListAsync(cancellationToken);
-        return versions.Count == 0 ? null : ToWire(name, versions);
+        var versions = await context.DatasetVersions.AsNoTracking()
+            .Where(v => v.Dataset == name && (version == null || v.Version == version))
+            .OrderBy(v => v.CreatedAt)
+            .ToListAsync(cancellationToken);
+        if (versions.Count == 0) return null;
+        var newest = ToWire(versions[^1]) with { Report = await ReportAsync(versions[^1], cancellationToken) };
+        return new() { Name = name, Versions = [.. versions[..^1].Select(ToWire), newest] };
     }
 
     /// <param name="version">null: the newest.</param>
@@ -82,21 +94,28 @@ public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts)
         await context.SaveChangesAsync(cancellationToken);
     }
 
-    private static Dataset ToWire(string name, IEnumerable<DatasetVersionRow> versions) => new()
+    private static DatasetVersion ToWire(DatasetVersionRow row) => new()
     {
-        Name = name,
-        Versions =
-        [
-            .. versions.Select(row => new DatasetVersion
-            {
-                Version = row.Version,
-                CreatedAt = row.CreatedAt,
-                Task = row.Task,
-                Rows = JsonSerializer.Deserialize<Dictionary<string, long>>(row.Rows)!,
-                RejectedRows = row.RejectedRows,
-                SourceSha256 = row.SourceSha256,
-                Artifact = row.Artifact,
-            }),
-        ],
+        Version = row.Version,
+        CreatedAt = row.CreatedAt,
+        Task = row.Task,
+        Rows = JsonSerializer.Deserialize<Dictionary<string, long>>(row.Rows)!,
+        RejectedRows = row.RejectedRows,
+        SourceSha256 = row.SourceSha256,
+        Artifact = row.Artifact,
     };
+
+    /// <summary>From the version's signed artifact; null where it is not there any more, or is not what was signed.</summary>
+    private async Task<IngestionReport?> ReportAsync(DatasetVersionRow row, CancellationToken cancellationToken)
+    {
+        var artifact = await registry.GetAsync(row.Artifact, cancellationToken);
+        if (artifact?.Manifest.Files.FirstOrDefault(file => file.Path == IngestedDataset.ReportPath) is not { } file) return null;
+        await using var blob = await blobs.OpenAsync(file.Sha256, cancellationToken);
+        if (blob is null) return null;
+        using var content = new MemoryStream();
+        await blob.CopyToAsync(content, cancellationToken);
+        return Convert.ToHexStringLower(SHA256.HashData(content.GetBuffer().AsSpan(0, (int)content.Length))) == file.Sha256
+            ? JsonSerializer.Deserialize(content.GetBuffer().AsSpan(0, (int)content.Length), WireJson.Default.IngestionReport)
+            : null;
+    }
 }

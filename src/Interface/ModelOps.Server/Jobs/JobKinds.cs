@@ -31,12 +31,8 @@ public static class JobKinds
     {
         Dataset = output.Dataset.Name,
         Version = output.Dataset.Version,
-        Shape = output.Ingested.Shape,
-        Rows = output.Ingested.Rows,
-        DuplicateRows = output.Ingested.DuplicateRows,
-        RejectedRows = output.Ingested.RejectedRows,
-        Rejections = output.Ingested.Rejections,
         Artifact = output.Dataset.Artifact.ToString(),
+        Report = output.Ingested.Report.Deserialize(WireJson.Default.IngestionReport)!,
     };
 
     private static TrainingResult ToWire(SftTrainingOutput output) => new()

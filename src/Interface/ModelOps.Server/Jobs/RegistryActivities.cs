@@ -78,7 +78,7 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
             new RegisterArtifact(
                 input.Dataset,
                 "dataset",
-                [input.Source],
+                [input.Source, input.Ingested.ReportFile],
                 new Dictionary<string, PinnedArtifact>(StringComparer.Ordinal),
                 Recipe: null,
                 input.Ingested.Rows.ToDictionary(rows => $"rows_{rows.Key}", rows => (double)rows.Value, StringComparer.Ordinal),
@@ -91,7 +91,7 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
                 Dataset = input.Dataset,
                 Version = artifact.Version,
                 CreatedAt = time.GetUtcNow(),
-                Task = "sft",
+                Task = input.Ingested.Task,
                 Rows = JsonSerializer.Serialize(input.Ingested.Rows),
                 RejectedRows = input.Ingested.RejectedRows,
                 SourceSha256 = input.Source.Sha256,

@@ -1,5 +1,8 @@
+using System.Security.Cryptography;
+using System.Text.Json;
 using ModelOps.Registry;
 using ModelOps.Tables.Datasets;
+using ModelOps.Tables.Datasets.Reports;
 using ModelOps.Worker.Hosting;
 using ModelOps.Workflows;
 
@@ -9,26 +12,27 @@ internal sealed class IngestDatasetActivity(BlobStore blobs, Hosting.Tables tabl
 {
     public async Task<IngestedDataset> RunAsync(IngestDataset input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
-        await using var source = await blobs.OpenAsync(input.SourceSha256, cancellationToken)
-            ?? throw new ActivityException(ActivityFailures.InvalidInput, $"the uploaded file {input.SourceSha256} is gone; upload it again");
+        await using var source = await blobs.OpenAsync(input.Source.Sha256, cancellationToken)
+            ?? throw new ActivityException(ActivityFailures.InvalidInput, $"the uploaded file {input.Source.Sha256} is gone; upload it again");
         var request = new IngestionRequest
         {
             Source = source,
-            FileName = input.FileName,
+            SourceLength = input.Source.Size,
+            FileName = input.Source.Path,
             Dataset = input.Dataset,
             Tables = tables.Store,
-            MaxRejected = input.MaxRejected,
+            Options = input.Options.Deserialize(IngestionJson.Default.IngestionOptions)!,
         };
-        var reports = new SyncProgress<IngestionProgress>(rows => progress.Report(ActivityProgress.Of("reading rows", rows.Rows)));
+        var reports = new SyncProgress<IngestionProgress>(read => progress.Report(ToActivity(read)));
         return await DatasetIngestion.RunAsync(request, reports, cancellationToken) switch
         {
             IngestionOutcome.Ingested done => new IngestedDataset(
-                done.Shape,
+                done.Report.Task,
                 done.TableVersions,
                 await CountedAsync(input.Dataset, done, cancellationToken),
-                done.Duplicates,
-                done.RejectedRows,
-                done.Rejections),
+                done.Report.Rows.Quarantined,
+                JsonSerializer.SerializeToElement(done.Report, IngestionJson.Default.IngestionReport),
+                await StoreAsync(done.Report, cancellationToken)),
             IngestionOutcome.Rejected rejected => throw new ActivityException(
                 ActivityFailures.InvalidRows, string.Join('\n', rejected.Errors)),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
@@ -40,9 +44,21 @@ internal sealed class IngestDatasetActivity(BlobStore blobs, Hosting.Tables tabl
         string dataset, IngestionOutcome.Ingested done, CancellationToken cancellationToken)
     {
         var counted = await DatasetQuery.CountAsync(tables.Store, dataset, done.TableVersions, cancellationToken);
-        foreach (var (split, rows) in done.Rows)
+        foreach (var (split, rows) in done.Report.Splits)
             if (counted[split] != rows)
                 throw new InvalidOperationException($"{rows} rows were written to {dataset}/{split}, and DuckDB counts {counted[split]}");
-        return counted;
+        return done.Report.Splits;
     }
+
+    private async Task<StoredFile> StoreAsync(IngestionReport report, CancellationToken cancellationToken)
+    {
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(report, IngestionJson.Default.IngestionReport);
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
+        using var content = new MemoryStream(bytes);
+        await blobs.PutAsync(sha256, content, cancellationToken);
+        return new(IngestedDataset.ReportPath, bytes.Length, sha256);
+    }
+
+    private static ActivityProgress ToActivity(IngestionProgress read) => new(
+        "reading", read.BytesRead, read.Bytes, new Dictionary<string, double>(StringComparer.Ordinal) { ["rows"] = read.Rows, ["bad_rows"] = read.BadRows });
 }

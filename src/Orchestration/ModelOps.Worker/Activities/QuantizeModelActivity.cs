@@ -73,7 +73,7 @@ internal sealed class QuantizeModelActivity(VerifiedArtifacts artifacts, BlobSto
         return
         [
             .. (await rows.Take(Conversations).ToListAsync(cancellationToken))
-                .Select(row => row.Messages.Select(message => new ChatMessage(message.Role, message.Content)).ToList()),
+                .Select(ToolText.Messages),
         ];
     }
 }

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using ModelOps.ModelFiles;
-using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.Registry;
 using ModelOps.Tables.Datasets;
 using ModelOps.Training;
@@ -70,9 +69,14 @@ internal sealed class TrainAdapterActivity(
     {
         var rows = DatasetReader.ReadAsync(tables.Store, dataset.Name, split, dataset.TableVersions[split], cancellationToken);
         return await rows
-            .Select(row => new ChatExample([.. row.Messages.Select(message => new ChatMessage(message.Role, message.Content))]))
+            .Select(row => new ChatExample(ToolText.Messages(Conversation(row, dataset))))
             .ToListAsync(cancellationToken);
     }
+
+    private static DatasetExample Conversation(DatasetExample row, DatasetReference dataset) => row.Task == DatasetTask.Sft
+        ? row
+        : throw new ActivityException(
+            ActivityFailures.InvalidInput, $"the dataset {dataset.Name}@{dataset.Version} has {row.Task} rows; supervised fine-tuning needs conversations (sft)");
 
     private async Task<IReadOnlyList<StoredFile>> StoreAsync(string folder, CancellationToken cancellationToken)
     {
