@@ -42,7 +42,7 @@ public sealed class SlowDatabaseTests : IAsyncLifetime
         await held.RollbackAsync(Cancel);
 
         var rows = Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl");
-        var job = await server.Client.Datasets.CreateVersionAsync("rows", rows, 0, progress: null, Cancel);
+        var job = await server.Client.Datasets.CreateVersionAsync("rows", rows, options: null, progress: null, Cancel);
         Assert.Equal(JobState.Succeeded, (await server.Client.Jobs.WatchAsync(job.Id, cancellationToken: Cancel).LastAsync(Cancel)).State);
     }
 
