@@ -96,6 +96,23 @@ public sealed class PiiTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_MaskEscapedTextsAndKeysOfJson_FindsWhatTheySay()
+    {
+        var calls = """[{"function":{"name":"pay","arguments":{"phone":"\u002B49 30 1234567","a@b.com":1,"c@d.org":"{\"to\":\"e\\u0040f.net\"}"}}}]""";
+        var row = $$"""{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":{{calls}}}]}""";
+        var bad = """{"messages":[{"role":"wizard","content":"I am g\u0040h.io"}]}""";
+        var ingested = await ingestion.IngestAsync($"{row}\n{bad}\n", new() { Pii = "mask", MaxBad = "1" });
+        var read = Assert.Single(await ingestion.RowsAsync(ingested));
+        using var masked = JsonDocument.Parse(read.Messages[1].ToolCalls!);
+        var arguments = masked.RootElement[0].GetProperty("function").GetProperty("arguments");
+        Assert.Equal(["phone", "[EMAIL]", "[EMAIL] 2"], arguments.EnumerateObject().Select(argument => argument.Name));
+        Assert.Equal("[PHONE]", arguments.GetProperty("phone").GetString());
+        Assert.Equal("""{"to":"[EMAIL]"}""", arguments.GetProperty("[EMAIL] 2").GetString());
+        Assert.Equal([("email", 3L), ("phone", 1L)], ingested.Report.Pii!.Kinds.Select(kind => (kind.Kind, kind.Count)));
+        Assert.Equal("""{"messages":[{"role":"wizard","content":"I am [EMAIL]"}]}""", Assert.Single(await ingestion.QuarantineAsync(ingested)).Raw);
+    }
+
+    [Fact]
     public async Task Run_RowsThatAreEqualWhenMasked_AreKeptOnce()
     {
         var rows = $"{Pair("mail a@b.com", "ok")}\n{Pair("mail c@d.org", "ok")}\n";

@@ -18,7 +18,7 @@ internal sealed class PiiAudit(PiiMode mode)
     {
         if (mode == PiiMode.Off) return content;
         var before = kinds.Values.Sum(kind => kind.Count);
-        foreach (var text in content.Texts)
+        foreach (var text in Texts(content))
             foreach (var match in PiiScanner.Find(text)) Count(match.Kind, line);
         if (kinds.Values.Sum(kind => kind.Count) == before) return content;
         rows++;
@@ -26,7 +26,7 @@ internal sealed class PiiAudit(PiiMode mode)
     }
 
     /// <summary>Text that is shown though its row is not kept.</summary>
-    public string Show(string text) => mode == PiiMode.Mask ? PiiScanner.Mask(text) : text;
+    public string Show(string text) => mode == PiiMode.Mask ? MaskText(text) : text;
 
     /// <returns>null: nothing was looked for.</returns>
     public PiiReport? Report() => mode == PiiMode.Off ? null : new()
@@ -51,24 +51,65 @@ internal sealed class PiiAudit(PiiMode mode)
         ToolCalls = message.ToolCalls is { } calls ? MaskJson(calls) : null,
     };
 
-    private static string MaskJson(string json) => PiiScanner.Find(json).Count == 0 ? json : MaskNode(JsonNode.Parse(json))!.ToJsonString();
+    private static IEnumerable<string> Texts(RowContent content)
+    {
+        foreach (var message in content.Messages)
+        {
+            yield return message.Content;
+            if (message.ToolCalls is { } calls)
+                foreach (var text in Texts(JsonElement.Parse(calls))) yield return text;
+        }
+        if (content.Tools is { } tools)
+            foreach (var text in Texts(JsonElement.Parse(tools))) yield return text;
+    }
 
-    /// <summary>A number that is masked becomes a text: what is left must be JSON.</summary>
+    /// <summary>What JSON says, without its escapes: names, texts and numbers, also of JSON in a text, as the arguments of a call are.</summary>
+    private static IEnumerable<string> Texts(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => value.EnumerateObject().SelectMany(member => Texts(member.Value).Prepend(member.Name)),
+        JsonValueKind.Array => value.EnumerateArray().SelectMany(Texts),
+        JsonValueKind.String when Nested(value.GetString()!) is { } inner => Texts(inner),
+        JsonValueKind.String => [value.GetString()!],
+        JsonValueKind.Number => [value.GetRawText()],
+        _ => [],
+    };
+
+    /// <returns>The object or array that the text is; null: it is neither.</returns>
+    private static JsonElement? Nested(string text) => text.AsSpan().TrimStart() is ['{' or '[', ..]
+        && RowFields.Parse(text) is { ValueKind: JsonValueKind.Object or JsonValueKind.Array } inner ? inner : null;
+
+    /// <summary>What was JSON has to stay JSON.</summary>
+    private static string MaskText(string text) => Nested(text) is null ? PiiScanner.Mask(text) : MaskJson(text);
+
+    private static string MaskJson(string json) =>
+        Texts(JsonElement.Parse(json)).All(text => PiiScanner.Find(text).Count == 0) ? json : MaskNode(JsonNode.Parse(json))!.ToJsonString();
+
     private static JsonNode? MaskNode(JsonNode? node) => node switch
     {
-        JsonObject members => new JsonObject(members.Select(member => KeyValuePair.Create(member.Key, MaskNode(member.Value)))),
+        JsonObject members => MaskMembers(members),
         JsonArray items => new JsonArray([.. items.Select(MaskNode)]),
-        JsonValue value when value.GetValueKind() is JsonValueKind.String or JsonValueKind.Number => MaskValue(value),
+        JsonValue value when value.GetValueKind() == JsonValueKind.String => JsonValue.Create(MaskText(value.GetValue<string>())),
+        JsonValue value when value.GetValueKind() == JsonValueKind.Number => MaskNumber(value),
         null => null,
         _ => node.DeepClone(),
     };
 
-    private static JsonNode MaskValue(JsonValue value)
+    private static JsonObject MaskMembers(JsonObject members)
     {
-        var text = value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : value.ToJsonString();
-        if (PiiScanner.Find(text).Count == 0) return value.DeepClone();
-        // Arguments of a call are JSON in a text: they have to stay JSON.
-        var isNested = value.GetValueKind() == JsonValueKind.String && RowFields.Parse(text) is { ValueKind: JsonValueKind.Object or JsonValueKind.Array };
-        return JsonValue.Create(isNested ? MaskJson(text) : PiiScanner.Mask(text))!;
+        var masked = new JsonObject();
+        foreach (var (key, value) in members)
+        {
+            var name = PiiScanner.Mask(key);
+            for (var number = 2; masked.ContainsKey(name); number++) name = $"{PiiScanner.Mask(key)} {number}";
+            masked[name] = MaskNode(value);
+        }
+        return masked;
+    }
+
+    /// <summary>A number that is masked becomes a text.</summary>
+    private static JsonNode MaskNumber(JsonValue value)
+    {
+        var text = value.ToJsonString();
+        return PiiScanner.Find(text).Count == 0 ? value.DeepClone() : JsonValue.Create(PiiScanner.Mask(text))!;
     }
 }
