@@ -110,7 +110,7 @@ public sealed class IngestionTests : IDisposable
         Assert.Equal(fails, outcome is IngestionOutcome.Rejected);
         if (outcome is not IngestionOutcome.Rejected rejected) return;
         Assert.Equal($"{bad} of 100 rows are bad, more than {maxBad} (--max-bad)", rejected.Errors[0]);
-        Assert.Equal($"{bad} rows: has no prompt, first on line {101 - bad}", rejected.Errors[1]);
+        Assert.Equal($"{bad} row{(bad == 1 ? "" : "s")}: has no prompt, first on line {101 - bad}", rejected.Errors[1]);
         Assert.Equal($"line {101 - bad}: has no prompt", rejected.Errors[2]);
         Assert.Empty(await ingestion.Tables.Store.ListAsync("", cancellationToken: Cancel).ToListAsync(Cancel));
     }

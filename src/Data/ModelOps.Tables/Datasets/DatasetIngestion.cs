@@ -143,7 +143,7 @@ public static class DatasetIngestion
     private static IEnumerable<string> Explain(Quarantine quarantine)
     {
         var report = quarantine.Report();
-        return report.Reasons.Select(reason => $"{reason.Rows} rows: {reason.Reason}, first on line {reason.FirstLine}")
+        return report.Reasons.Select(reason => $"{reason.Rows} row{(reason.Rows == 1 ? "" : "s")}: {reason.Reason}, first on line {reason.FirstLine}")
             .Concat(report.Examples.Select(row => $"line {row.Line}: {row.Reason}"));
     }
 
