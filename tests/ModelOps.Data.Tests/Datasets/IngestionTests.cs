@@ -1,6 +1,7 @@
 using System.Text.Json;
 using ModelOps.Data.Tests.Delta;
 using ModelOps.Tables.Datasets;
+using ModelOps.Tables.Datasets.Queries;
 using ModelOps.Tables.Delta;
 
 namespace ModelOps.Data.Tests.Datasets;
@@ -21,7 +22,7 @@ public sealed class IngestionTests : IDisposable
         Assert.All(ingested.TableVersions.Values, version => Assert.Equal(1, version));
         Assert.Equal((500, 500), (ingested.Report.Splits.Values.Sum(), ingested.Report.Rows.Kept));
         Assert.InRange(ingested.Report.Splits["train"], 430, 470);
-        var counted = await DatasetQuery.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, Cancel);
+        var counted = await QueryTables.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, Cancel);
         Assert.Equal(ingested.Report.Splits.Append(new("quarantine", 0)), counted);
 
         var rows = await ingestion.RowsAsync(ingested);
@@ -220,7 +221,7 @@ public sealed class IngestionTests : IDisposable
         var outcome = await DatasetIngestion.RunAsync(
             ingestion.Request(TestIngestion.Utf8(TestIngestion.Lines(50))) with { Tables = odd.Store }, progress: null, Cancel);
         var ingested = Assert.IsType<IngestionOutcome.Ingested>(outcome);
-        Assert.Equal(50, (await DatasetQuery.CountAsync(odd.Store, "d", ingested.TableVersions, Cancel)).Values.Sum());
+        Assert.Equal(50, (await QueryTables.CountAsync(odd.Store, "d", ingested.TableVersions, Cancel)).Values.Sum());
     }
 
     [Fact]

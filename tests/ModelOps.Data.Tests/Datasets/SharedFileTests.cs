@@ -1,4 +1,4 @@
-using ModelOps.Tables.Datasets;
+using ModelOps.Tables.Datasets.Queries;
 
 namespace ModelOps.Data.Tests.Datasets;
 
@@ -22,7 +22,7 @@ public sealed class SharedFileTests : IDisposable
         Assert.Equal((format, shape, task), (report.Source.Format, report.Source.Shape, report.Task));
         Assert.Equal((read, kept, read - kept, 0), (report.Rows.Read, report.Rows.Kept, report.Rows.ExactDuplicates, report.Rows.Quarantined));
         Assert.NotEqual(0, report.Splits["validation"]);
-        var counted = await DatasetQuery.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, TestIngestion.Cancel);
+        var counted = await QueryTables.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, TestIngestion.Cancel);
         Assert.All(report.Splits, split => Assert.Equal(split.Value, counted[split.Key]));
         Assert.Equal(kept, (await ingestion.RowsAsync(ingested)).Count);
     }

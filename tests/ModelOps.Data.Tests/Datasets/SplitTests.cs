@@ -1,4 +1,4 @@
-using ModelOps.Tables.Datasets;
+using ModelOps.Tables.Datasets.Queries;
 
 namespace ModelOps.Data.Tests.Datasets;
 
@@ -13,7 +13,7 @@ public sealed class SplitTests : IDisposable
     {
         var ingested = await ingestion.IngestAsync(TestIngestion.Chat);
         Assert.Equal(1, ingested.Report.Splits.Values.Sum());
-        Assert.Equal(1, (await DatasetQuery.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, TestIngestion.Cancel)).Values.Sum());
+        Assert.Equal(1, (await QueryTables.CountAsync(ingestion.Tables.Store, "d", ingested.TableVersions, TestIngestion.Cancel)).Values.Sum());
     }
 
     [Theory]

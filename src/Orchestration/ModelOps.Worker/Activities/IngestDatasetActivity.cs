@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using ModelOps.Registry;
 using ModelOps.Tables.Datasets;
+using ModelOps.Tables.Datasets.Queries;
 using ModelOps.Tables.Datasets.Reports;
 using ModelOps.Worker.Hosting;
 using ModelOps.Workflows;
@@ -43,7 +44,7 @@ internal sealed class IngestDatasetActivity(BlobStore blobs, Hosting.Tables tabl
     private async Task<IReadOnlyDictionary<string, long>> CountedAsync(
         string dataset, IngestionOutcome.Ingested done, CancellationToken cancellationToken)
     {
-        var counted = await DatasetQuery.CountAsync(tables.Store, dataset, done.TableVersions, cancellationToken);
+        var counted = await QueryTables.CountAsync(tables.Store, dataset, done.TableVersions, cancellationToken);
         foreach (var (split, rows) in done.Report.Splits)
             if (counted[split] != rows)
                 throw new InvalidOperationException($"{rows} rows were written to {dataset}/{split}, and DuckDB counts {counted[split]}");
