@@ -109,6 +109,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
+    services.AddSingleton(config.Queries).AddSingleton<DatasetQueries>();
     services.AddSingleton<JobStore>();
     services.AddSingleton<JobReferences>();
     services.AddSingleton<WorkerSupervisor>();

@@ -10,7 +10,7 @@ namespace ModelOps.Cli.Datasets;
 internal static class DatasetsCommand
 {
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "datasets", "Datasets and their versions.", [CreateVersion(cli), List(cli), Show(cli)]);
+        "datasets", "Datasets and their versions.", [CreateVersion(cli), List(cli), Show(cli), QueryCommand.Create(cli), Diff(cli), History(cli)]);
 
     private static Command CreateVersion(CommandFactory cli)
     {
@@ -52,12 +52,47 @@ internal static class DatasetsCommand
             ["modelops datasets show support", "modelops datasets show support@1"], [reference],
             async (invocation, cancellationToken) =>
             {
-                var (name, version) = invocation.Get(reference).Split('@', 2) is [var before, var after] ? (before, after) : (invocation.Get(reference), null);
+                var (name, version) = Parse(invocation.Get(reference));
                 var dataset = await invocation.Client.Datasets.GetAsync(name, version, cancellationToken);
                 invocation.Write(dataset, JsonOutput.Wire.Dataset, _ => ShowVersions(invocation, dataset));
                 return ExitCodes.Done;
             });
     }
+
+    private static Command Diff(CommandFactory cli)
+    {
+        var name = new Argument<string>("dataset") { Description = "Name of the dataset" };
+        var from = new Argument<string?>("from") { Description = "Version to compare with [default: the one before]", Arity = ArgumentArity.ZeroOrOne };
+        var to = new Argument<string?>("to") { Description = "Version that is compared [default: the newest]", Arity = ArgumentArity.ZeroOrOne };
+        var (limit, cursor) = (QueryCommand.Limit(byDefault: 100), QueryCommand.Cursor());
+        return cli.Command(
+            "diff", "Lists the rows that one version has and another has not.",
+            ["modelops datasets diff support 1 2", "modelops datasets diff support"], [name, from, to, limit, cursor],
+            async (invocation, cancellationToken) =>
+            {
+                var diff = await invocation.Client.Datasets.DiffAsync(
+                    invocation.Get(name), invocation.Get(from), invocation.Get(to), invocation.Get(limit), invocation.Get(cursor), cancellationToken);
+                invocation.Write(diff, JsonOutput.Wire.DatasetDiff, _ => ShowDiff(invocation, diff));
+                return ExitCodes.Done;
+            });
+    }
+
+    private static Command History(CommandFactory cli)
+    {
+        var name = new Argument<string>("dataset") { Description = "Name of the dataset" };
+        return cli.Command(
+            "history", "Tells how a dataset's versions came to be, newest first.", ["modelops datasets history support"], [name],
+            async (invocation, cancellationToken) =>
+            {
+                var history = await invocation.Client.Datasets.HistoryAsync(invocation.Get(name), cancellationToken);
+                invocation.Write(new Page<DatasetHistoryEntry>(history), JsonOutput.Wire.PageDatasetHistoryEntry, _ => ShowHistory(invocation, history));
+                return ExitCodes.Done;
+            });
+    }
+
+    /// <param name="reference"><c>name</c> or <c>name@version</c>.</param>
+    public static (string Name, string? Version) Parse(string reference) =>
+        reference.Split('@', 2) is [var name, var version] ? (name, version) : (reference, null);
 
     /// <exception cref="FileNotFoundException">It does not exist.</exception>
     public static void RequireFile(string path)
@@ -102,5 +137,32 @@ internal static class DatasetsCommand
                 invocation.Screen.WriteLine(line);
             }
         }
+    }
+
+    private static void ShowDiff(Invocation invocation, DatasetDiff diff)
+    {
+        invocation.Screen.WriteLine($"{diff.Dataset} {diff.From} → {diff.To}");
+        var table = invocation.Table("split", "added", "removed", "moved");
+        foreach (var (split, counts) in diff.Splits)
+        {
+            table.AddTextRow(split, $"{counts.Added}", $"{counts.Removed}", $"{counts.Moved}");
+        }
+        invocation.Screen.Write(table);
+        if (diff.Rows is [var first, ..])
+        {
+            QueryCommand.Show(invocation, [.. first.EnumerateObject().Select(column => column.Name)], diff.Rows, diff.Next);
+        }
+    }
+
+    private static void ShowHistory(Invocation invocation, IReadOnlyList<DatasetHistoryEntry> history)
+    {
+        var table = invocation.Table("version", "created", "by", "task", "rows", "rejected", "file", "source sha256");
+        foreach (var entry in history)
+        {
+            table.AddTextRow(
+                entry.Version, Human.Time(entry.CreatedAt), entry.CreatedBy, entry.Task, Human.Counts(entry.Rows), $"{entry.RejectedRows}", entry.FileName,
+                entry.SourceSha256);
+        }
+        invocation.Screen.Write(table);
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections;
 using ModelOps.Registry;
+using ModelOps.Server.Datasets;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
@@ -29,6 +30,8 @@ public sealed record ServerConfig
     public LifecycleOptions Lifecycle { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
+
+    public QueryOptions Queries { get; init; } = new();
 
     public RateLimitOptions RateLimits { get; init; } = new();
 

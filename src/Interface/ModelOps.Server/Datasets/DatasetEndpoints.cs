@@ -24,6 +24,7 @@ public static class DatasetEndpoints
             .WithName("getDataset").WithSummary("Tells of a dataset and its versions, or one of them, with the report of the last.").Produces<Dataset>();
         datasets.MapPost("/{name}/versions", CreateVersionAsync)
             .WithName("createDatasetVersion").WithSummary("Starts a job that makes an uploaded file the next version.").Produces<Job>(StatusCodes.Status202Accepted);
+        datasets.MapQueries();
     }
 
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
@@ -84,6 +85,32 @@ public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts, 
             .OrderByDescending(v => v.CreatedAt)
             .FirstOrDefaultAsync(cancellationToken);
     }
+
+    /// <returns>Newest first; empty: there is no such dataset.</returns>
+    public async Task<IReadOnlyList<DatasetHistoryEntry>> HistoryAsync(string name, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        var rows = await context.DatasetVersions.AsNoTracking().Where(v => v.Dataset == name).OrderByDescending(v => v.CreatedAt).ToListAsync(cancellationToken);
+        var history = new List<DatasetHistoryEntry>();
+        foreach (var row in rows)
+            if (await registry.GetAsync(row.Artifact, cancellationToken) is { Manifest: var manifest })
+                history.Add(new()
+                {
+                    Version = row.Version,
+                    CreatedAt = row.CreatedAt,
+                    CreatedBy = manifest.CreatedBy,
+                    FileName = manifest.Files.First(file => file.Sha256 == row.SourceSha256).Path,
+                    SourceSha256 = row.SourceSha256,
+                    Task = row.Task,
+                    Rows = JsonSerializer.Deserialize<Dictionary<string, long>>(row.Rows)!,
+                    RejectedRows = row.RejectedRows,
+                    TableVersions = TableVersions(row),
+                });
+        return history;
+    }
+
+    /// <summary>Version of the Delta table per split, and of the quarantine.</summary>
+    public static IReadOnlyDictionary<string, long> TableVersions(DatasetVersionRow row) => JsonSerializer.Deserialize<Dictionary<string, long>>(row.TableVersions)!;
 
     public async Task AddAsync(DatasetVersionRow version, CancellationToken cancellationToken)
     {

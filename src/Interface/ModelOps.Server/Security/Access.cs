@@ -86,6 +86,9 @@ public static class Access
 
         Row("GET /api/v1/datasets", readers, "datasets:read"),
         Row("GET /api/v1/datasets/{name}", readers, "datasets:read"),
+        Row("GET /api/v1/datasets/{name}/history", readers, "datasets:read"),
+        Row("GET /api/v1/datasets/{name}/diff", readers, "datasets:read"),
+        Row("POST /api/v1/datasets/{name}/query", readers, "datasets:read"),
         Row("POST /api/v1/datasets/{name}/versions", makers, "datasets:write", "job.started"),
 
         Row("GET /api/v1/jobs", readers, "jobs:read"),

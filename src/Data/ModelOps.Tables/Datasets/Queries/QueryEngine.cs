@@ -54,11 +54,11 @@ public sealed partial class QueryEngine : IDisposable
     {
         if (Understand(query.Sql) is QueryAnswer.Refused refused) return refused;
         Close([.. query.Tables.SelectMany(table => table.Files), .. query.File is { } file ? [file.Path] : Array.Empty<string>()]);
-        foreach (var table in query.Tables) Create(table);
         var prefix = $"CREATE TEMP VIEW {Result} AS ";
         var (open, close) = QuerySyntax.IsShown(query.Sql) ? ("FROM (", ")") : ("", "");
         try
         {
+            foreach (var table in query.Tables) Create(table);
             Execute($"{prefix}{open}{(open.Length > 0 ? query.Sql.TrimEnd().TrimEnd(';') : query.Sql)}{close}", cancellationToken);
             return query.File is { } target ? Write(target, cancellationToken) : Read(query.Page!, cancellationToken);
         }

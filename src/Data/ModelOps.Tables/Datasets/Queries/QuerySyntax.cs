@@ -61,7 +61,7 @@ internal static class QuerySyntax
         if (node.ValueKind != JsonValueKind.Object) return;
         if (Text(node, "type") == "BASE_TABLE" && Text(node, "catalog_name") is "" && Text(node, "schema_name") is { } schema && Text(node, "table_name") is { } table
             && DatasetTables.Names.FirstOrDefault(name => name.Equals(table, StringComparison.OrdinalIgnoreCase)) is { } known)
-            tables.Add(new(schema.Length == 0 ? null : schema, known));
+            tables.Add(new(schema is "" or "main" ? null : schema, known)); // DuckDB's own name for what stands without one
         foreach (var member in node.EnumerateObject()) Collect(member.Value, tables);
     }
 

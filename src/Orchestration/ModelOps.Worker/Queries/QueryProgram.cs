@@ -1,0 +1,32 @@
+using System.Globalization;
+using System.Text.Json;
+using ModelOps.Tables.Datasets.Queries;
+
+namespace ModelOps.Worker.Queries;
+
+/// <summary>
+/// <c>ModelOps.Worker query MEMORY FILE</c>: a process that answers one query, with limits of bytes that the operating system keeps. A request is
+/// a line of JSON on standard input, its answer one on standard output.
+/// </summary>
+internal static class QueryProgram
+{
+    public static async Task<int> RunAsync(string[] args, TextReader input, TextWriter output)
+    {
+        if (args is not [_, var memoryText, var fileText]
+            || !long.TryParse(memoryText, CultureInfo.InvariantCulture, out var memory) || !long.TryParse(fileText, CultureInfo.InvariantCulture, out var file))
+        {
+            await Console.Error.WriteLineAsync("usage: ModelOps.Worker query MEMORY FILE, both in bytes");
+            return 2;
+        }
+        ProcessLimits.Apply(memory, file);
+        using var engine = new QueryEngine(memory);
+        while (await input.ReadLineAsync() is { } line)
+        {
+            var request = JsonSerializer.Deserialize(line, QueryJson.Default.QueryRequest)!;
+            var answer = request.Run is { } query ? engine.Run(query, CancellationToken.None) : engine.Understand(request.Understand!);
+            await output.WriteLineAsync(JsonSerializer.Serialize(answer, QueryJson.Default.QueryAnswer));
+            await output.FlushAsync();
+        }
+        return 0;
+    }
+}
