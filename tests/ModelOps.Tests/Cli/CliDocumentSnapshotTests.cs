@@ -75,6 +75,9 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         var job = (await WriteAsync("datasets create", ["rows", rows]))["id"]!.GetValue<string>();
         await WriteAsync("datasets list", []);
         await WriteAsync("datasets show", ["rows"]);
+        await WriteAsync("datasets query", ["rows", "SELECT source_line, messages[2].content AS answer FROM train WHERE source_line < 3 ORDER BY 1"]);
+        await WriteAsync("datasets diff", ["rows", "1", "1"]);
+        await WriteAsync("datasets history", ["rows"]);
         await WriteAsync("jobs list", []);
         await WriteAsync("jobs show", [job]);
         await WriteAsync("jobs watch", [job]);

@@ -101,7 +101,7 @@ public static class DatasetIngestion
             versions[split] = await sink.CommitAsync(split, kept.Splits[split], cancellationToken).ConfigureAwait(false);
         versions[DatasetTables.Quarantine] =
             await sink.CommitAsync(DatasetTables.Quarantine, intake.Quarantine.Complete(), cancellationToken).ConfigureAwait(false);
-        return new IngestionOutcome.Ingested(versions, Report(request.FileName, source.BytesRead, file, intake, kept));
+        return new IngestionOutcome.Ingested(versions, Report(request, source.BytesRead, file, intake, kept));
     }
 
     /// <returns>Why the file cannot be read to its end.</returns>
@@ -147,11 +147,11 @@ public static class DatasetIngestion
             .Concat(report.Examples.Select(row => $"line {row.Line}: {row.Reason}"));
     }
 
-    private static IngestionReport Report(string fileName, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
+    private static IngestionReport Report(IngestionRequest request, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
     {
         Source = new()
         {
-            FileName = fileName,
+            FileName = request.FileName,
             Bytes = bytes,
             Format = SourceFormats.NameOf(file.Format),
             FormatReason = file.Reason,
@@ -160,6 +160,7 @@ public static class DatasetIngestion
             Shape = intake.Judge.Shape!.Name,
             ShapeReason = intake.Judge.ShapeReason,
         },
+        Options = request.Options,
         Task = intake.Judge.Shape.Task.Name,
         Rows = new()
         {

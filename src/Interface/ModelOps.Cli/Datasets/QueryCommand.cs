@@ -54,6 +54,10 @@ internal static class QueryCommand
                 var query = new QueryDataset { Sql = invocation.Get(sql), Version = version, Limit = invocation.Get(limit), Cursor = invocation.Get(cursor) };
                 if (invocation.Get(output) is { } path)
                 {
+                    if (invocation.Json)
+                    {
+                        throw UsageException.Of("--out writes the rows into a file: it does not go with --json.");
+                    }
                     await SaveAsync(invocation, name, query with { Format = FormatOf(path) }, path, cancellationToken);
                     return ExitCodes.Done;
                 }
@@ -114,10 +118,6 @@ internal static class QueryCommand
         {
             File.Delete(part);
         }
-        var file = new WrittenFile(Path.GetFullPath(path), new FileInfo(path).Length);
-        invocation.Write(file, JsonOutput.Documents.WrittenFile, screen => screen.WriteLine($"{Human.Bytes(file.Size)} are in {path}"));
+        invocation.Screen.WriteLine($"{Human.Bytes(new FileInfo(path).Length)} are in {path}");
     }
 }
-
-/// <param name="Size">Bytes.</param>
-internal sealed record WrittenFile(string Path, long Size);

@@ -2,7 +2,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ModelOps.Cli.Chat;
-using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Doctor;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
@@ -24,7 +23,6 @@ namespace ModelOps.Cli.Output;
 [JsonSerializable(typeof(SignedIn))]
 [JsonSerializable(typeof(SignedOut))]
 [JsonSerializable(typeof(StoredSessions))]
-[JsonSerializable(typeof(WrittenFile))]
 internal sealed partial class CliJson : JsonSerializerContext;
 
 /// <summary>The documents of <c>--json</c>, indented for people.</summary>

@@ -30,11 +30,11 @@ public static class DatasetEndpoints
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
 
     private static async Task<IResult> CreateVersionAsync(
-        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, DatasetCatalog catalog, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
-        var options = JsonSerializer.SerializeToElement(create.Options ?? new(), WireJson.Default.IngestionOptions).Deserialize(IngestionJson.Default.IngestionOptions)!;
+        var options = OptionsOf(create.Options);
         errors.AddRange(options.Check());
         if (!ManifestRules.IsDigest(create.Source)) errors.Add($"source '{create.Source}' is no SHA-256: 64 lower-case hex digits");
         else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null)
@@ -42,14 +42,23 @@ public static class DatasetEndpoints
         if (errors.Count > 0) return Problems.Invalid(errors);
         if (await registry.GetAsync(name, cancellationToken) is { Manifest.Kind: not "dataset" and var kind })
             return Problems.Conflict($"the name {name} belongs to a {kind}; choose another for the dataset");
+        if (await catalog.GetAsync(name, version: null, cancellationToken) is { Versions: [.., var newest] } && newest.SourceSha256 == create.Source
+            && newest.Report?.Options is { } taken && Json(OptionsOf(taken)).GetRawText() == Json(options).GetRawText())
+            return Problems.Conflict($"{create.FileName} is the file of {name}@{newest.Version} already, taken with the same options: there is nothing to do");
         var input = new DatasetIngestionInput(
             name,
             new StoredFile(Path.GetFileName(create.FileName), size!.Value, create.Source),
-            JsonSerializer.SerializeToElement(options, IngestionJson.Default.IngestionOptions),
+            Json(options),
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
         return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Ingestion, json, cancellationToken));
     }
+
+    /// <summary>What the wire leaves out is the default.</summary>
+    private static ModelOps.Tables.Datasets.IngestionOptions OptionsOf(ModelOps.Client.IngestionOptions? options) =>
+        JsonSerializer.SerializeToElement(options ?? new(), WireJson.Default.IngestionOptions).Deserialize(IngestionJson.Default.IngestionOptions)!;
+
+    private static JsonElement Json(ModelOps.Tables.Datasets.IngestionOptions options) => JsonSerializer.SerializeToElement(options, IngestionJson.Default.IngestionOptions);
 }
 
 /// <summary>The datasets and their versions in the metadata database.</summary>

@@ -5,6 +5,9 @@ public sealed record IngestionReport
 {
     public required SourceReport Source { get; init; }
 
+    /// <summary>How the file was taken; reports of old versions do not say.</summary>
+    public IngestionOptions? Options { get; init; }
+
     /// <summary>sft, preference, kto or text: the canonical schema of the rows.</summary>
     public required string Task { get; init; }
 
