@@ -45,7 +45,7 @@ internal static class QueryCommand
             [
                 "modelops datasets query support \"SELECT len(messages) AS turns, count(*) FROM train GROUP BY 1 ORDER BY 1\"",
                 "modelops datasets query support@2 \"SELECT reason, count(*) FROM quarantine GROUP BY ALL\" --json",
-                "modelops datasets query support \"FROM train ANTI JOIN \\\"support@1\\\".train USING (id)\" --out new.parquet",
+                "modelops datasets query support \"SELECT * FROM train SEMI JOIN other.train USING (id)\" --out both.parquet",
             ],
             [reference, sql, limit, cursor, output],
             async (invocation, cancellationToken) =>
