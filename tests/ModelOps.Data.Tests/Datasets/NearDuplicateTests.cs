@@ -116,4 +116,17 @@ public sealed class NearDuplicateTests : IDisposable
         var (a, b) = (MinHash.Shingles([one]).ToHashSet(), MinHash.Shingles([other]).ToHashSet());
         return (double)a.Intersect(b).Count() / a.Union(b).Count();
     }
+
+    [Fact]
+    public void IdSet_ManyIds_AgreesWithAHashSet()
+    {
+        var random = new Random(5);
+        var (ids, expected) = (new IdSet(), new HashSet<UInt128>());
+        for (var i = 0; i < 20_000; i++)
+        {
+            var id = new UInt128((ulong)random.Next(3), (ulong)random.Next(6000)); // near each other, and again and again
+            Assert.Equal(expected.Add(id), ids.Add(id));
+        }
+        Assert.InRange(expected.Count, 10_000, 18_000);
+    }
 }

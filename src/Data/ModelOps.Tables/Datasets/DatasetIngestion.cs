@@ -86,7 +86,8 @@ public static class DatasetIngestion
         CancellationToken cancellationToken)
     {
         await using var closing = file.Stream.ConfigureAwait(false);
-        using var intake = new RowIntake(file.Format, plan, request.CountTokens);
+        var intake = new RowIntake(file.Format, plan, request.CountTokens);
+        await using var disposing = intake.ConfigureAwait(false);
         // 1. Rows: nothing is in the store before all of them were seen.
         var error = await ReadAsync(request, plan, source, file, intake, progress, cancellationToken).ConfigureAwait(false);
         if (Faults(intake, error, plan, request.FileName) is { Count: > 0 } errors) return new IngestionOutcome.Rejected(errors);
@@ -114,12 +115,13 @@ public static class DatasetIngestion
         {
             await foreach (var row in SourceRows.ReadAsync(file, MaxRowBytes, plan.KnownColumns, cancellationToken).ConfigureAwait(false))
             {
-                intake.Take(row);
+                await intake.TakeAsync(row, cancellationToken).ConfigureAwait(false);
                 if (intake.IsHopeless) break;
                 if (intake.Read % RowsPerReport != 0) continue;
                 ReportProgress();
                 cancellationToken.ThrowIfCancellationRequested(); // a buffer of short rows is read without waiting
             }
+            await intake.EndAsync(cancellationToken).ConfigureAwait(false);
             ReportProgress();
             return null;
         }

@@ -18,9 +18,10 @@ internal static class RowId
     private const int ToolCallId = -5;
     private const int Name = -6;
 
-    public static byte[] Compute(RowContent content)
+    /// <param name="bytes">Written over.</param>
+    public static byte[] Compute(RowContent content, ArrayBufferWriter<byte> bytes)
     {
-        var bytes = new ArrayBufferWriter<byte>();
+        bytes.ResetWrittenCount();
         foreach (var (index, part) in content.Parts.Index())
         {
             if (index > 0) Append(bytes, NextPart);

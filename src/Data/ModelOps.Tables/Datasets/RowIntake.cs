@@ -1,5 +1,8 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
 using ModelOps.Tables.Datasets.Duplicates;
 using ModelOps.Tables.Datasets.Formats;
 using ModelOps.Tables.Datasets.Pii;
@@ -8,18 +11,30 @@ using ModelOps.Tables.Delta;
 
 namespace ModelOps.Tables.Datasets;
 
-/// <summary>Takes the rows of a file one by one: judged, masked, compared with those before, counted, and staged in their splits.</summary>
-internal sealed class RowIntake(SourceFormat format, IngestionPlan plan, Func<string, int>? countTokens) : IDisposable
+/// <summary>
+/// Takes the rows of a file one by one: judged and masked at once, and, in the same order on a second thread, compared with those before, counted,
+/// and staged in their splits.
+/// </summary>
+internal sealed class RowIntake(SourceFormat format, IngestionPlan plan, Func<string, int>? countTokens) : IAsyncDisposable
 {
     private const int RowsToFindShape = 100;
     private const int MaxExamples = 20;
 
+    // Rows go to the second thread together: one at a time costs more than it saves. Few are on the way, and of long rows fewer.
+    private const int RowsTogether = 256;
+    private const int CharactersTogether = 1 << 20;
+
     // 16 bytes of SHA-256: two different rows share them with a probability of 10^-24 in 10^7 rows.
-    private readonly HashSet<UInt128> seen = [];
+    private readonly IdSet seen = new();
+    private readonly ArrayBufferWriter<byte> hashed = new();
+    private readonly Channel<List<JudgedRow>> judged = Channel.CreateBounded<List<JudgedRow>>(1);
     private readonly PiiAudit pii = new(plan.Pii);
     private readonly NearDuplicates? near = plan.NearDuplicates == NearDuplicateMode.Off ? null : new();
     private readonly List<RowStage> restaged = [];
     private StatisticsBuilder statistics = new(countTokens);
+    private List<JudgedRow> together = [];
+    private int characters;
+    private Task? keeping;
     private SplitRows? splits;
 
     public RowJudge Judge { get; } = new(format, plan);
@@ -36,15 +51,29 @@ internal sealed class RowIntake(SourceFormat format, IngestionPlan plan, Func<st
     public bool IsHopeless => Judge.Shape is null && Read >= RowsToFindShape;
 
     /// <exception cref="InvalidDataException">An element of an array is no JSON.</exception>
-    public void Take(RawRow raw)
+    public ValueTask TakeAsync(RawRow raw, CancellationToken cancellationToken)
     {
         Read++;
         var (content, fault) = Judge.Judge(raw);
-        if (content is null) Quarantine.Add(raw, fault!, pii.Show);
-        else Keep(content, raw.Line);
+        if (content is null)
+        {
+            Quarantine.Add(raw, fault!, pii.Show);
+            return ValueTask.CompletedTask;
+        }
+        together.Add(new(pii.Take(content, raw.Line), raw.Line));
+        characters += raw.Raw.Length;
+        return together.Count < RowsTogether && characters < CharactersTogether ? ValueTask.CompletedTask : HandOverAsync(cancellationToken);
     }
 
-    /// <summary>Ends taking: looks for near duplicates and drops them if they are to be.</summary>
+    /// <summary>Ends taking: all rows are kept or left out after this.</summary>
+    public async Task EndAsync(CancellationToken cancellationToken)
+    {
+        if (together.Count > 0) await HandOverAsync(cancellationToken).ConfigureAwait(false);
+        judged.Writer.TryComplete();
+        if (keeping is not null) await keeping.ConfigureAwait(false);
+    }
+
+    /// <summary>After the end: looks for near duplicates and drops them if they are to be.</summary>
     public async Task<KeptRows> CompleteAsync(CancellationToken cancellationToken)
     {
         var staged = splits!.Complete();
@@ -54,18 +83,47 @@ internal sealed class RowIntake(SourceFormat format, IngestionPlan plan, Func<st
         return new(staged, removed.Count, pairs is null ? null : Report(pairs, removed), pii.Report(), statistics.Build());
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
+        judged.Writer.TryComplete();
+        if (keeping is not null) await keeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // what it failed of is known where the rows went
         foreach (var stage in restaged) stage.Dispose();
         splits?.Dispose();
         near?.Dispose();
         Quarantine.Dispose();
     }
 
+    private async ValueTask HandOverAsync(CancellationToken cancellationToken)
+    {
+        keeping ??= Task.Run(KeepAllAsync, CancellationToken.None);
+        var rows = together;
+        (together, characters) = ([], 0);
+        try
+        {
+            await judged.Writer.WriteAsync(rows, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelClosedException)
+        {
+            await keeping.ConfigureAwait(false); // throws what ended it
+        }
+    }
+
+    private async Task KeepAllAsync()
+    {
+        try
+        {
+            await foreach (var rows in judged.Reader.ReadAllAsync().ConfigureAwait(false))
+                foreach (var row in rows) Keep(row.Content, row.Line);
+        }
+        finally
+        {
+            judged.Writer.TryComplete();
+        }
+    }
+
     private void Keep(RowContent content, long line)
     {
-        content = pii.Take(content, line);
-        var id = RowId.Compute(content);
+        var id = RowId.Compute(content, hashed);
         var shortId = BinaryPrimitives.ReadUInt128BigEndian(id);
         if (!seen.Add(shortId))
         {
@@ -140,3 +198,6 @@ internal sealed record KeptRows(
     NearDuplicateReport? NearDuplicates,
     PiiReport? Pii,
     RowStatistics Statistics);
+
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct JudgedRow(RowContent Content, long Line);

@@ -20,6 +20,7 @@ internal static class MinHash
     private const double ChanceAgreement = 1.0 / 256;
     private static readonly uint[] factors = Constants(Seed, odd: true);
     private static readonly uint[] offsets = Constants(~Seed, odd: false);
+    private static readonly char[] asciiLetters = [.. Enumerable.Range(0, 128).Select(letter => Fold((char)letter))]; // most text is this
 
     /// <returns>null: the texts have no word.</returns>
     public static ulong[]? Sign(IEnumerable<string> texts)
@@ -47,7 +48,7 @@ internal static class MinHash
     /// <summary>Hashes of the word 3-grams; of a shorter text, of all its words together.</summary>
     public static List<ulong> Shingles(IEnumerable<string> texts)
     {
-        var words = new List<ulong>();
+        var words = new List<ulong>(256);
         foreach (var text in texts) AddWords(text, words);
         var shingles = new List<ulong>(words.Count);
         for (var i = 0; i + ShingleWords <= words.Count; i++) shingles.Add(Mix((words[i] * 3) + (words[i + 1] * 5) + (words[i + 2] * 7)));
@@ -59,23 +60,25 @@ internal static class MinHash
     private static void AddWords(string text, List<ulong> words)
     {
         const ulong Empty = 0xCBF29CE484222325; // FNV-1a
+        const ulong Prime = 0x100000001B3;
         var hash = Empty;
         foreach (var letter in text)
         {
-            var isLetter = char.IsLetterOrDigit(letter);
-            if (hash != Empty && (!isLetter || IsWord(letter)))
+            var folded = letter < asciiLetters.Length ? asciiLetters[letter] : Fold(letter);
+            if (folded != '\0' && !IsWord(letter))
             {
-                words.Add(hash);
-                hash = Empty;
+                hash = (hash ^ folded) * Prime;
+                continue;
             }
-            if (!isLetter) continue;
-            hash = (hash ^ char.ToLowerInvariant(letter)) * 0x100000001B3;
-            if (!IsWord(letter)) continue;
-            words.Add(hash);
+            if (hash != Empty) words.Add(hash);
             hash = Empty;
+            if (folded != '\0') words.Add((Empty ^ folded) * Prime);
         }
         if (hash != Empty) words.Add(hash);
     }
+
+    /// <returns>The letter or digit in lower case; NUL: it is neither.</returns>
+    private static char Fold(char letter) => char.IsLetterOrDigit(letter) ? char.ToLowerInvariant(letter) : '\0';
 
     private static bool IsWord(char letter) => letter is (>= '\u0E00' and <= '\u0EFF') or (>= '\u3040' and <= '\u9FFF');
 

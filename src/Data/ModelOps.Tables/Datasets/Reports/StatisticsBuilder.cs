@@ -84,8 +84,10 @@ internal sealed class ScriptCounter
         while (!rest.IsEmpty)
         {
             var ascii = rest.IndexOfAnyExceptInRange('\0', '\x7F');
+            var latin = 0L;
             foreach (var next in ascii < 0 ? rest : rest[..ascii])
-                if (char.IsAsciiLetter(next)) letters[0]++; // most text is this
+                latin += (uint)((next | 0x20) - 'a') < 26 ? 1 : 0; // most text is this; without a branch
+            letters[0] += latin;
             if (ascii < 0) return;
             System.Text.Rune.DecodeFromUtf16(rest[ascii..], out var rune, out var length);
             if (System.Text.Rune.IsLetter(rune)) letters[IndexOf(rune.Value)]++;
