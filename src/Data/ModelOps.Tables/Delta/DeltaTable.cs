@@ -13,10 +13,11 @@ public sealed class DeltaTable
 {
     private const string Engine = "ModelOps";
     private readonly IObjectStore store;
+    private readonly DeltaLog log;
     private readonly TimeProvider clock;
 
     private DeltaTable(IObjectStore store, string path, TimeProvider? clock) =>
-        (this.store, Path, this.clock) = (store, path, clock ?? TimeProvider.System);
+        (this.store, log, Path, this.clock) = (store, new(store, path), path, clock ?? TimeProvider.System);
 
     /// <summary>The table's folder in the store.</summary>
     public string Path { get; }
@@ -41,14 +42,14 @@ public sealed class DeltaTable
     public static async Task<DeltaTable?> OpenAsync(
         IObjectStore store, string path, TimeProvider? clock = null, CancellationToken cancellationToken = default)
     {
-        var log = store.ListAsync($"{path}/{CommitFile.LogFolder}/", cancellationToken: cancellationToken);
-        return await log.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock) : null;
+        var files = store.ListAsync($"{path}/{CommitFile.LogFolder}/", cancellationToken: cancellationToken);
+        return await files.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock) : null;
     }
 
     /// <param name="version">null: the latest.</param>
     /// <exception cref="DeltaException">There is no such version, the log is broken, or the table needs what is not supported.</exception>
     public async Task<Snapshot> SnapshotAsync(long? version = null, CancellationToken cancellationToken = default) =>
-        (await ReplayAsync(version, cancellationToken).ConfigureAwait(false)).ToSnapshot();
+        (await log.ReplayAsync(version, cancellationToken).ConfigureAwait(false)).ToSnapshot();
 
     /// <summary>The rows of a snapshot, file by file; each batch is the caller's to dispose.</summary>
     /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
@@ -84,7 +85,7 @@ public sealed class DeltaTable
     private async Task<CommitOutcome> WriteAsync(StagedRows rows, bool replace, CancellationToken cancellationToken)
     {
         // 1. What the table is now decides whether these rows fit.
-        var replay = await ReplayAsync(version: null, cancellationToken).ConfigureAwait(false);
+        var replay = await log.ReplayAsync(version: null, cancellationToken).ConfigureAwait(false);
         var start = replay.ToSnapshot();
         ThrowUnlessWritable(start, rows.Schema, replace);
         // 2. The files, under names that no one else has: until a commit names them they are in no version.
@@ -96,7 +97,7 @@ public sealed class DeltaTable
             var lines = Lines(adds, replace ? current.Files : [], replace);
             if (await TryCommitAsync(current.Version + 1, lines, cancellationToken).ConfigureAwait(false))
                 return new CommitOutcome.Committed(current.Version + 1);
-            await CatchUpAsync(replay, cancellationToken).ConfigureAwait(false);
+            await log.CatchUpAsync(replay, cancellationToken).ConfigureAwait(false);
             current = replay.ToSnapshot();
             if (ReferenceEquals(current.Metadata, start.Metadata) && ReferenceEquals(current.Protocol, start.Protocol)) continue;
             foreach (var add in adds) await store.DeleteAsync(KeyOf(add), cancellationToken).ConfigureAwait(false);
@@ -149,53 +150,20 @@ public sealed class DeltaTable
     private LogLine Info(string operation, Dictionary<string, string> parameters, bool isBlindAppend) => new()
     {
         CommitInfo = JsonSerializer.SerializeToElement(
-            new CommitInfo(Now, operation, parameters, isBlindAppend, Engine), DeltaJson.Default.CommitInfo),
+            new CommitInfo
+            {
+                Timestamp = Now,
+                Operation = operation,
+                OperationParameters = parameters,
+                IsBlindAppend = isBlindAppend,
+                EngineInfo = Engine,
+            },
+            DeltaJson.Default.CommitInfo),
     };
 
     private async Task<bool> TryCommitAsync(long version, IReadOnlyList<LogLine> lines, CancellationToken cancellationToken)
     {
         using var content = new MemoryStream(CommitFile.Render(lines), writable: false);
-        return await store.PutAsync(LogKey(CommitFile.Name(version)), content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
+        return await store.PutAsync(log.KeyOf(CommitFile.Name(version)), content, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
     }
-
-    private async Task<LogReplay> ReplayAsync(long? version, CancellationToken cancellationToken)
-    {
-        var names = new List<string>();
-        var folder = LogKey("");
-        await foreach (var item in store.ListAsync(folder, cancellationToken: cancellationToken).ConfigureAwait(false))
-            names.Add(item.Key[folder.Length..]);
-        var segment = LogSegment.Select(Path, names, version);
-        var replay = new LogReplay(Path);
-        foreach (var part in segment.Checkpoint)
-        {
-            var lines = CheckpointFile.ReadAsync(store, LogKey(part), cancellationToken);
-            replay.Apply(segment.CheckpointVersion, await lines.ToListAsync(cancellationToken).ConfigureAwait(false));
-        }
-        foreach (var commit in segment.Commits)
-            replay.Apply(commit, await ReadCommitAsync(commit, cancellationToken).ConfigureAwait(false)
-                ?? throw new DeltaException($"{LogKey(CommitFile.Name(commit))} was deleted while the log was read"));
-        return replay;
-    }
-
-    private async Task CatchUpAsync(LogReplay replay, CancellationToken cancellationToken)
-    {
-        while (await ReadCommitAsync(replay.Version + 1, cancellationToken).ConfigureAwait(false) is { } lines)
-            replay.Apply(replay.Version + 1, lines);
-    }
-
-    /// <returns>null: there is no such commit.</returns>
-    private async Task<IReadOnlyList<LogLine>?> ReadCommitAsync(long version, CancellationToken cancellationToken)
-    {
-        var key = LogKey(CommitFile.Name(version));
-        var source = await store.OpenReadAsync(key, cancellationToken: cancellationToken).ConfigureAwait(false);
-        if (source is null) return null;
-        await using (source.ConfigureAwait(false))
-        {
-            using var bytes = new MemoryStream();
-            await source.CopyToAsync(bytes, cancellationToken).ConfigureAwait(false);
-            return CommitFile.Parse(key, bytes.GetBuffer().AsMemory(0, (int)bytes.Length));
-        }
-    }
-
-    private string LogKey(string name) => $"{Path}/{CommitFile.LogFolder}/{name}";
 }
