@@ -43,6 +43,7 @@ internal sealed class LogReplay(string table)
             throw new DeltaException($"{table}: {outside.Path} leads out of the table's folder, which is not supported");
         return new(Version, Timestamp, SchemaJson.Parse(table, metadata.SchemaString), protocol, metadata, adds)
         {
+            MappingMode = ColumnMapping.ModeOf(table, protocol, metadata),
             Tombstones = [.. tombstones.Values],
             Transactions = new Dictionary<string, Transaction>(transactions, StringComparer.Ordinal),
             Domains = new Dictionary<string, DomainMetadata>(domains, StringComparer.Ordinal),

@@ -23,6 +23,8 @@ public sealed class Snapshot
 
     internal Metadata Metadata { get; }
 
+    internal ColumnMappingMode MappingMode { get; init; }
+
     /// <summary>Files that the log still remembers to have been removed.</summary>
     internal IReadOnlyList<RemoveFile> Tombstones { get; init; } = [];
 
