@@ -15,7 +15,16 @@ internal static class ParquetRows
         IObjectStore store, string key, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var local = await LocalFile.OpenAsync(store, key, cancellationToken).ConfigureAwait(false);
-        using var reader = Open(local.Path, key);
+        await foreach (var batch in ReadFileAsync(local.Path, key, cancellationToken).ConfigureAwait(false)) yield return batch;
+    }
+
+    /// <param name="path">Of a local file.</param>
+    /// <param name="key">What errors call it.</param>
+    /// <exception cref="DeltaException">The file is no readable Parquet.</exception>
+    public static async IAsyncEnumerable<RecordBatch> ReadFileAsync(
+        string path, string key, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var reader = Open(path, key);
         using var batches = reader.GetRecordBatchReader();
         while (await NextAsync(batches, key, cancellationToken).ConfigureAwait(false) is { } batch) yield return batch;
     }
