@@ -44,9 +44,9 @@ internal sealed class FileStatistics(IReadOnlyList<Field> fields, int indexedCol
 /// <summary>How many more leaf columns are looked at.</summary>
 internal sealed class LeafBudget(int columns)
 {
-    private int left = columns;
+    private int taken;
 
-    public bool Take() => left < 0 || left-- > 0;
+    public bool Take() => columns < 0 || taken++ < columns;
 }
 
 /// <summary>Bounds of the fields of a struct, or of the table's columns.</summary>

@@ -94,13 +94,15 @@ internal sealed class MergeSource : IDisposable
         if (unknown.Count > 0 || rules.Keys.Count == 0)
             throw new ArgumentException($"a merge needs columns of the table as keys, not [{string.Join(", ", rules.Keys)}]", nameof(rules));
         var batches = await source.ReadAsync(table, cancellationToken).ToListAsync(cancellationToken).ConfigureAwait(false);
+        var rows = batches.Count == 1 ? batches[0] : Concatenate(table, batches);
         try
         {
-            return new(Concatenate(table, batches), rules, table);
+            return new(rows, rules, table);
         }
-        finally
+        catch
         {
-            foreach (var batch in batches) batch.Dispose();
+            rows.Dispose();
+            throw;
         }
     }
 
@@ -170,11 +172,14 @@ internal sealed class MergeSource : IDisposable
         return $"{key}";
     }
 
+    /// <summary>Takes the batches over.</summary>
     private static RecordBatch Concatenate(Schema schema, List<RecordBatch> batches)
     {
         var columns = Enumerable.Range(0, schema.FieldsList.Count).Select(index => batches.Count == 0
             ? ArrowArrayFactory.BuildArray(ConstantColumn.Nulls(schema.FieldsList[index].DataType, 0))
             : ArrowArrayConcatenator.Concatenate([.. batches.Select(batch => batch.Column(index))]));
-        return new(schema, columns, batches.Sum(batch => batch.Length));
+        var rows = new RecordBatch(schema, columns, batches.Sum(batch => batch.Length));
+        foreach (var batch in batches) batch.Dispose();
+        return rows;
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Apache.Arrow;
+using Apache.Arrow.Types;
 using ParquetSharp;
 using ParquetSharp.Arrow;
 
@@ -59,6 +60,7 @@ public sealed class StagedRows : IDisposable
     {
         ThrowUnlessSameSchema(batch.Schema);
         if (batch.Length == 0) return;
+        for (var i = 0; i < batch.ColumnCount; i++) ThrowIfNull(batch.Column(i), Schema.FieldsList[i], Schema.FieldsList[i].Name);
         if (partitions.Length == 0) Write(batch, "", new Dictionary<string, string?>(StringComparer.Ordinal));
         else WritePartitions(batch);
         Rows += batch.Length;
@@ -105,6 +107,14 @@ public sealed class StagedRows : IDisposable
     {
         if (!ReferenceEquals(schema, Schema) && SchemaJson.Render(schema) != SchemaJson.Render(Schema))
             throw new ArgumentException($"rows of {SchemaJson.Render(schema)} do not fit {SchemaJson.Render(Schema)}", nameof(schema));
+    }
+
+    private static void ThrowIfNull(IArrowArray values, Field field, string name)
+    {
+        if (!field.IsNullable && values.NullCount > 0) throw new ArgumentException($"column {name} must not be null and is in {values.NullCount} rows", nameof(values));
+        if (values is not StructArray { NullCount: 0 } parent) return;
+        var fields = ((StructType)field.DataType).Fields;
+        for (var i = 0; i < fields.Count; i++) ThrowIfNull(parent.Fields[i], fields[i], $"{name}.{fields[i].Name}");
     }
 
     [SuppressMessage("Reliability", "CA2000", Justification = "the columns are those of the caller's batch")]
