@@ -13,11 +13,16 @@ public sealed class DeltaTable
 {
     private const string Engine = "ModelOps";
     private readonly IObjectStore store;
+    private readonly TablePaths paths;
     private readonly DeltaLog log;
     private readonly TimeProvider clock;
 
-    private DeltaTable(IObjectStore store, string path, TimeProvider? clock) =>
-        (this.store, log, Path, this.clock) = (store, new(store, path), path, clock ?? TimeProvider.System);
+    private DeltaTable(IObjectStore store, string path, TimeProvider? clock, Uri? root = null)
+    {
+        (this.store, Path, this.clock) = (store, path, clock ?? TimeProvider.System);
+        paths = new(store, path, root);
+        log = new(store, paths);
+    }
 
     /// <summary>The table's folder in the store.</summary>
     public string Path { get; }
@@ -38,12 +43,13 @@ public sealed class DeltaTable
         return await table.TryCommitAsync(0, lines, cancellationToken).ConfigureAwait(false) ? table : null;
     }
 
+    /// <param name="root">What the table's folder is called outside of the store, such as s3://bucket/table: for tables with absolute paths.</param>
     /// <returns>null: there is no table.</returns>
     public static async Task<DeltaTable?> OpenAsync(
-        IObjectStore store, string path, TimeProvider? clock = null, CancellationToken cancellationToken = default)
+        IObjectStore store, string path, TimeProvider? clock = null, Uri? root = null, CancellationToken cancellationToken = default)
     {
         var files = store.ListAsync($"{path}/{CommitFile.LogFolder}/", cancellationToken: cancellationToken);
-        return await files.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock) : null;
+        return await files.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock, root) : null;
     }
 
     /// <param name="version">null: the latest.</param>
@@ -53,15 +59,26 @@ public sealed class DeltaTable
 
     /// <summary>The rows of a snapshot, file by file; each batch is the caller's to dispose.</summary>
     /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
+    public IAsyncEnumerable<RecordBatch> ReadAsync(Snapshot snapshot, CancellationToken cancellationToken = default) =>
+        ReadAsync(snapshot, columns: null, predicate: null, cancellationToken: cancellationToken);
+
+    /// <summary>Of a snapshot, the rows for which a predicate is true; files and parts of files that cannot have any are not read.</summary>
+    /// <param name="columns">Outermost columns, in the order wanted; null: all.</param>
+    /// <param name="predicate">Parsed for the snapshot's schema; null: every row.</param>
+    /// <param name="progress">Told which files are read.</param>
+    /// <exception cref="ArgumentException">There is no such column.</exception>
+    /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
     public async IAsyncEnumerable<RecordBatch> ReadAsync(
-        Snapshot snapshot, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        Snapshot snapshot,
+        IReadOnlyList<string>? columns,
+        Predicate? predicate,
+        ScanProgress? progress = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach (var file in snapshot.Files)
-        {
-            var key = KeyOf(file);
-            await foreach (var batch in ParquetRows.ReadAsync(store, key, cancellationToken).ConfigureAwait(false))
-                yield return ColumnProjection.Apply(batch, snapshot.Schema, file, key);
-        }
+        var scan = new TableScan(store, paths, snapshot, columns, predicate);
+        foreach (var file in predicate is null ? snapshot.Files : FileSkipping.Matching(snapshot, predicate))
+            await foreach (var batch in scan.ReadAsync(file, progress, cancellationToken).ConfigureAwait(false))
+                yield return batch;
     }
 
     /// <summary>Adds rows. Where other writers commit first, it is done again on top of theirs.</summary>
@@ -76,7 +93,7 @@ public sealed class DeltaTable
     public Task<CommitOutcome> OverwriteAsync(StagedRows rows, CancellationToken cancellationToken = default) =>
         WriteAsync(rows, replace: true, cancellationToken);
 
-    internal string KeyOf(AddFile file) => $"{Path}/{Uri.UnescapeDataString(file.Path)}";
+    internal string KeyOf(AddFile file) => paths.KeyOf(file.Path);
 
     private static Dictionary<string, string> Empty => [];
 

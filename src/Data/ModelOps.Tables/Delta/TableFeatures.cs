@@ -7,7 +7,11 @@ namespace ModelOps.Tables.Delta;
 internal static class TableFeatures
 {
     private const string TimestampNtz = "timestampNtz";
-    private static readonly string[] Readable = [TimestampNtz, "vacuumProtocolCheck"];
+    private const string InCommitTimestamp = "inCommitTimestamp";
+
+    private static readonly string[] Readable =
+        [TimestampNtz, "vacuumProtocolCheck", "columnMapping", "deletionVectors", "v2Checkpoint", "typeWidening", "typeWidening-preview"];
+
     private static readonly string[] Writable = [TimestampNtz, "appendOnly", "invariants"];
 
     /// <summary>The least that a table of this schema needs, so that old readers can read it.</summary>
@@ -23,8 +27,6 @@ internal static class TableFeatures
         var unknown = protocol.MinReaderVersion < 3 ? [] : Unknown(protocol.ReaderFeatures, Readable);
         if (unknown.Length > 0)
             throw new DeltaException($"{table} needs reader features that are not supported: {string.Join(", ", unknown)}");
-        if (Setting(metadata, "delta.columnMapping.mode") is { } mode and not "none" && protocol.MinReaderVersion >= 2)
-            throw new DeltaException($"{table} maps columns by {mode}, which is not supported");
         if (metadata.Format.Provider != "parquet")
             throw new DeltaException($"{table} keeps its rows as {metadata.Format.Provider}; only parquet is supported");
     }
@@ -42,6 +44,10 @@ internal static class TableFeatures
         if (snapshot.Schema.FieldsList.FirstOrDefault(field => field.Metadata?.ContainsKey("delta.invariants") == true) is { } guarded)
             throw new DeltaException($"{table} has an invariant on column {guarded.Name}; writing that is not supported");
     }
+
+    public static bool HasInCommitTimestamps(Protocol protocol, Metadata metadata) =>
+        protocol.WriterFeatures?.Contains(InCommitTimestamp, StringComparer.Ordinal) == true
+        && string.Equals(Setting(metadata, "delta.enableInCommitTimestamps"), "true", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Whether rows may only be added (delta.appendOnly).</summary>
     public static bool IsAppendOnly(Snapshot snapshot) =>
