@@ -97,7 +97,7 @@ public sealed class ConflictCheckerTests
         };
         if (expected?.StartsWith("S ", StringComparison.Ordinal) == true) expected = level == "Serializable" ? expected[2..] : null;
 
-        var conflict = ConflictChecker.Check(Transactions[transaction](level), Winners[winner]);
+        var conflict = ConflictChecker.Check(Transactions[transaction](level), Winners[winner], Uri.UnescapeDataString);
 
         Assert.Equal(expected, conflict?.Kind.ToString());
     }
@@ -106,14 +106,14 @@ public sealed class ConflictCheckerTests
     public void Check_SameFileRemovedWithoutReadingIt_IsADeleteOfADelete()
     {
         var transaction = Transaction("Serializable", new() { Predicates = [Predicate.Parse("id > 100", Schema)] }, Remove("p"));
-        Assert.Equal(ConflictKind.ConcurrentDeleteDelete, ConflictChecker.Check(transaction, [Remove("p")])?.Kind);
+        Assert.Equal(ConflictKind.ConcurrentDeleteDelete, ConflictChecker.Check(transaction, [Remove("p")], Uri.UnescapeDataString)?.Kind);
     }
 
     [Fact]
     public void Check_PathsSpelledDifferently_AreTheSameFile()
     {
         var transaction = Transaction("Serializable", new() { Files = [File("a%20b", 1, 9)] }, Remove("a%20b"));
-        Assert.Equal(ConflictKind.ConcurrentDeleteRead, ConflictChecker.Check(transaction, [Remove("%61%20b")])?.Kind);
+        Assert.Equal(ConflictKind.ConcurrentDeleteRead, ConflictChecker.Check(transaction, [Remove("%61%20b")], Uri.UnescapeDataString)?.Kind);
     }
 
     private static TableTransaction Transaction(string level, TransactionReads reads, params LogLine[] actions)

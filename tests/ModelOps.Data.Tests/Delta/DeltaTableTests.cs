@@ -113,29 +113,6 @@ public sealed class DeltaTableTests : IDisposable
     }
 
     [Fact]
-    public async Task Append_EightWritersAtOnce_KeepsEveryRowOnceInContiguousVersions()
-    {
-        const int Writers = 8;
-        const int Appends = 25;
-        await tables.CreateAsync();
-        var versions = await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(
-            async () =>
-            {
-                // Its own store and table, as another process has them.
-                var table = (await DeltaTable.OpenAsync(tables.Store, "t", cancellationToken: Cancel))!;
-                var mine = new List<long>();
-                for (var i = 0; i < Appends; i++) mine.Add(await TestTables.AppendAsync(table, ((writer * Appends) + i, $"writer {writer}")));
-                return mine;
-            },
-            Cancel))).WaitAsync(TimeSpan.FromSeconds(60), Cancel);
-
-        Assert.Equal(Enumerable.Range(1, Writers * Appends).Select(version => (long)version), versions.SelectMany(mine => mine).Order());
-        var reader = (await DeltaTable.OpenAsync(tables.Store, "t", cancellationToken: Cancel))!;
-        var rows = await TestTables.RowsAsync(reader);
-        Assert.Equal(Enumerable.Range(0, Writers * Appends).Select(id => (long)id), rows.Select(row => row.Id).Order());
-    }
-
-    [Fact]
     public async Task Append_AppendOnlyTable_TakesRowsButNoOverwrite()
     {
         var table = await tables.CreateAsync();

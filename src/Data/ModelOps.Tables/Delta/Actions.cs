@@ -172,6 +172,14 @@ internal sealed record CommitInfo
         TraceId = Text(info, "traceId"),
     };
 
+    /// <returns>null: it does not say.</returns>
+    public static DateTimeOffset? InCommitTimestampOf(JsonElement info) =>
+        info.ValueKind == JsonValueKind.Object && Long(info, "inCommitTimestamp") is { } milliseconds ? Time(milliseconds) : null;
+
+    /// <summary>The nearest there is, for times beyond what a date can be.</summary>
+    public static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(
+        Math.Clamp(milliseconds, DateTimeOffset.MinValue.ToUnixTimeMilliseconds(), DateTimeOffset.MaxValue.ToUnixTimeMilliseconds()));
+
     private static string? Text(JsonElement parent, string name) =>
         parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 

@@ -6,7 +6,7 @@ namespace ModelOps.Tables.Delta;
 /// Optimistic commits: a version is a file that must not be there yet. Who comes second looks at what the first did and goes on top of it,
 /// or is told why that cannot be.
 /// </summary>
-internal sealed class Committer(IObjectStore store, DeltaLog log, TimeProvider clock, Random random)
+internal sealed class Committer(IObjectStore store, TablePaths paths, DeltaLog log, TimeProvider clock, Random random)
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan MaxDelay = TimeSpan.FromMilliseconds(500);
@@ -26,7 +26,7 @@ internal sealed class Committer(IObjectStore store, DeltaLog log, TimeProvider c
             do
             {
                 if (transaction.IsCommittedAs(winner)) return new CommitOutcome.Committed(version);
-                if (ConflictChecker.Check(transaction, winner) is { } conflict)
+                if (ConflictChecker.Check(transaction, winner, paths.Canonical) is { } conflict)
                     return new CommitOutcome.Conflict(conflict.Kind, conflict.Reason, transaction);
                 transaction = transaction.Rebase(version++, winner);
             }

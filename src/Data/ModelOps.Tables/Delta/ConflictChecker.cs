@@ -9,16 +9,17 @@ internal sealed record TransactionConflict(ConflictKind Kind, string Reason);
 internal static class ConflictChecker
 {
     /// <param name="winner">The actions of the commit that took the version.</param>
+    /// <param name="canonical">Makes one text of the spellings of a path.</param>
     /// <returns>null: it may.</returns>
-    public static TransactionConflict? Check(TableTransaction transaction, IReadOnlyList<LogLine> winner) =>
+    public static TransactionConflict? Check(TableTransaction transaction, IReadOnlyList<LogLine> winner, Func<string, string> canonical) =>
         // 1. Files already written may break what the table now asks for.
         ProtocolChange(winner)
         ?? MetadataChange(winner)
         // 2. What was read must still be all that there is to read.
         ?? AddedFile(transaction, winner)
-        ?? RemovedFile(transaction, winner)
+        ?? RemovedFile(transaction, winner, canonical)
         // 3. What is written must not be written twice.
-        ?? RemovedTwice(transaction, winner)
+        ?? RemovedTwice(transaction, winner, canonical)
         ?? SameApplication(transaction, winner)
         ?? SameDomain(transaction, winner);
 
@@ -43,17 +44,19 @@ internal static class ConflictChecker
         transaction.Reads.IsWholeTable
         || transaction.Reads.Predicates.Any(predicate => FileSkipping.MayMatch(transaction.Snapshot, predicate, added));
 
-    private static TransactionConflict? RemovedFile(TableTransaction transaction, IReadOnlyList<LogLine> winner)
+    private static TransactionConflict? RemovedFile(
+        TableTransaction transaction, IReadOnlyList<LogLine> winner, Func<string, string> canonical)
     {
-        var read = transaction.Reads.Files.Select(file => FileKey.Decode(file.Path)).ToHashSet(StringComparer.Ordinal);
+        var read = transaction.Reads.Files.Select(file => canonical(file.Path)).ToHashSet(StringComparer.Ordinal);
         var removed = winner.Select(line => line.Remove).OfType<RemoveFile>()
-            .FirstOrDefault(remove => transaction.Reads.IsWholeTable || read.Contains(FileKey.Decode(remove.Path)));
+            .FirstOrDefault(remove => transaction.Reads.IsWholeTable || read.Contains(canonical(remove.Path)));
         return removed is null ? null : new(ConflictKind.ConcurrentDeleteRead, $"another writer removed a file that this one read ({removed.Path})");
     }
 
-    private static TransactionConflict? RemovedTwice(TableTransaction transaction, IReadOnlyList<LogLine> winner)
+    private static TransactionConflict? RemovedTwice(
+        TableTransaction transaction, IReadOnlyList<LogLine> winner, Func<string, string> canonical)
     {
-        var twice = Removed(transaction.Actions).Intersect(Removed(winner), StringComparer.Ordinal).FirstOrDefault();
+        var twice = Removed(transaction.Actions).Select(canonical).Intersect(Removed(winner).Select(canonical), StringComparer.Ordinal).FirstOrDefault();
         return twice is null ? null : new(ConflictKind.ConcurrentDeleteDelete, $"another writer removed a file that this one removes ({twice})");
     }
 
@@ -74,7 +77,7 @@ internal static class ConflictChecker
         winner.Any(line => line.CommitInfo is { } info && CommitInfo.From(info).IsBlindAppend == true);
 
     private static IEnumerable<string> Removed(IReadOnlyList<LogLine> lines) =>
-        lines.Select(line => line.Remove).OfType<RemoveFile>().Select(remove => FileKey.Decode(remove.Path));
+        lines.Select(line => line.Remove).OfType<RemoveFile>().Select(remove => remove.Path);
 
     private static IEnumerable<string> Applications(IReadOnlyList<LogLine> lines) =>
         lines.Select(line => line.Txn).OfType<Transaction>().Select(transaction => transaction.AppId);

@@ -3,12 +3,10 @@ using ModelOps.Storage;
 namespace ModelOps.Tables.Delta;
 
 /// <summary>The files of rows in a table's folder, under names that no one else has: until a commit names them they are in no version.</summary>
-internal sealed class DataFiles(IObjectStore store, string table, TimeProvider clock)
+internal sealed class DataFiles(IObjectStore store, TablePaths paths, TimeProvider clock)
 {
     private const int Uploads = 4; // at once
     private const string ChangeFolder = "_change_data/";
-
-    public string KeyOf(string path) => $"{table}/{Uri.UnescapeDataString(path)}";
 
     public async Task<IReadOnlyList<LogLine>> AddAsync(StagedRows rows, bool dataChange, CancellationToken cancellationToken)
     {
@@ -44,7 +42,7 @@ internal sealed class DataFiles(IObjectStore store, string table, TimeProvider c
     {
         if (transaction.BringsBackFiles) return;
         foreach (var path in transaction.Actions.Select(action => action.Add?.Path ?? action.Cdc?.Path).OfType<string>())
-            await store.DeleteAsync(KeyOf(path), cancellationToken).ConfigureAwait(false);
+            await store.DeleteAsync(paths.KeyOf(path), cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<(StagedFile Staged, string Path)[]> UploadAsync(
@@ -58,7 +56,7 @@ internal sealed class DataFiles(IObjectStore store, string table, TimeProvider c
         {
             var content = File.OpenRead(file.Staged.Path);
             await using (content.ConfigureAwait(false))
-                await store.PutAsync(KeyOf(file.Path), content, PutMode.IfAbsent, token).ConfigureAwait(false);
+                await store.PutAsync(paths.KeyOf(file.Path), content, PutMode.IfAbsent, token).ConfigureAwait(false);
         }).ConfigureAwait(false);
         return files;
     }

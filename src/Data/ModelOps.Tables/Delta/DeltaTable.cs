@@ -13,14 +13,17 @@ namespace ModelOps.Tables.Delta;
 public sealed class DeltaTable
 {
     private readonly IObjectStore store;
+    private readonly TablePaths paths;
     private readonly DeltaLog log;
     private readonly TimeProvider clock;
 
-    private DeltaTable(IObjectStore store, string path, TimeProvider? clock, Random? random)
+    private DeltaTable(IObjectStore store, string path, TimeProvider? clock, Random? random, Uri? root = null)
     {
-        (this.store, log, Path, this.clock) = (store, new(store, path), path, clock ?? TimeProvider.System);
-        DataFiles = new(store, path, this.clock);
-        Committer = new(store, log, this.clock, random ?? Random.Shared);
+        (this.store, Path, this.clock) = (store, path, clock ?? TimeProvider.System);
+        paths = new(store, path, root);
+        log = new(store, paths);
+        DataFiles = new(store, paths, this.clock);
+        Committer = new(store, paths, log, this.clock, random ?? Random.Shared);
         Upkeep = new(store, log, this.clock);
     }
 
@@ -53,12 +56,18 @@ public sealed class DeltaTable
     }
 
     /// <param name="random">Parts writers that wait for each other. Default: the shared one.</param>
+    /// <param name="root">What the table's folder is called outside of the store, such as s3://bucket/table: for tables with absolute paths.</param>
     /// <returns>null: there is no table.</returns>
     public static async Task<DeltaTable?> OpenAsync(
-        IObjectStore store, string path, TimeProvider? clock = null, Random? random = null, CancellationToken cancellationToken = default)
+        IObjectStore store,
+        string path,
+        TimeProvider? clock = null,
+        Random? random = null,
+        Uri? root = null,
+        CancellationToken cancellationToken = default)
     {
         var files = store.ListAsync($"{path}/{CommitFile.LogFolder}/", cancellationToken: cancellationToken);
-        return await files.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock, random) : null;
+        return await files.AnyAsync(cancellationToken).ConfigureAwait(false) ? new(store, path, clock, random, root) : null;
     }
 
     /// <param name="version">null: the latest.</param>
@@ -69,7 +78,26 @@ public sealed class DeltaTable
     /// <summary>The rows of a snapshot, file by file; each batch is the caller's to dispose.</summary>
     /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
     public IAsyncEnumerable<RecordBatch> ReadAsync(Snapshot snapshot, CancellationToken cancellationToken = default) =>
-        ReadFilesAsync(snapshot, snapshot.Files, cancellationToken);
+        ReadAsync(snapshot, columns: null, predicate: null, cancellationToken: cancellationToken);
+
+    /// <summary>Of a snapshot, the rows for which a predicate is true; files and parts of files that cannot have any are not read.</summary>
+    /// <param name="columns">Outermost columns, in the order wanted; null: all.</param>
+    /// <param name="predicate">Parsed for the snapshot's schema; null: every row.</param>
+    /// <param name="progress">Told which files are read.</param>
+    /// <exception cref="ArgumentException">There is no such column.</exception>
+    /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
+    public async IAsyncEnumerable<RecordBatch> ReadAsync(
+        Snapshot snapshot,
+        IReadOnlyList<string>? columns,
+        Predicate? predicate,
+        ScanProgress? progress = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var scan = new TableScan(store, paths, snapshot, columns, predicate);
+        foreach (var file in predicate is null ? snapshot.Files : FileSkipping.Matching(snapshot, predicate))
+            await foreach (var batch in scan.ReadAsync(file, progress, cancellationToken).ConfigureAwait(false))
+                yield return batch;
+    }
 
     /// <summary>Adds rows. Where other writers commit first, it is done again on top of theirs.</summary>
     public Task<CommitOutcome> AppendAsync(StagedRows rows, WriteOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -119,7 +147,7 @@ public sealed class DeltaTable
 
     /// <summary>Deletes the files that no retained version has.</summary>
     public Task<VacuumReport> VacuumAsync(VacuumOptions? options = null, CancellationToken cancellationToken = default) =>
-        TableVacuum.RunAsync(this, options ?? new(), clock, store, cancellationToken);
+        TableVacuum.RunAsync(this, options ?? new(), clock, store, paths, cancellationToken);
 
     /// <summary>Writes a checkpoint of the latest version, from which readers begin; commits do it now and then by themselves.</summary>
     public async Task CheckpointAsync(CancellationToken cancellationToken = default)
@@ -129,17 +157,19 @@ public sealed class DeltaTable
         await Upkeep.CheckpointAsync(snapshot, new(snapshot.Metadata.Configuration), cancellationToken).ConfigureAwait(false);
     }
 
-    internal string KeyOf(AddFile file) => DataFiles.KeyOf(file.Path);
+    internal string KeyOf(AddFile file) => paths.KeyOf(file.Path);
+
+    /// <summary>The same for the same rows: the file, and which of its rows are deleted.</summary>
+    internal (string Path, string? DeletionVector) IdentityOf(AddFile file) => (paths.Canonical(file.Path), file.DeletionVector?.UniqueId);
 
     /// <summary>The rows of some of a snapshot's files; each batch is the caller's to dispose.</summary>
+    /// <param name="columns">Outermost columns; null: all.</param>
     internal async IAsyncEnumerable<RecordBatch> ReadFilesAsync(
-        Snapshot snapshot, IEnumerable<AddFile> files, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Snapshot snapshot, IEnumerable<AddFile> files, IReadOnlyList<string>? columns, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var scan = new TableScan(store, paths, snapshot, columns, predicate: null);
         foreach (var file in files)
-        {
-            var key = KeyOf(file);
-            await foreach (var batch in ParquetRows.ReadAsync(store, key, cancellationToken).ConfigureAwait(false))
-                yield return ColumnProjection.Apply(batch, snapshot.Schema, file, key);
-        }
+            await foreach (var batch in scan.ReadAsync(file, progress: null, cancellationToken).ConfigureAwait(false))
+                yield return batch;
     }
 }

@@ -1,49 +1,61 @@
 namespace ModelOps.Tables.Delta;
 
 /// <summary>The state of a table after its commits so far, applied in order (PROTOCOL.md, "Action Reconciliation").</summary>
-internal sealed class LogReplay(string table)
+internal sealed class LogReplay(TablePaths paths)
 {
     // Numbered in the order of the log, so that two readers see rows in the same order.
     private readonly Dictionary<FileKey, (long Number, AddFile Add)> files = [];
     private readonly Dictionary<FileKey, RemoveFile> tombstones = [];
     private readonly Dictionary<string, Transaction> transactions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DomainMetadata> domains = new(StringComparer.Ordinal);
-    private static readonly long MaxMilliseconds = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
     private Protocol? protocol;
     private Metadata? metadata;
     private long added;
+    private DateTimeOffset timestamp;
 
     /// <summary>-1: nothing applied yet.</summary>
     public long Version { get; private set; } = -1;
 
-    /// <summary>Of the last commit applied.</summary>
-    public DateTimeOffset Timestamp { get; private set; }
+    /// <summary>Whether commits say themselves when they were made (PROTOCOL.md, "In-Commit Timestamps").</summary>
+    public bool HasInCommitTimestamps => protocol is not null && metadata is not null && TableFeatures.HasInCommitTimestamps(protocol, metadata);
 
-    /// <param name="timestamp">When the commit was made, where it does not say so itself.</param>
-    public void Apply(long version, DateTimeOffset timestamp, IReadOnlyList<LogLine> lines)
+    /// <param name="modified">When its file was written.</param>
+    public void Apply(long version, DateTimeOffset modified, IReadOnlyList<LogLine> lines)
     {
-        Timestamp = timestamp;
         // Removes first: a commit may rewrite a file under its own path.
         foreach (var line in lines)
             if (line.Remove is { } remove) Remove(remove);
         foreach (var line in lines) Apply(line);
+        ApplyTime(modified, lines);
         Version = version;
+    }
+
+    /// <summary>In a checkpoint no two actions are about the same, so that their order is of no account.</summary>
+    public void ApplyCheckpoint(long version, LogLine line)
+    {
+        if (line.Remove is { } remove) Remove(remove);
+        Apply(line);
+        Version = version;
+    }
+
+    public void ApplyTime(DateTimeOffset modified, IReadOnlyList<LogLine> lines)
+    {
+        var info = lines.Select(line => line.CommitInfo).FirstOrDefault(info => info is not null);
+        timestamp = HasInCommitTimestamps && info is { } said && CommitInfo.InCommitTimestampOf(said) is { } time ? time : modified;
     }
 
     public Snapshot ToSnapshot()
     {
-        if (protocol is null) throw new DeltaException($"the log of {table} has no protocol action up to version {Version}");
-        if (metadata is null) throw new DeltaException($"the log of {table} has no metaData action up to version {Version}");
-        if (metadata.SchemaString is null) throw new DeltaException($"the metaData action of {table} has no schemaString");
-        TableFeatures.CheckReadable(table, protocol, metadata);
+        if (protocol is null) throw new DeltaException($"the log of {paths.Table} has no protocol action up to version {Version}");
+        if (metadata is null) throw new DeltaException($"the log of {paths.Table} has no metaData action up to version {Version}");
+        if (metadata.SchemaString is null) throw new DeltaException($"the metaData action of {paths.Table} has no schemaString");
+        TableFeatures.CheckReadable(paths.Table, protocol, metadata);
         var adds = files.Values.OrderBy(file => file.Number).Select(file => file.Add).ToList();
-        if (adds.Find(file => file.DeletionVector is not null) is { } deleted)
-            throw new DeltaException($"{table}: {deleted.Path} has a deletion vector, which this reader does not support");
-        if (adds.Find(file => LeavesFolder(file.Path)) is { } outside)
-            throw new DeltaException($"{table}: {outside.Path} leads out of the table's folder, which is not supported");
-        return new(Version, Timestamp, SchemaJson.Parse(table, metadata.SchemaString), protocol, metadata, adds)
+        if (files.Where(file => !TablePaths.IsInside(file.Key.Path)).Select(file => file.Value.Add.Path).FirstOrDefault() is { } outside)
+            throw new DeltaException($"{paths.Table}: {outside} leads out of the table's folder, which is not supported");
+        return new(Version, timestamp, SchemaJson.Parse(paths.Table, metadata.SchemaString), protocol, metadata, adds)
         {
-            MappingMode = ColumnMapping.ModeOf(table, protocol, metadata),
+            MappingMode = ColumnMapping.ModeOf(paths.Table, protocol, metadata),
             Tombstones = [.. tombstones.Values],
             Transactions = new Dictionary<string, Transaction>(transactions, StringComparer.Ordinal),
             Domains = new Dictionary<string, DomainMetadata>(domains, StringComparer.Ordinal),
@@ -56,36 +68,24 @@ internal sealed class LogReplay(string table)
         metadata = line.MetaData ?? metadata;
         if (line.Add is { } add)
         {
-            var key = FileKey.Of(add.Path, add.DeletionVector);
+            var key = KeyOf(add.Path, add.DeletionVector);
             tombstones.Remove(key);
             files[key] = (added++, add);
         }
         if (line.Txn is { } transaction) transactions[transaction.AppId] = transaction;
         if (line.DomainMetadata is { Removed: false } domain) domains[domain.Domain] = domain;
         if (line.DomainMetadata is { Removed: true } gone) domains.Remove(gone.Domain);
-        if (line.CommitInfo is { } info && CommitInfo.From(info).InCommitTimestamp is { } milliseconds)
-            Timestamp = DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(milliseconds, 0, MaxMilliseconds));
     }
 
     private void Remove(RemoveFile remove)
     {
-        var key = FileKey.Of(remove.Path, remove.DeletionVector);
+        var key = KeyOf(remove.Path, remove.DeletionVector);
         files.Remove(key);
         tombstones[key] = remove;
     }
 
-    private static bool LeavesFolder(string path) =>
-        Uri.TryCreate(path, UriKind.Absolute, out _) || FileKey.Decode(path).Split('/').Any(segment => segment is "" or "." or "..");
-}
+    private FileKey KeyOf(string path, DeletionVector? vector) => new(paths.Canonical(path), vector?.UniqueId);
 
-/// <summary>What makes two actions speak of the same rows: the file, and which of its rows are deleted.</summary>
-internal readonly record struct FileKey(string Path, string? DeletionVectorId)
-{
-    public static FileKey Of(string path, DeletionVector? vector) => new(Decode(path), vector?.UniqueId);
-
-    /// <summary>Writers spell the same path differently; what it names is what counts.</summary>
-    public static string Decode(string path) =>
-        path.StartsWith("file:/", StringComparison.Ordinal)
-            ? $"/{Uri.UnescapeDataString(path[5..]).TrimStart('/')}"
-            : Uri.UnescapeDataString(path);
+    /// <summary>What makes two actions speak of the same rows: the file, and which of its rows are deleted.</summary>
+    private readonly record struct FileKey(string Path, string? DeletionVectorId);
 }

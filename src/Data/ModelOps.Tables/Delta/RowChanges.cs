@@ -27,7 +27,7 @@ internal static class RowChanges
     }
 
     public static Task DeleteAsync(RowRewrite rewrite, Predicate predicate, CancellationToken cancellationToken) => rewrite.RewriteAsync(
-        FileSkipping.Matching(rewrite.Snapshot, predicate), batch => Matching(predicate, batch), rewrite.Delete, cancellationToken);
+        FileSkipping.Matching(rewrite.Snapshot, predicate), predicate.Columns, batch => Matching(predicate, batch), rewrite.Delete, cancellationToken);
 
     public static Task<CommitOutcome> UpdateAsync(
         DeltaTable table, string where, IReadOnlyDictionary<string, ColumnUpdate> set, WriteOptions options, CancellationToken cancellationToken)
@@ -42,7 +42,7 @@ internal static class RowChanges
             if (unknown.Count > 0) throw new ArgumentException($"{table.Path} has no column {string.Join(", ", unknown)}", nameof(set));
             using var rewrite = new RowRewrite(table, snapshot);
             await rewrite.RewriteAsync(
-                FileSkipping.Matching(snapshot, predicate), batch => Matching(predicate, batch), Change, cancellationToken).ConfigureAwait(false);
+                FileSkipping.Matching(snapshot, predicate), predicate.Columns, batch => Matching(predicate, batch), Change, cancellationToken).ConfigureAwait(false);
             return await rewrite.ToTransactionAsync("UPDATE", options, Parameters(where), [predicate], cancellationToken).ConfigureAwait(false);
 
             void Change(RecordBatch batch, int[] numbers)

@@ -39,7 +39,7 @@ internal static class RowMerge
             using var rewrite = new RowRewrite(table, snapshot);
             var predicate = rows.KeyRange(snapshot.Schema);
 
-            await rewrite.RewriteAsync(FileSkipping.Matching(snapshot, predicate), rows.Changed, Change, cancellationToken).ConfigureAwait(false);
+            await rewrite.RewriteAsync(FileSkipping.Matching(snapshot, predicate), rules.Keys, rows.Changed, Change, cancellationToken).ConfigureAwait(false);
             if (rules.InsertUnmatched)
                 foreach (var batch in rows.Unmatched())
                     using (batch) rewrite.Insert(batch);
@@ -94,14 +94,14 @@ internal sealed class MergeSource : IDisposable
         if (unknown.Count > 0 || rules.Keys.Count == 0)
             throw new ArgumentException($"a merge needs columns of the table as keys, not [{string.Join(", ", rules.Keys)}]", nameof(rules));
         var batches = await source.ReadAsync(table, cancellationToken).ToListAsync(cancellationToken).ConfigureAwait(false);
-        var rows = batches.Count == 1 ? batches[0] : Concatenate(table, batches);
+        var whole = batches.Count == 1 ? batches[0] : Concatenate(table, batches);
         try
         {
-            return new(rows, rules, table);
+            return new(whole, rules, table);
         }
         catch
         {
-            rows.Dispose();
+            whole.Dispose();
             throw;
         }
     }
@@ -178,8 +178,8 @@ internal sealed class MergeSource : IDisposable
         var columns = Enumerable.Range(0, schema.FieldsList.Count).Select(index => batches.Count == 0
             ? ArrowArrayFactory.BuildArray(ConstantColumn.Nulls(schema.FieldsList[index].DataType, 0))
             : ArrowArrayConcatenator.Concatenate([.. batches.Select(batch => batch.Column(index))]));
-        var rows = new RecordBatch(schema, columns, batches.Sum(batch => batch.Length));
+        var whole = new RecordBatch(schema, columns, batches.Sum(batch => batch.Length));
         foreach (var batch in batches) batch.Dispose();
-        return rows;
+        return whole;
     }
 }

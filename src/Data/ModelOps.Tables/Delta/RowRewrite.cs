@@ -42,18 +42,24 @@ internal sealed class RowRewrite : IDisposable
     public bool HasChanges => Deleted + Updated + Inserted > 0;
 
     /// <summary>Goes through the files; those of which no row changes stay as they are.</summary>
+    /// <param name="columns">What <paramref name="changed"/> looks at.</param>
     /// <param name="changed">The numbers of a batch's rows that change, in order.</param>
     /// <param name="change">What is to become of them: says it by the methods below.</param>
     public async Task RewriteAsync(
-        IEnumerable<AddFile> files, Func<RecordBatch, int[]> changed, Action<RecordBatch, int[]> change, CancellationToken cancellationToken)
+        IEnumerable<AddFile> files,
+        IEnumerable<string> columns,
+        Func<RecordBatch, int[]> changed,
+        Action<RecordBatch, int[]> change,
+        CancellationToken cancellationToken)
     {
+        var looked = columns.ToList();
         foreach (var file in files)
         {
             read.Add(file);
             // Twice, so that a file whose rows all stay is not written again.
-            if (!await AnyAsync(file, changed, cancellationToken).ConfigureAwait(false)) continue;
+            if (!await AnyAsync(file, looked, changed, cancellationToken).ConfigureAwait(false)) continue;
             removed.Add(file);
-            await foreach (var batch in table.ReadFilesAsync(Snapshot, [file], cancellationToken).ConfigureAwait(false))
+            await foreach (var batch in table.ReadFilesAsync(Snapshot, [file], columns: null, cancellationToken).ConfigureAwait(false))
             {
                 using (batch)
                 {
@@ -137,9 +143,10 @@ internal sealed class RowRewrite : IDisposable
         changes?.Dispose();
     }
 
-    private async Task<bool> AnyAsync(AddFile file, Func<RecordBatch, int[]> changed, CancellationToken cancellationToken)
+    private async Task<bool> AnyAsync(
+        AddFile file, IReadOnlyList<string> columns, Func<RecordBatch, int[]> changed, CancellationToken cancellationToken)
     {
-        await foreach (var batch in table.ReadFilesAsync(Snapshot, [file], cancellationToken).ConfigureAwait(false))
+        await foreach (var batch in table.ReadFilesAsync(Snapshot, [file], columns, cancellationToken).ConfigureAwait(false))
             using (batch)
                 if (changed(batch).Length > 0) return true;
         return false;

@@ -16,6 +16,14 @@ internal static class RowSelection
         return new(batch.Schema, columns, rows.Length);
     }
 
+    /// <summary>Takes the batch over: it is the result where every row is kept, and released otherwise.</summary>
+    public static RecordBatch Keep(RecordBatch batch, Func<int, bool> isKept)
+    {
+        var rows = Enumerable.Range(0, batch.Length).Where(isKept).ToArray();
+        if (rows.Length == batch.Length) return batch;
+        using (batch) return Take(batch, rows);
+    }
+
     private static ArrayData Take(ArrayData data, ReadOnlySpan<int> rows)
     {
         var (physical, type) = (Shift(rows, data.Offset), data.DataType);

@@ -84,11 +84,11 @@ public sealed class StagedRows : IDisposable
     /// <param name="schema">Of the batches: columns that the rows lack are null.</param>
     internal async IAsyncEnumerable<RecordBatch> ReadAsync(Schema schema, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var projection = new ColumnProjection(schema, ColumnMappingMode.None);
         foreach (var file in Complete())
         {
-            var add = new AddFile(file.Path, file.PartitionValues, file.Size, ModificationTime: 0, DataChange: true);
-            await foreach (var batch in ParquetRows.ReadFileAsync(file.Path, file.Path, cancellationToken).ConfigureAwait(false))
-                yield return ColumnProjection.Apply(batch, schema, add, file.Path);
+            var batches = ParquetRows.ReadFileAsync(file.Path, file.Path, projection.Needs, mayMatch: null, cancellationToken);
+            await foreach (var (_, batch) in batches.ConfigureAwait(false)) yield return projection.Apply(batch, file.PartitionValues, file.Path);
         }
     }
 

@@ -23,7 +23,7 @@ internal static class TableCompaction
             foreach (var bin in bins)
             {
                 using var rows = new StagedRows(snapshot.Schema, staging);
-                await foreach (var batch in table.ReadFilesAsync(snapshot, bin, cancellationToken).ConfigureAwait(false))
+                await foreach (var batch in table.ReadFilesAsync(snapshot, bin, columns: null, cancellationToken).ConfigureAwait(false))
                     using (batch) rows.Write(batch);
                 actions.AddRange(bin.Select(file => table.DataFiles.Remove(file, dataChange: false)));
                 actions.AddRange(await table.DataFiles.AddAsync(rows, dataChange: false, cancellationToken).ConfigureAwait(false));

@@ -4,7 +4,10 @@ namespace ModelOps.Tables.Delta;
 internal static class TableFeatures
 {
     private const string TimestampNtz = "timestampNtz";
-    private static readonly string[] Readable = [TimestampNtz, "vacuumProtocolCheck"];
+    private const string InCommitTimestamp = "inCommitTimestamp";
+
+    private static readonly string[] Readable =
+        [TimestampNtz, "vacuumProtocolCheck", "columnMapping", "deletionVectors", "v2Checkpoint", "typeWidening", "typeWidening-preview"];
 
     /// <exception cref="DeltaException">Reading the table needs more than this reader knows.</exception>
     public static void CheckReadable(string table, Protocol protocol, Metadata metadata)
@@ -14,11 +17,13 @@ internal static class TableFeatures
         var unknown = protocol.MinReaderVersion < 3 ? [] : Unknown(protocol.ReaderFeatures, Readable);
         if (unknown.Length > 0)
             throw new DeltaException($"{table} needs reader features that are not supported: {string.Join(", ", unknown)}");
-        if (Setting(metadata, "delta.columnMapping.mode") is { } mode and not "none" && protocol.MinReaderVersion >= 2)
-            throw new DeltaException($"{table} maps columns by {mode}, which is not supported");
         if (metadata.Format.Provider != "parquet")
             throw new DeltaException($"{table} keeps its rows as {metadata.Format.Provider}; only parquet is supported");
     }
+
+    public static bool HasInCommitTimestamps(Protocol protocol, Metadata metadata) =>
+        protocol.WriterFeatures?.Contains(InCommitTimestamp, StringComparer.Ordinal) == true
+        && string.Equals(Setting(metadata, "delta.enableInCommitTimestamps"), "true", StringComparison.OrdinalIgnoreCase);
 
     private static string[] Unknown(IReadOnlyList<string>? features, string[] known) =>
         [.. (features ?? []).Except(known, StringComparer.Ordinal)];

@@ -14,8 +14,8 @@ internal static class TableRestoration
         {
             WriterFeatures.CheckRemovable(table.Path, snapshot);
             var wanted = await older().ConfigureAwait(false);
-            var added = wanted.Files.ExceptBy(snapshot.Files.Select(Key), Key).ToList();
-            var removed = snapshot.Files.ExceptBy(wanted.Files.Select(Key), Key).ToList();
+            var added = wanted.Files.ExceptBy(snapshot.Files.Select(table.IdentityOf), table.IdentityOf).ToList();
+            var removed = snapshot.Files.ExceptBy(wanted.Files.Select(table.IdentityOf), table.IdentityOf).ToList();
             await ThrowIfGoneAsync(table, wanted.Version, added, store, cancellationToken).ConfigureAwait(false);
             var isSame = CommitFile.Render([new() { MetaData = wanted.Metadata }]).AsSpan()
                 .SequenceEqual(CommitFile.Render([new() { MetaData = snapshot.Metadata }]));
@@ -38,8 +38,6 @@ internal static class TableRestoration
             };
         }
     }
-
-    private static FileKey Key(AddFile file) => FileKey.Of(file.Path, file.DeletionVector);
 
     private static async Task ThrowIfGoneAsync(
         DeltaTable table, long version, List<AddFile> files, IObjectStore store, CancellationToken cancellationToken)

@@ -45,6 +45,7 @@ public sealed record TableTransaction
         Actions = [.. actions, .. application is null ? [] : new LogLine[] { new() { Txn = new(application.Id, application.Version) } }];
         var metadata = Actions.Select(action => action.MetaData).LastOrDefault(changed => changed is not null) ?? snapshot.Metadata;
         Properties = new(metadata.Configuration);
+        HasInCommitTimestamps = TableFeatures.HasInCommitTimestamps(snapshot.Protocol, metadata);
     }
 
     /// <summary>Tells this transaction's commit from others' in the log.</summary>
@@ -77,6 +78,8 @@ public sealed record TableTransaction
 
     internal IsolationLevel Isolation => ChangesRows ? Properties.Isolation : IsolationLevel.SnapshotIsolation;
 
+    private bool HasInCommitTimestamps { get; }
+
     private DateTimeOffset ReadTimestamp { get; init; }
 
     private bool ChangesRows => Actions.Any(action => action is { Add.DataChange: true } or { Remove.DataChange: true } or { MetaData: not null });
@@ -103,7 +106,7 @@ public sealed record TableTransaction
         var (timestamp, last) = (now.ToUnixTimeMilliseconds(), ReadTimestamp.ToUnixTimeMilliseconds());
         var info = new CommitInfo
         {
-            InCommitTimestamp = Properties.HasInCommitTimestamps ? Math.Max(timestamp, last + 1) : null,
+            InCommitTimestamp = HasInCommitTimestamps ? Math.Max(timestamp, last + 1) : null,
             Timestamp = timestamp,
             UserName = Options.User,
             Job = Options.Job is { } job ? new(job) : null,

@@ -30,7 +30,7 @@ internal static class TableVacuum
     private static readonly TimeSpan Least = TimeSpan.FromDays(VacuumOptions.LeastDays);
 
     public static async Task<VacuumReport> RunAsync(
-        DeltaTable table, VacuumOptions options, TimeProvider clock, IObjectStore store, CancellationToken cancellationToken)
+        DeltaTable table, VacuumOptions options, TimeProvider clock, IObjectStore store, TablePaths paths, CancellationToken cancellationToken)
     {
         var snapshot = await table.SnapshotAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
         WriterFeatures.CheckWritable(table.Path, snapshot);
@@ -43,12 +43,12 @@ internal static class TableVacuum
                 nameof(options));
         }
         var retained = clock.GetUtcNow() - retention;
-        var kept = Kept(snapshot, retained);
+        var kept = Kept(snapshot, paths, retained);
         var (files, bytes) = (new List<string>(), 0L);
         await foreach (var item in store.ListAsync($"{table.Path}/", cancellationToken: cancellationToken).ConfigureAwait(false))
         {
             var path = item.Key[(table.Path.Length + 1)..];
-            if (IsHidden(path) || kept.Contains(path) || item.ModifiedAt > retained) continue;
+            if (IsHidden(path) || kept.Contains(item.Key) || item.ModifiedAt > retained) continue;
             files.Add(item.Key);
             bytes += item.Size;
         }
@@ -57,15 +57,15 @@ internal static class TableVacuum
         return new(files, bytes, options.IsDryRun);
     }
 
-    private static HashSet<string> Kept(Snapshot snapshot, DateTimeOffset retained)
+    private static HashSet<string> Kept(Snapshot snapshot, TablePaths paths, DateTimeOffset retained)
     {
         var tombstones = snapshot.Tombstones.Where(tombstone => tombstone.DeletionTimestamp is not { } at || at > retained.ToUnixTimeMilliseconds()).ToList();
         var vectors = snapshot.Files.Select(file => file.DeletionVector).Concat(tombstones.Select(tombstone => tombstone.DeletionVector));
+        var files = snapshot.Files.Select(file => file.Path).Concat(tombstones.Select(tombstone => tombstone.Path));
         return
         [
-            .. snapshot.Files.Select(file => FileKey.Decode(file.Path)),
-            .. tombstones.Select(tombstone => FileKey.Decode(tombstone.Path)),
-            .. vectors.Where(vector => vector?.StorageType == "u").Select(vector => vector!.PathOrInlineDv),
+            .. files.Where(path => TablePaths.IsInside(paths.Canonical(path))).Select(paths.KeyOf),
+            .. vectors.OfType<DeletionVector>().Where(vector => vector.StorageType == "u").Select(vector => DeletionVectorReader.KeyOf(paths, vector)),
         ];
     }
 
