@@ -93,6 +93,7 @@ public sealed class TableMaintenanceTests : IDisposable
         Assert.Equal(Enumerable.Range(1, 12).Select(i => (long)i), (await table.RowsAsync()).Select(row => row.Id));
         Assert.Equal(9, (await table.RowsAtAsync(9)).Count);
         await Assert.ThrowsAsync<DeltaException>(() => table.RowsAtAsync(7));
+        Assert.Null(await DeltaTable.CreateAsync(tables.Store, "t", WrittenTable.Schema, cancellationToken: Cancel));
     }
 
     [Fact]

@@ -49,6 +49,8 @@ public sealed class DeltaTable
         Random? random = null,
         CancellationToken cancellationToken = default)
     {
+        // Not only version 0 counts: the clean-up of a long log deletes it.
+        if (await OpenAsync(store, path, clock, random, root: null, cancellationToken).ConfigureAwait(false) is not null) return null;
         var table = new DeltaTable(store, path, clock, random);
         var creation = TableCreation.Plan(path, schema, options ?? new(), table.clock.GetUtcNow());
         var outcome = await table.Committer.CommitAsync(creation, cancellationToken).ConfigureAwait(false);

@@ -16,8 +16,9 @@ internal sealed class LogUpkeep(IObjectStore store, DeltaLog log, TimeProvider c
             await CheckpointAsync(replay.ToSnapshot(), properties, cancellationToken).ConfigureAwait(false);
             return null;
         }
-        catch (Exception e) when (e is IOException or DeltaException)
+        catch (Exception e) when (e is IOException or DeltaException or OperationCanceledException)
         {
+            // The version is there: to say that its commit failed or was cancelled would be wrong.
             return $"version {version} is committed, but not its checkpoint: {e.Message}";
         }
     }
