@@ -69,7 +69,7 @@ public sealed class DeltaTableTests : IDisposable
     {
         var table = await tables.CreateAsync();
         using var other = new StagedRows(new Schema([new Field("id", StringType.Default, nullable: false)], metadata: null));
-        await Assert.ThrowsAsync<ArgumentException>(() => table.AppendAsync(other, Cancel));
+        await Assert.ThrowsAsync<ArgumentException>(() => table.AppendAsync(other, cancellationToken: Cancel));
         Assert.Equal([TestTables.LogKey(0)], await tables.Store.ListAsync("", cancellationToken: Cancel).Select(item => item.Key).ToListAsync(Cancel));
     }
 
@@ -104,7 +104,7 @@ public sealed class DeltaTableTests : IDisposable
             "t", TestTables.Schema, cancellationToken: Cancel))!;
         using var rows = TestTables.Stage((1, "a"));
 
-        var conflict = Assert.IsType<CommitOutcome.Conflict>(await mine.AppendAsync(rows, Cancel));
+        var conflict = Assert.IsType<CommitOutcome.Conflict>(await mine.AppendAsync(rows, cancellationToken: Cancel));
 
         Assert.Contains("schema", conflict.Reason, StringComparison.Ordinal);
         Assert.Equal(

@@ -205,4 +205,6 @@ internal sealed record JobInfo(string JobId);
     RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(CommitInfo))]
+[JsonSerializable(typeof(LastCheckpoint))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 internal sealed partial class DeltaJson : JsonSerializerContext;

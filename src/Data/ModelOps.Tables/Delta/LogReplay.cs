@@ -16,6 +16,16 @@ internal sealed class LogReplay(TablePaths paths)
     /// <summary>-1: nothing applied yet.</summary>
     public long Version { get; private set; } = -1;
 
+    public static LogReplay From(Snapshot known, TablePaths paths)
+    {
+        var replay = new LogReplay(paths) { protocol = known.Protocol, metadata = known.Metadata, timestamp = known.Timestamp, Version = known.Version };
+        foreach (var remove in known.Tombstones) replay.Remove(remove);
+        foreach (var add in known.Files) replay.Apply(new LogLine { Add = add });
+        foreach (var (id, transaction) in known.Transactions) replay.transactions[id] = transaction;
+        foreach (var (name, domain) in known.Domains) replay.domains[name] = domain;
+        return replay;
+    }
+
     /// <summary>Whether commits say themselves when they were made (PROTOCOL.md, "In-Commit Timestamps").</summary>
     public bool HasInCommitTimestamps => protocol is not null && metadata is not null && TableFeatures.HasInCommitTimestamps(protocol, metadata);
 
@@ -85,7 +95,18 @@ internal sealed class LogReplay(TablePaths paths)
     }
 
     private FileKey KeyOf(string path, DeletionVector? vector) => new(paths.Canonical(path), vector?.UniqueId);
+}
 
-    /// <summary>What makes two actions speak of the same rows: the file, and which of its rows are deleted.</summary>
-    private readonly record struct FileKey(string Path, string? DeletionVectorId);
+/// <summary>What makes two actions speak of the same rows: the file, and which of its rows are deleted.</summary>
+internal readonly record struct FileKey(string Path, string? DeletionVectorId)
+{
+    public static FileKey Of(string path, DeletionVector? vector) => new(Decode(path), vector?.UniqueId);
+
+    /// <summary>Writers spell the same path differently; what it names is what counts.</summary>
+    public static string Decode(string path)
+    {
+        var decoded = Uri.UnescapeDataString(path);
+        if (decoded.StartsWith("file:/", StringComparison.Ordinal)) return $"/{decoded[5..].TrimStart('/')}";
+        return decoded.StartsWith("s3a://", StringComparison.Ordinal) ? $"s3://{decoded[6..]}" : decoded;
+    }
 }

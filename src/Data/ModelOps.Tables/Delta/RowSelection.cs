@@ -1,11 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.InteropServices;
 using Apache.Arrow;
 using Apache.Arrow.Types;
 
 namespace ModelOps.Tables.Delta;
 
-/// <summary>Some rows of a batch as a batch of their own.</summary>
+/// <summary>Rows of a batch by their numbers, copied: what Arrow's other implementations call take.</summary>
+[SuppressMessage("Reliability", "CA2000", Justification = "batches and arrays own what they are made of")]
 internal static class RowSelection
 {
     /// <summary>Takes the batch over: it is the result where every row is kept, and released otherwise.</summary>
@@ -13,81 +13,83 @@ internal static class RowSelection
     {
         var rows = Enumerable.Range(0, batch.Length).Where(isKept).ToArray();
         if (rows.Length == batch.Length) return batch;
-        using (batch)
-            return new(batch.Schema, batch.Arrays.Select(array => ArrowArrayFactory.BuildArray(Take(array.Data, rows))), rows.Length);
+        using (batch) return Take(batch, rows);
     }
 
-    /// <param name="rows">Ascending, of the data's own rows.</param>
-    [SuppressMessage("Reliability", "CA2000", Justification = "the array owns its buffers and children")]
-    private static ArrayData Take(ArrayData data, int[] rows)
+    /// <param name="rows">In the order of the result; each from 0 to the batch's length.</param>
+    public static RecordBatch Take(RecordBatch batch, ReadOnlySpan<int> rows)
     {
-        var (nulls, nullCount) = TakeNulls(data, rows);
-        return data.DataType switch
+        var columns = new List<IArrowArray>();
+        foreach (var column in batch.Arrays) columns.Add(ArrowArrayFactory.BuildArray(Take(column.Data, rows)));
+        return new(batch.Schema, columns, rows.Length);
+    }
+
+    private static ArrayData Take(ArrayData data, ReadOnlySpan<int> rows)
+    {
+        var (physical, type) = (Shift(rows, data.Offset), data.DataType);
+        var (validity, nulls) = Validity(data, physical);
+        return type switch
         {
-            StructType => new(data.DataType, rows.Length, nullCount, 0, [nulls], [.. data.Children.Select(child => Take(child, Shift(rows, data.Offset)))]),
-            MapType or ListType => TakeLists(data, rows, nulls, nullCount),
-            StringType or BinaryType => TakeBytes(data, rows, nulls, nullCount),
-            BooleanType => new(data.DataType, rows.Length, nullCount, 0, [nulls, TakeBits(data.Buffers[1], rows, data.Offset)]),
-            FixedWidthType type => new(data.DataType, rows.Length, nullCount, 0, [nulls, TakeValues(data, rows, type.BitWidth / 8)]),
-            var other => throw new ArgumentException($"{other.Name} is no type of a Delta table", nameof(data)),
+            StructType => new(type, rows.Length, nulls, 0, [validity], [.. data.Children.Select(child => Take(child, physical))]),
+            MapType or ListType => Lists(data, physical, validity, nulls),
+            StringType or BinaryType => Bytes(data, physical, validity, nulls),
+            BooleanType => new(type, rows.Length, nulls, 0, [validity, Bits(data.Buffers[1].Span, physical)]),
+            FixedWidthType fixedWidth => new(type, rows.Length, nulls, 0, [validity, Fixed(data.Buffers[1].Span, fixedWidth.BitWidth / 8, physical)]),
+            _ => throw new ArgumentException($"{type.Name} is no type of a Delta table", nameof(data)),
         };
     }
 
-    private static (ArrowBuffer Bits, int Count) TakeNulls(ArrayData data, int[] rows)
+    private static int[] Shift(ReadOnlySpan<int> rows, int offset)
     {
-        if (data.NullCount == 0 || data.Buffers[0].Length == 0) return (ArrowBuffer.Empty, 0);
-        var bits = TakeBits(data.Buffers[0], rows, data.Offset);
+        var shifted = rows.ToArray();
+        if (offset != 0)
+            for (var i = 0; i < shifted.Length; i++) shifted[i] += offset;
+        return shifted;
+    }
+
+    private static (ArrowBuffer Bits, int Nulls) Validity(ArrayData data, int[] rows)
+    {
+        if (data.NullCount == 0 || data.Buffers[0].IsEmpty) return (ArrowBuffer.Empty, 0);
+        var bits = Bits(data.Buffers[0].Span, rows);
         return (bits, rows.Length - BitUtility.CountBits(bits.Span, 0, rows.Length));
     }
 
-    private static ArrowBuffer TakeBits(ArrowBuffer from, int[] rows, int offset)
+    private static ArrowBuffer Bits(ReadOnlySpan<byte> source, int[] rows)
     {
         var bits = new byte[(rows.Length + 7) / 8];
-        var source = from.Span;
         for (var i = 0; i < rows.Length; i++)
-            if (BitUtility.GetBit(source, rows[i] + offset)) BitUtility.SetBit(bits, i);
+            if (BitUtility.GetBit(source, rows[i])) BitUtility.SetBit(bits, i);
         return new(bits);
     }
 
-    private static ArrowBuffer TakeValues(ArrayData data, int[] rows, int width)
+    private static ArrowBuffer Fixed(ReadOnlySpan<byte> source, int width, int[] rows)
     {
         var values = new byte[rows.Length * width];
-        var source = data.Buffers[1].Span;
-        for (var i = 0; i < rows.Length; i++) source.Slice((rows[i] + data.Offset) * width, width).CopyTo(values.AsSpan(i * width));
+        for (var i = 0; i < rows.Length; i++) source.Slice(rows[i] * width, width).CopyTo(values.AsSpan(i * width));
         return new(values);
     }
 
-    private static ArrayData TakeBytes(ArrayData data, int[] rows, ArrowBuffer nulls, int nullCount)
+    private static ArrayData Bytes(ArrayData data, int[] rows, ArrowBuffer validity, int nulls)
     {
-        var from = Offsets(data);
-        var ends = Ends(from, rows);
-        var values = new byte[ends[^1]];
+        var starts = data.Buffers[1].Span.CastTo<int>();
         var source = data.Buffers[2].Span;
-        for (var i = 0; i < rows.Length; i++) source[from[rows[i]]..from[rows[i] + 1]].CopyTo(values.AsSpan(ends[i]));
-        return new(data.DataType, rows.Length, nullCount, 0, [nulls, Buffer(ends), new ArrowBuffer(values)]);
+        var offsets = new int[rows.Length + 1];
+        for (var i = 0; i < rows.Length; i++) offsets[i + 1] = checked(offsets[i] + starts[rows[i] + 1] - starts[rows[i]]);
+        var values = new byte[offsets[^1]];
+        for (var i = 0; i < rows.Length; i++) source[starts[rows[i]]..starts[rows[i] + 1]].CopyTo(values.AsSpan(offsets[i]));
+        return new(data.DataType, rows.Length, nulls, 0, [validity, Offsets(offsets), new ArrowBuffer(values)]);
     }
 
-    [SuppressMessage("Reliability", "CA2000", Justification = "the array owns its buffers and children")]
-    private static ArrayData TakeLists(ArrayData data, int[] rows, ArrowBuffer nulls, int nullCount)
+    private static ArrayData Lists(ArrayData data, int[] rows, ArrowBuffer validity, int nulls)
     {
-        var from = Offsets(data);
-        var ends = Ends(from, rows);
-        var items = new int[ends[^1]];
+        var starts = data.Buffers[1].Span.CastTo<int>();
+        var offsets = new int[rows.Length + 1];
+        for (var i = 0; i < rows.Length; i++) offsets[i + 1] = checked(offsets[i] + starts[rows[i] + 1] - starts[rows[i]]);
+        var items = new int[offsets[^1]];
         for (var i = 0; i < rows.Length; i++)
-            for (var j = ends[i]; j < ends[i + 1]; j++) items[j] = from[rows[i]] + j - ends[i];
-        return new(data.DataType, rows.Length, nullCount, 0, [nulls, Buffer(ends)], [Take(data.Children[0], items)]);
+            for (var item = offsets[i]; item < offsets[i + 1]; item++) items[item] = starts[rows[i]] + item - offsets[i];
+        return new(data.DataType, rows.Length, nulls, 0, [validity, Offsets(offsets)], [Take(data.Children[0], items)]);
     }
 
-    private static int[] Ends(ReadOnlySpan<int> from, int[] rows)
-    {
-        var ends = new int[rows.Length + 1];
-        for (var i = 0; i < rows.Length; i++) ends[i + 1] = ends[i] + from[rows[i] + 1] - from[rows[i]];
-        return ends;
-    }
-
-    private static ReadOnlySpan<int> Offsets(ArrayData data) => MemoryMarshal.Cast<byte, int>(data.Buffers[1].Span)[data.Offset..];
-
-    private static ArrowBuffer Buffer(int[] values) => new(MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
-
-    private static int[] Shift(int[] rows, int offset) => offset == 0 ? rows : [.. rows.Select(row => row + offset)];
+    private static ArrowBuffer Offsets(int[] offsets) => new ArrowBuffer.Builder<int>(offsets.Length).Append(offsets).Build();
 }
