@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text.Json;
+using ModelOps.Data.Tests.Datasets;
 using ModelOps.Data.Tests.Registry;
 using ModelOps.Storage;
 using ModelOps.Tables.Delta;
@@ -210,6 +212,42 @@ public sealed class TableMaintenanceTests : IDisposable
         var error = await Assert.ThrowsAsync<DeltaException>(() => table.Table.RestoreAsync(1, cancellationToken: Cancel));
         Assert.Contains(file, error.Message, StringComparison.Ordinal);
         Assert.Equal(2, (await table.Table.SnapshotAsync(cancellationToken: Cancel)).Version);
+    }
+
+    [Fact]
+    public async Task Optimize_TableOfSparkWithDeletionVectors_WritesTheRowsThatAreLeft()
+    {
+        const string Name = "log-replay-dv-key-cases";
+        var root = Path.GetDirectoryName(tables.Store.LocalPath("t"))!;
+        using (var tar = Process.Start(new ProcessStartInfo("tar", ["--zstd", "-xf", SharedData.Find($"delta-golden/{Name}.tar.zst"), "-C", root]) { UseShellExecute = false })!)
+        {
+            await tar.WaitForExitAsync(Cancel);
+            Assert.SkipUnless(tar.ExitCode == 0, "tar cannot unpack zstd here");
+        }
+        var table = (await DeltaTable.OpenAsync(tables.Store, $"{Name}/delta", cancellationToken: Cancel))!;
+        var ids = await IdsAsync(table);
+        Assert.Contains((await table.SnapshotAsync(cancellationToken: Cancel)).Files, file => file.DeletionVector is not null);
+
+        Assert.IsType<CommitOutcome.Committed>(await table.OptimizeAsync(cancellationToken: Cancel));
+
+        Assert.All((await table.SnapshotAsync(cancellationToken: Cancel)).Files, file => Assert.Null(file.DeletionVector));
+        Assert.Equal(ids, await IdsAsync(table));
+        // The vectors of long ago go; that of the file that was just written anew stays for readers of the version before.
+        var vacuumed = await table.VacuumAsync(cancellationToken: Cancel);
+        Assert.Equal(2, vacuumed.Files.Count);
+        Assert.All(vacuumed.Files, file => Assert.Contains("/deletion_vector_", file, StringComparison.Ordinal));
+        Assert.Equal(ids, await IdsAsync(table, 3));
+        Assert.IsType<CommitOutcome.Committed>(await table.DeleteAsync($"id = {ids[0]}", cancellationToken: Cancel));
+        Assert.Equal(ids[1..], await IdsAsync(table));
+    }
+
+    private static async Task<List<long>> IdsAsync(DeltaTable table, long? version = null)
+    {
+        var ids = new List<long>();
+        await foreach (var batch in table.ReadAsync(await table.SnapshotAsync(version, Cancel), Cancel))
+            using (batch)
+                for (var row = 0; row < batch.Length; row++) ids.Add(((Apache.Arrow.Int64Array)batch.Column(0)).GetValue(row)!.Value);
+        return ids;
     }
 
     private async Task<List<string>> LogAsync() =>

@@ -91,8 +91,8 @@ internal static class CheckpointFile
             case StructArray values:
                 WriteStruct(writer, values, index);
                 break;
-            case MapArray values:
-                WriteMap(writer, values, index);
+            case MapArray { Keys: StringArray keys } values:
+                WriteMap(writer, keys, values, index);
                 break;
             case ListArray values:
                 writer.WriteStartArray();
@@ -130,12 +130,12 @@ internal static class CheckpointFile
         writer.WriteEndObject();
     }
 
-    private static void WriteMap(Utf8JsonWriter writer, MapArray values, int index)
+    private static void WriteMap(Utf8JsonWriter writer, StringArray keys, MapArray values, int index)
     {
         writer.WriteStartObject();
         for (var i = values.ValueOffsets[index]; i < values.ValueOffsets[index + 1]; i++)
         {
-            writer.WritePropertyName(((StringArray)values.Keys).GetBytes(i, out _));
+            writer.WritePropertyName(keys.GetBytes(i, out _));
             Write(writer, values.Values, i);
         }
         writer.WriteEndObject();

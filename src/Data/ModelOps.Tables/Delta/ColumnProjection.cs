@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Apache.Arrow;
 using Apache.Arrow.Types;
+using ParquetSharp.Arrow;
 
 namespace ModelOps.Tables.Delta;
 
@@ -18,13 +19,20 @@ internal sealed class ColumnProjection(Schema schema, ColumnMappingMode mode)
     /// <summary>Whether a column of a file is one of the table's.</summary>
     public bool Needs(Field column) => schema.FieldsList.Any(field => IsSame(column, field));
 
+    /// <summary>Whether columns of a file that has this one can be found at all.</summary>
+    public bool CanFind(Field column) => mode != ColumnMappingMode.Id || column.Metadata?.ContainsKey(ParquetFieldId) == true;
+
+    public string PhysicalName(ColumnReference column) => column.Path[0].PhysicalName(mode);
+
+    /// <returns>The leaf of a file where a column's values are; below 0: it has none, or is nested.</returns>
+    public int LeafOf(ColumnReference column, IReadOnlyList<SchemaField> columns) =>
+        column.Path.Count > 1 ? -1 : columns.Where(field => IsSame(field.Field, column.Path[0])).Select(field => field.ColumnIndex).FirstOrDefault(-1);
+
     /// <summary>Takes the batch over: its buffers go to the result or are released.</summary>
     /// <param name="partition">By physical name.</param>
     /// <exception cref="DeltaException">A column does not fit.</exception>
     public RecordBatch Apply(RecordBatch batch, IReadOnlyDictionary<string, string?> partition, string key)
     {
-        if (mode == ColumnMappingMode.Id && batch.ColumnCount > 0 && batch.Schema.FieldsList.All(field => !HasId(field)))
-            throw new DeltaException($"{key} has no column ids, by which the table finds its columns");
         var used = new HashSet<int>();
         var columns = schema.FieldsList.Select(field => ArrowArrayFactory.BuildArray(Column(field))).ToList();
         for (var i = 0; i < batch.ColumnCount; i++)
@@ -50,11 +58,10 @@ internal sealed class ColumnProjection(Schema schema, ColumnMappingMode mode)
         return -1;
     }
 
-    private bool IsSame(Field column, Field field) => mode == ColumnMappingMode.Id
-        ? field.PhysicalId() is { } id && column.Metadata?.GetValueOrDefault(ParquetFieldId) == id.ToString(CultureInfo.InvariantCulture)
+    /// <summary>Columns that are not the table's, like _change_type, have no id.</summary>
+    private bool IsSame(Field column, Field field) => mode == ColumnMappingMode.Id && field.PhysicalId() is { } id
+        ? column.Metadata?.GetValueOrDefault(ParquetFieldId) == id.ToString(CultureInfo.InvariantCulture)
         : column.Name == field.PhysicalName(mode);
-
-    private static bool HasId(Field column) => column.Metadata?.ContainsKey(ParquetFieldId) == true;
 
     private static ArrayData Missing(Field field, int length, string key) => field.IsNullable
         ? ConstantColumn.Nulls(field.DataType, length)

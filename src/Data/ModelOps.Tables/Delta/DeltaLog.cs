@@ -31,13 +31,15 @@ internal sealed class DeltaLog(IObjectStore store, TablePaths paths)
         return replay;
     }
 
-    /// <summary>Applies what was committed since.</summary>
-    public async Task CatchUpAsync(LogReplay replay, CancellationToken cancellationToken)
+    /// <summary>The latest version, from a known one and what was committed since.</summary>
+    public async Task<LogReplay> ReplayAsync(Snapshot known, CancellationToken cancellationToken)
     {
-        var times = await ListAsync(CommitFile.Name(replay.Version), cancellationToken).ConfigureAwait(false);
-        var commits = new List<long>();
-        while (times.HasCommit(replay.Version + commits.Count + 1)) commits.Add(replay.Version + commits.Count + 1);
-        await ApplyAsync(replay, commits, times, cancellationToken).ConfigureAwait(false);
+        var times = await ListAsync(CommitFile.Name(known.Version), cancellationToken).ConfigureAwait(false);
+        var replay = LogReplay.From(known, paths);
+        // Where commits were cleaned away behind a checkpoint, the way from the known version on is gone.
+        if (times.Commits.Where((version, i) => version != known.Version + 1 + i).Any()) return await ReplayAsync(version: null, cancellationToken).ConfigureAwait(false);
+        await ApplyAsync(replay, [.. times.Commits], times, cancellationToken).ConfigureAwait(false);
+        return replay;
     }
 
     /// <returns>null: there is no such commit.</returns>
@@ -150,8 +152,6 @@ internal sealed class LogTimes
 
     /// <summary>Ascending.</summary>
     public IList<long> Commits => commits.Keys;
-
-    public bool HasCommit(long version) => commits.ContainsKey(version);
 
     public bool HasCheckpoint(long version) => files.Keys.Any(name => LogFileName.Parse(name) is { Parts: > 0 } checkpoint && checkpoint.Version == version);
 

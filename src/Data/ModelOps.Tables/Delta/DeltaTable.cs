@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Apache.Arrow;
 using ModelOps.Storage;
 
@@ -13,22 +12,23 @@ namespace ModelOps.Tables.Delta;
 public sealed class DeltaTable
 {
     private readonly IObjectStore store;
-    private readonly TablePaths paths;
     private readonly DeltaLog log;
     private readonly TimeProvider clock;
 
     private DeltaTable(IObjectStore store, string path, TimeProvider? clock, Random? random, Uri? root = null)
     {
         (this.store, Path, this.clock) = (store, path, clock ?? TimeProvider.System);
-        paths = new(store, path, root);
-        log = new(store, paths);
-        DataFiles = new(store, paths, this.clock);
-        Committer = new(store, paths, log, this.clock, random ?? Random.Shared);
+        Paths = new(store, path, root);
+        log = new(store, Paths);
+        DataFiles = new(store, Paths, this.clock);
+        Committer = new(store, Paths, log, this.clock, random ?? Random.Shared);
         Upkeep = new(store, log, this.clock);
     }
 
     /// <summary>The table's folder in the store.</summary>
     public string Path { get; }
+
+    internal TablePaths Paths { get; }
 
     internal DataFiles DataFiles { get; }
 
@@ -77,29 +77,54 @@ public sealed class DeltaTable
     public async Task<Snapshot> SnapshotAsync(long? version = null, CancellationToken cancellationToken = default) =>
         (await log.ReplayAsync(version, cancellationToken).ConfigureAwait(false)).ToSnapshot();
 
+    /// <summary>The latest version, read from a known one on: only what was committed since is looked at.</summary>
+    /// <exception cref="DeltaException">The log is broken, or the table needs what is not supported.</exception>
+    public async Task<Snapshot> SnapshotAsync(Snapshot known, CancellationToken cancellationToken = default) =>
+        (await log.ReplayAsync(known, cancellationToken).ConfigureAwait(false)).ToSnapshot();
+
+    /// <summary>The table as it was at a time: the latest version that was committed by then.</summary>
+    /// <exception cref="DeltaException">The log begins later, or it is broken, or the table needs what is not supported.</exception>
+    public async Task<Snapshot> SnapshotAsync(DateTimeOffset time, CancellationToken cancellationToken = default) =>
+        await SnapshotAsync(await new TableHistory(log, Path).VersionAtAsync(time, cancellationToken).ConfigureAwait(false), cancellationToken)
+            .ConfigureAwait(false);
+
     /// <summary>The rows of a snapshot, file by file; each batch is the caller's to dispose.</summary>
     /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
     public IAsyncEnumerable<RecordBatch> ReadAsync(Snapshot snapshot, CancellationToken cancellationToken = default) =>
-        ReadAsync(snapshot, columns: null, predicate: null, cancellationToken: cancellationToken);
+        ReadFilesAsync(snapshot, snapshot.Files, columns: null, cancellationToken);
 
-    /// <summary>Of a snapshot, the rows for which a predicate is true; files and parts of files that cannot have any are not read.</summary>
+    /// <summary>Of a snapshot, the rows for which a predicate is true; files and row groups that cannot have any are not read.</summary>
     /// <param name="columns">Outermost columns, in the order wanted; null: all.</param>
     /// <param name="predicate">Parsed for the snapshot's schema; null: every row.</param>
-    /// <param name="progress">Told which files are read.</param>
+    /// <param name="progress">Told what is read.</param>
     /// <exception cref="ArgumentException">There is no such column.</exception>
     /// <exception cref="DeltaException">A file is missing, broken, or does not fit the schema.</exception>
-    public async IAsyncEnumerable<RecordBatch> ReadAsync(
+    public IAsyncEnumerable<RecordBatch> ReadAsync(
         Snapshot snapshot,
         IReadOnlyList<string>? columns,
         Predicate? predicate,
         ScanProgress? progress = null,
-        [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default)
     {
-        var scan = new TableScan(store, paths, snapshot, columns, predicate);
-        foreach (var file in predicate is null ? snapshot.Files : FileSkipping.Matching(snapshot, predicate))
-            await foreach (var batch in scan.ReadAsync(file, progress, cancellationToken).ConfigureAwait(false))
-                yield return batch;
+        var files = predicate is null ? snapshot.Files : FileSkipping.Matching(snapshot, predicate);
+        return new TableScan(store, Paths, snapshot, columns, predicate).ReadAsync(files, progress, cancellationToken);
     }
+
+    /// <summary>The commits that the log still has, latest first.</summary>
+    /// <exception cref="DeltaException">A commit is broken.</exception>
+    public IAsyncEnumerable<TableCommit> HistoryAsync(CancellationToken cancellationToken = default) =>
+        new TableHistory(log, Path).ReadAsync(cancellationToken);
+
+    /// <summary>
+    /// The rows that commits changed, in the schema of the last of them, with the columns _change_type (insert, delete, update_preimage,
+    /// update_postimage), _commit_version and _commit_timestamp behind; each batch is the caller's to dispose. Where a commit does not keep what it
+    /// changed, the rows of a file that it removed are deleted and those of a file that it added are inserted.
+    /// </summary>
+    /// <param name="from">The first commit.</param>
+    /// <param name="to">The last commit.</param>
+    /// <exception cref="DeltaException">There is no such version, its commit was cleaned away, or a file is missing or broken.</exception>
+    public IAsyncEnumerable<RecordBatch> ChangesAsync(long from, long to, CancellationToken cancellationToken = default) =>
+        new TableChanges(store, log, Paths).ReadAsync(from, to, cancellationToken);
 
     /// <summary>Adds rows. Where other writers commit first, it is done again on top of theirs.</summary>
     public Task<CommitOutcome> AppendAsync(StagedRows rows, WriteOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -147,9 +172,13 @@ public sealed class DeltaTable
     public Task<CommitOutcome> RestoreAsync(long version, WriteOptions? options = null, CancellationToken cancellationToken = default) =>
         TableRestoration.RunAsync(this, () => SnapshotAsync(version, cancellationToken), options ?? new(), store, cancellationToken);
 
+    /// <summary>Makes the table again what it was at a time, in a new version.</summary>
+    public Task<CommitOutcome> RestoreAsync(DateTimeOffset time, WriteOptions? options = null, CancellationToken cancellationToken = default) =>
+        TableRestoration.RunAsync(this, () => SnapshotAsync(time, cancellationToken), options ?? new(), store, cancellationToken);
+
     /// <summary>Deletes the files that no retained version has.</summary>
     public Task<VacuumReport> VacuumAsync(VacuumOptions? options = null, CancellationToken cancellationToken = default) =>
-        TableVacuum.RunAsync(this, options ?? new(), clock, store, paths, cancellationToken);
+        TableVacuum.RunAsync(this, options ?? new(), clock, store, cancellationToken);
 
     /// <summary>Writes a checkpoint of the latest version, from which readers begin; commits do it now and then by themselves.</summary>
     public async Task CheckpointAsync(CancellationToken cancellationToken = default)
@@ -159,19 +188,14 @@ public sealed class DeltaTable
         await Upkeep.CheckpointAsync(snapshot, new(snapshot.Metadata.Configuration), cancellationToken).ConfigureAwait(false);
     }
 
-    internal string KeyOf(AddFile file) => paths.KeyOf(file.Path);
+    internal string KeyOf(AddFile file) => Paths.KeyOf(file.Path);
 
     /// <summary>The same for the same rows: the file, and which of its rows are deleted.</summary>
-    internal (string Path, string? DeletionVector) IdentityOf(AddFile file) => (paths.Canonical(file.Path), file.DeletionVector?.UniqueId);
+    internal (string Path, string? DeletionVector) IdentityOf(AddFile file) => (Paths.Canonical(file.Path), file.DeletionVector?.UniqueId);
 
     /// <summary>The rows of some of a snapshot's files; each batch is the caller's to dispose.</summary>
     /// <param name="columns">Outermost columns; null: all.</param>
-    internal async IAsyncEnumerable<RecordBatch> ReadFilesAsync(
-        Snapshot snapshot, IEnumerable<AddFile> files, IReadOnlyList<string>? columns, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var scan = new TableScan(store, paths, snapshot, columns, predicate: null);
-        foreach (var file in files)
-            await foreach (var batch in scan.ReadAsync(file, progress: null, cancellationToken).ConfigureAwait(false))
-                yield return batch;
-    }
+    internal IAsyncEnumerable<RecordBatch> ReadFilesAsync(
+        Snapshot snapshot, IEnumerable<AddFile> files, IReadOnlyList<string>? columns, CancellationToken cancellationToken) =>
+        new TableScan(store, Paths, snapshot, columns, predicate: null).ReadAsync(files, progress: null, cancellationToken);
 }

@@ -16,6 +16,16 @@ internal sealed class LogReplay(TablePaths paths)
     /// <summary>-1: nothing applied yet.</summary>
     public long Version { get; private set; } = -1;
 
+    public static LogReplay From(Snapshot known, TablePaths paths)
+    {
+        var replay = new LogReplay(paths) { protocol = known.Protocol, metadata = known.Metadata, timestamp = known.Timestamp, Version = known.Version };
+        foreach (var remove in known.Tombstones) replay.Remove(remove);
+        foreach (var add in known.Files) replay.Apply(new LogLine { Add = add });
+        foreach (var (id, transaction) in known.Transactions) replay.transactions[id] = transaction;
+        foreach (var (name, domain) in known.Domains) replay.domains[name] = domain;
+        return replay;
+    }
+
     /// <summary>Whether commits say themselves when they were made (PROTOCOL.md, "In-Commit Timestamps").</summary>
     public bool HasInCommitTimestamps => protocol is not null && metadata is not null && TableFeatures.HasInCommitTimestamps(protocol, metadata);
 

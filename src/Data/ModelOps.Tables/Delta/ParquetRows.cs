@@ -14,18 +14,19 @@ internal static class ParquetRows
     private const int RowsOfNothing = 1 << 16;
 
     /// <param name="isWanted">Which of the outermost columns are read.</param>
-    /// <param name="mayMatch">Which row groups are read; null: all.</param>
+    /// <param name="mayMatch">Which row groups are read, by the file's columns and what it says of the group; null: all.</param>
     /// <returns>Batches, each with the number of its first row in the file.</returns>
     /// <exception cref="DeltaException">The file is missing or is no readable Parquet.</exception>
     public static async IAsyncEnumerable<(long FirstRow, RecordBatch Batch)> ReadAsync(
         IObjectStore store,
         string key,
         Func<Field, bool> isWanted,
-        Func<RowGroupMetaData, bool>? mayMatch,
+        Func<IReadOnlyList<SchemaField>, RowGroupMetaData, bool>? mayMatch,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var local = await LocalFile.OpenAsync(store, key, cancellationToken).ConfigureAwait(false);
-        await foreach (var rows in ReadFileAsync(local.Path, key, isWanted, mayMatch, cancellationToken).ConfigureAwait(false)) yield return rows;
+        var rows = ReadFileAsync(local.Path, key, isWanted, mayMatch, cancellationToken);
+        await foreach (var batch in rows.ConfigureAwait(false)) yield return batch;
     }
 
     /// <param name="path">Of a local file.</param>
@@ -39,20 +40,23 @@ internal static class ParquetRows
         string path,
         string key,
         Func<Field, bool> isWanted,
-        Func<RowGroupMetaData, bool>? mayMatch,
+        Func<IReadOnlyList<SchemaField>, RowGroupMetaData, bool>? mayMatch,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var reader = Open(path, key);
         var row = 0L;
-        for (var group = 0; group < reader.NumRowGroups; group++)
+        var groups = Try(key, () => reader.NumRowGroups);
+        for (var group = 0; group < groups; group++)
         {
-            var end = row + RowsOf(reader, group, mayMatch, out var isNeeded);
+            var (rows, isNeeded) = Try(key, () => Look(reader, group, mayMatch));
+            var end = row + rows;
             if (isNeeded)
             {
                 await foreach (var batch in ReadGroupAsync(reader, group, end - row, key, isWanted, cancellationToken).ConfigureAwait(false))
                 {
-                    yield return (row, batch);
+                    var first = row;
                     row += batch.Length;
+                    yield return (first, batch);
                 }
                 if (row != end) throw new DeltaException($"{key} has fewer rows than it says");
             }
@@ -63,21 +67,21 @@ internal static class ParquetRows
     private static async IAsyncEnumerable<RecordBatch> ReadGroupAsync(
         FileReader reader, int group, long rows, string key, Func<Field, bool> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var columns = LeavesOf(reader, isWanted);
+        var columns = Try(key, () => LeavesOf(reader, isWanted));
         if (columns.Length == 0)
         {
             for (; rows > 0; rows -= RowsOfNothing) yield return new(new Schema([], metadata: null), [], (int)Math.Min(rows, RowsOfNothing));
             yield break;
         }
-        using var batches = Batches(reader, group, columns, key);
+        using var batches = Try(key, () => reader.GetRecordBatchReader([group], columns));
         while (await NextAsync(batches, key, cancellationToken).ConfigureAwait(false) is { } batch) yield return batch;
     }
 
-    private static long RowsOf(FileReader reader, int group, Func<RowGroupMetaData, bool>? mayMatch, out bool isNeeded)
+    private static (long Rows, bool IsNeeded) Look(
+        FileReader reader, int group, Func<IReadOnlyList<SchemaField>, RowGroupMetaData, bool>? mayMatch)
     {
         using var rows = reader.ParquetReader.RowGroup(group);
-        isNeeded = mayMatch?.Invoke(rows.MetaData) != false;
-        return rows.MetaData.NumRows;
+        return (rows.MetaData.NumRows, mayMatch?.Invoke(reader.SchemaManifest.SchemaFields, rows.MetaData) != false);
     }
 
     private static int[] LeavesOf(FileReader reader, Func<Field, bool> isWanted)
@@ -98,21 +102,15 @@ internal static class ParquetRows
     {
         using var properties = ArrowReaderProperties.GetDefault();
         properties.CoerceInt96TimestampUnit = Apache.Arrow.Types.TimeUnit.Microsecond; // Spark's old way of writing timestamps
-        try
-        {
-            return new(path, arrowProperties: properties);
-        }
-        catch (ParquetException e)
-        {
-            throw new DeltaException($"{key} is no readable Parquet file: {e.Message}", e);
-        }
+        return Try(key, () => new FileReader(path, arrowProperties: properties));
     }
 
-    private static IArrowArrayStream Batches(FileReader reader, int group, int[] columns, string key)
+    /// <summary>The reader has many ways to say that a file is broken.</summary>
+    private static T Try<T>(string key, Func<T> read)
     {
         try
         {
-            return reader.GetRecordBatchReader([group], columns);
+            return read();
         }
         catch (Exception e)
         {

@@ -41,6 +41,15 @@ internal static partial class SchemaJson
         }
     }
 
+    /// <summary>The column's type with what is nested in it, as SQL engines write it: array&lt;struct&lt;a: long&gt;&gt;.</summary>
+    public static string TextOf(Field field) => field.DataType switch
+    {
+        StructType type => $"struct<{string.Join(", ", type.Fields.Select(member => $"{member.Name}: {TextOf(member)}"))}>",
+        MapType type => $"map<{TextOf(type.KeyField)}, {TextOf(type.ValueField)}>",
+        ListType type => $"array<{TextOf(type.ValueField)}>",
+        _ => NameOf(field),
+    };
+
     /// <summary>What the protocol calls the column's type.</summary>
     public static string NameOf(Field field) => field.DataType switch
     {

@@ -30,7 +30,7 @@ internal static class TableVacuum
     private static readonly TimeSpan Least = TimeSpan.FromDays(VacuumOptions.LeastDays);
 
     public static async Task<VacuumReport> RunAsync(
-        DeltaTable table, VacuumOptions options, TimeProvider clock, IObjectStore store, TablePaths paths, CancellationToken cancellationToken)
+        DeltaTable table, VacuumOptions options, TimeProvider clock, IObjectStore store, CancellationToken cancellationToken)
     {
         var snapshot = await table.SnapshotAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
         WriterFeatures.CheckWritable(table.Path, snapshot);
@@ -43,7 +43,7 @@ internal static class TableVacuum
                 nameof(options));
         }
         var retained = clock.GetUtcNow() - retention;
-        var kept = Kept(snapshot, paths, retained);
+        var kept = Kept(table.Paths, snapshot, retained);
         var (files, bytes) = (new List<string>(), 0L);
         await foreach (var item in store.ListAsync($"{table.Path}/", cancellationToken: cancellationToken).ConfigureAwait(false))
         {
@@ -57,15 +57,16 @@ internal static class TableVacuum
         return new(files, bytes, options.IsDryRun);
     }
 
-    private static HashSet<string> Kept(Snapshot snapshot, TablePaths paths, DateTimeOffset retained)
+    /// <summary>Keys.</summary>
+    private static HashSet<string> Kept(TablePaths paths, Snapshot snapshot, DateTimeOffset retained)
     {
         var tombstones = snapshot.Tombstones.Where(tombstone => tombstone.DeletionTimestamp is not { } at || at > retained.ToUnixTimeMilliseconds()).ToList();
         var vectors = snapshot.Files.Select(file => file.DeletionVector).Concat(tombstones.Select(tombstone => tombstone.DeletionVector));
-        var files = snapshot.Files.Select(file => file.Path).Concat(tombstones.Select(tombstone => tombstone.Path));
         return
         [
-            .. files.Where(path => TablePaths.IsInside(paths.Canonical(path))).Select(paths.KeyOf),
-            .. vectors.OfType<DeletionVector>().Where(vector => vector.StorageType == "u").Select(vector => DeletionVectorReader.KeyOf(paths, vector)),
+            .. snapshot.Files.Select(file => paths.KeyOf(file.Path)),
+            .. tombstones.Select(tombstone => $"{paths.Table}/{paths.Canonical(tombstone.Path)}"),
+            .. vectors.OfType<DeletionVector>().Select(vector => DeletionVectorReader.KeyOf(paths, vector)).OfType<string>(),
         ];
     }
 

@@ -15,34 +15,41 @@ internal static class DeletionVectorReader
     {
         try
         {
-            var bytes = vector.StorageType == "i"
-                ? Inline(vector)
-                : await StoredAsync(store, KeyOf(paths, vector), vector, cancellationToken).ConfigureAwait(false);
+            var bytes = KeyOf(paths, vector) is { } key
+                ? await StoredAsync(store, key, vector, cancellationToken).ConfigureAwait(false)
+                : Inline(vector);
             var rows = RowSet.Parse(bytes);
             return rows.Count == vector.Cardinality
                 ? rows
                 : throw new FormatException($"it has {rows.Count} rows where the log says {vector.Cardinality}");
         }
-        catch (FormatException e)
+        catch (Exception e) when (e is FormatException or ArgumentException)
         {
             throw new DeltaException($"the deletion vector of {file} cannot be read: {e.Message}", e);
         }
     }
 
-    /// <exception cref="FormatException">It is inline, or of a kind that is not known.</exception>
-    /// <exception cref="DeltaException">It is outside of the table.</exception>
-    public static string KeyOf(TablePaths paths, DeletionVector vector) => vector.StorageType switch
+    /// <returns>null: it stands in the log.</returns>
+    /// <exception cref="DeltaException">It is outside of the table, or of a kind that is not known.</exception>
+    public static string? KeyOf(TablePaths paths, DeletionVector vector) => vector.StorageType switch
     {
+        "i" => null,
         "u" => paths.KeyOf(RelativePath(vector.PathOrInlineDv)),
         "p" => paths.KeyOf(vector.PathOrInlineDv),
-        var other => throw new FormatException($"storage type {other} is not known"),
+        var other => throw new DeltaException($"{paths.Table}: the storage type {other} of a deletion vector is not known"),
     };
 
     private static string RelativePath(string text)
     {
-        if (text.Length < UuidLength) throw new FormatException($"'{text}' has no UUID");
-        var (prefix, uuid) = (text[..^UuidLength], new Guid(Z85.Decode(text.AsSpan()[^UuidLength..]), bigEndian: true));
-        return $"{(prefix.Length == 0 ? "" : $"{Uri.EscapeDataString(prefix)}/")}deletion_vector_{uuid}.bin";
+        try
+        {
+            var (prefix, uuid) = (text[..Math.Max(0, text.Length - UuidLength)], new Guid(Z85.Decode(text.AsSpan(Math.Max(0, text.Length - UuidLength))), bigEndian: true));
+            return $"{(prefix.Length == 0 ? "" : $"{Uri.EscapeDataString(prefix)}/")}deletion_vector_{uuid}.bin";
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException)
+        {
+            throw new DeltaException($"a deletion vector is in '{text}', which has no UUID: {e.Message}", e);
+        }
     }
 
     private static ReadOnlyMemory<byte> Inline(DeletionVector vector)

@@ -20,7 +20,7 @@ internal static class FileSkipping
         try
         {
             using var stats = file.Stats is null ? null : JsonDocument.Parse(file.Stats);
-            return Of(predicate, new(snapshot, file, stats?.RootElement)).May(Outcomes.True);
+            return MayMatch(predicate, new FileFacts(snapshot, file, stats?.RootElement).Of);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -28,15 +28,35 @@ internal static class FileSkipping
         }
     }
 
-    private static Outcomes Of(Predicate predicate, FileFacts file) => predicate switch
+    /// <param name="bounds">What is known of a column's values.</param>
+    public static bool MayMatch(Predicate predicate, Func<ColumnReference, Bounds> bounds) => Of(predicate, bounds).May(Outcomes.True);
+
+    /// <returns>null: the statistics do not say.</returns>
+    public static long? RowsOf(AddFile file)
+    {
+        try
+        {
+            using var stats = file.Stats is null ? null : JsonDocument.Parse(file.Stats);
+            return stats?.RootElement is { ValueKind: JsonValueKind.Object } root
+                && root.TryGetProperty("numRecords", out var rows) && rows.ValueKind == JsonValueKind.Number && rows.TryGetInt64(out var count)
+                ? count
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static Outcomes Of(Predicate predicate, Func<ColumnReference, Bounds> bounds) => predicate switch
     {
         Predicate.Constant constant => OutcomesLogic.Of(constant.Value),
-        Predicate.Comparison comparison => Compare(file.Of(comparison.Column), comparison.Operator, comparison.Value),
-        Predicate.In any => In(file.Of(any.Column), any.Values),
-        Predicate.IsNull missing => IsNull(file.Of(missing.Column)),
-        Predicate.Not not => Of(not.Operand, file).Not(),
-        Predicate.And and => and.Operands.Select(operand => Of(operand, file)).Aggregate(OutcomesLogic.And),
-        Predicate.Or or => or.Operands.Select(operand => Of(operand, file)).Aggregate(OutcomesLogic.Or),
+        Predicate.Comparison comparison => Compare(bounds(comparison.Column), comparison.Operator, comparison.Value),
+        Predicate.In any => In(bounds(any.Column), any.Values),
+        Predicate.IsNull missing => IsNull(bounds(missing.Column)),
+        Predicate.Not not => Of(not.Operand, bounds).Not(),
+        Predicate.And and => and.Operands.Select(operand => Of(operand, bounds)).Aggregate(OutcomesLogic.And),
+        Predicate.Or or => or.Operands.Select(operand => Of(operand, bounds)).Aggregate(OutcomesLogic.Or),
         _ => Outcomes.Any,
     };
 
@@ -61,10 +81,6 @@ internal static class FileSkipping
         return Outcomes.Null.If(column.HasNulls) | Outcomes.True.If(column.HasValues && yes) | Outcomes.False.If(column.HasValues && no);
     }
 
-    /// <param name="Min">No value is below it; null: unknown.</param>
-    /// <param name="Max">No value is above it; null: unknown.</param>
-    private readonly record struct Bounds(ColumnValue? Min, ColumnValue? Max, bool HasNulls, bool HasValues);
-
     private sealed class FileFacts(Snapshot snapshot, AddFile file, JsonElement? stats)
     {
         public Bounds Of(ColumnReference column)
@@ -73,9 +89,11 @@ internal static class FileSkipping
             if (names.Count == 1 && file.PartitionValues.TryGetValue(names[0], out var text)) return OfPartition(column.Type, text);
             var rows = Count(Member(["numRecords"]));
             var nulls = Count(Member(["nullCount", .. names]));
+            // Statistics from before a type was widened are in digits of the narrower one: 0.7 as a float is a little less as a double.
+            var isWidened = column.Path[^1].Metadata?.ContainsKey("delta.typeChanges") == true;
             return new(
-                Bound(column.Type, Member(["minValues", .. names]), isMax: false),
-                Bound(column.Type, Member(["maxValues", .. names]), isMax: true),
+                isWidened ? null : Bound(column.Type, Member(["minValues", .. names]), isMax: false),
+                isWidened ? null : Bound(column.Type, Member(["maxValues", .. names]), isMax: true),
                 HasNulls: nulls != 0,
                 HasValues: nulls is null || rows is null || nulls != rows);
         }
@@ -133,4 +151,14 @@ internal static class FileSkipping
             return [.. Encoding.UTF8.GetBytes(string.Concat(kept.EnumerateRunes().Take(TruncatedLength))), 0xFF];
         }
     }
+}
+
+/// <summary>What is known of a column's values in some rows.</summary>
+/// <param name="Min">No value is below it; null: unknown.</param>
+/// <param name="Max">No value is above it; null: unknown.</param>
+/// <param name="HasNulls">Whether there may be some.</param>
+/// <param name="HasValues">Whether there may be any.</param>
+internal readonly record struct Bounds(ColumnValue? Min, ColumnValue? Max, bool HasNulls, bool HasValues)
+{
+    public static Bounds Unknown { get; } = new(null, null, HasNulls: true, HasValues: true);
 }
