@@ -1,6 +1,13 @@
 using ModelOps.ObjectWriter;
 using ModelOps.Storage;
 
+// delta ROOT STEP: changes the Delta table at ROOT and kills itself at that step.
+if (args[0] == "delta")
+{
+    await KilledStep.RunAsync(args[1], int.Parse(args[2], System.Globalization.CultureInfo.InvariantCulture));
+    return;
+}
+
 // ROOT NAME: puts objects into the file store at ROOT, from four threads, until it is killed; says each key once its put has returned.
 const int writers = 4;
 var store = new FileObjectStore(args[0]);

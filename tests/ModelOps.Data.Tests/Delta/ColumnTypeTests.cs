@@ -34,17 +34,23 @@ public sealed class ColumnTypeTests : IDisposable
         },
         {
             new TimestampArray.Builder(new TimestampType(TimeUnit.Microsecond, "UTC")).Append(DateTimeOffset.UnixEpoch.AddTicks(10)).AppendNull().Build(),
-            "['1970-01-01 00:00:00.000001+00', NULL]", """{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{"c":1}}"""
+            "['1970-01-01 00:00:00.000001+00', NULL]",
+            """{"numRecords":2,"minValues":{"c":"1970-01-01T00:00:00.000Z"},"maxValues":{"c":"1970-01-01T00:00:00.001Z"},"nullCount":{"c":1}}"""
         },
         {
             new TimestampArray.Builder(new TimestampType(TimeUnit.Microsecond, (string?)null)).Append(DateTimeOffset.UnixEpoch).AppendNull().Build(),
-            "['1970-01-01 00:00:00', NULL]", """{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{"c":1}}"""
+            "['1970-01-01 00:00:00', NULL]",
+            """{"numRecords":2,"minValues":{"c":"1970-01-01T00:00:00.000"},"maxValues":{"c":"1970-01-01T00:00:00.000"},"nullCount":{"c":1}}"""
         },
-        { new Decimal128Array.Builder(new Decimal128Type(10, 2)).Append(-1.25m).AppendNull().Build(), "[-1.25, NULL]", """{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{"c":1}}""" },
+        {
+            new Decimal128Array.Builder(new Decimal128Type(10, 2)).Append(-1.25m).AppendNull().Append(0.05m).Build(), "[-1.25, NULL, 0.05]",
+            """{"numRecords":3,"minValues":{"c":-1.25},"maxValues":{"c":0.05},"nullCount":{"c":1}}"""
+        },
         { Lists(), "[[1, 2], []]", """{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{}}""" },
         {
             new StructArray(Pair, 2, [new Int32Array.Builder().Append(1).AppendNull().Build(), new StringArray.Builder().Append("x").Append("y").Build()], ArrowBuffer.Empty),
-            "[{'a': 1, 'b': x}, {'a': NULL, 'b': y}]", """{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{}}"""
+            "[{'a': 1, 'b': x}, {'a': NULL, 'b': y}]",
+            """{"numRecords":2,"minValues":{"c":{"a":1,"b":"x"}},"maxValues":{"c":{"a":1,"b":"y"}},"nullCount":{"c":{"a":1,"b":0}}}"""
         },
         { Maps(), "[{k=1}, {}]", """{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{}}""" },
     };
@@ -57,7 +63,7 @@ public sealed class ColumnTypeTests : IDisposable
         var table = (await DeltaTable.CreateAsync(tables.Store, "t", schema, cancellationToken: TestTables.Cancel))!;
         using var staged = new StagedRows(schema);
         using (var batch = new RecordBatch(schema, [column], column.Length)) staged.Write(batch);
-        await table.AppendAsync(staged, TestTables.Cancel);
+        await table.AppendAsync(staged, cancellationToken: TestTables.Cancel);
 
         var snapshot = await table.SnapshotAsync(cancellationToken: TestTables.Cancel);
         var file = Assert.Single(snapshot.Files);
@@ -69,7 +75,7 @@ public sealed class ColumnTypeTests : IDisposable
         await foreach (var batch in table.ReadAsync(snapshot, TestTables.Cancel))
             using (batch)
                 again.Write(batch);
-        await table.OverwriteAsync(again, TestTables.Cancel);
+        await table.OverwriteAsync(again, cancellationToken: TestTables.Cancel);
         var copy = Assert.Single((await table.SnapshotAsync(cancellationToken: TestTables.Cancel)).Files);
         Assert.Equal(expected, DuckDbText(tables.Store.LocalPath($"t/{copy.Path}")!));
     }

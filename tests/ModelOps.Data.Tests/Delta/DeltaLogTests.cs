@@ -46,8 +46,7 @@ public sealed class DeltaLogTests : IDisposable
 
     [Theory]
     [InlineData("""{"protocol":{"minReaderVersion":4,"minWriterVersion":7}}""", "protocol version 4")]
-    [InlineData("""{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["typeWidening","timestampNtz"],"writerFeatures":[]}}""", "typeWidening")]
-    [InlineData("""{"add":{"path":"x","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true,"deletionVector":{"storageType":"u"}}}""", "deletion vector")]
+    [InlineData("""{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType","timestampNtz"],"writerFeatures":[]}}""", "variantType")]
     [InlineData("""{"add":{"partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}}""", "path")]
     [InlineData("""{"add":{"path":"..%2Fother","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}}""", "leads out of the table's folder")]
     [InlineData("""{"add":{"path":"s3://bucket/x","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}}""", "leads out of the table's folder")]
@@ -77,10 +76,11 @@ public sealed class DeltaLogTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"minReaderVersion":1,"minWriterVersion":4}""", "{}", "[]", "protocol version 4")]
+    [InlineData("""{"minReaderVersion":1,"minWriterVersion":8}""", "{}", "[]", "protocol version 8")]
     [InlineData("""{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}""", "{}", "[]", "rowTracking")]
-    [InlineData("""{"minReaderVersion":1,"minWriterVersion":2}""", "{}", """["text"]""", "partitioned by text")]
-    [InlineData("""{"minReaderVersion":1,"minWriterVersion":2}""", """{"delta.invariants":"{}"}""", "[]", "invariant on column text")]
+    [InlineData("""{"minReaderVersion":1,"minWriterVersion":4}""", """{"delta.generationExpression":"id"}""", "[]", "column text is generated")]
+    [InlineData("""{"minReaderVersion":1,"minWriterVersion":6}""", """{"delta.identity.start":1}""", "[]", "column text is an identity column")]
+    [InlineData("""{"minReaderVersion":1,"minWriterVersion":2}""", """{"delta.invariants":"{}"}""", "[]", "the invariant of text ({})")]
     public async Task Append_WhatThisWriterDoesNotKnow_IsRefused(string protocol, string fieldMetadata, string partitions, string reason)
     {
         var schema = """{"type":"struct","fields":[{"name":"id","type":"long","nullable":false,"metadata":{}},{"name":"text","type":"string","nullable":true,"metadata":METADATA}]}"""

@@ -69,7 +69,7 @@ public sealed class DeltaTableTests : IDisposable
     {
         var table = await tables.CreateAsync();
         using var other = new StagedRows(new Schema([new Field("id", StringType.Default, nullable: false)], metadata: null));
-        await Assert.ThrowsAsync<ArgumentException>(() => table.AppendAsync(other, Cancel));
+        await Assert.ThrowsAsync<ArgumentException>(() => table.AppendAsync(other, cancellationToken: Cancel));
         Assert.Equal([TestTables.LogKey(0)], await tables.Store.ListAsync("", cancellationToken: Cancel).Select(item => item.Key).ToListAsync(Cancel));
     }
 
@@ -104,35 +104,12 @@ public sealed class DeltaTableTests : IDisposable
             "t", TestTables.Schema, cancellationToken: Cancel))!;
         using var rows = TestTables.Stage((1, "a"));
 
-        var conflict = Assert.IsType<CommitOutcome.Conflict>(await mine.AppendAsync(rows, Cancel));
+        var conflict = Assert.IsType<CommitOutcome.Conflict>(await mine.AppendAsync(rows, cancellationToken: Cancel));
 
         Assert.Contains("schema", conflict.Reason, StringComparison.Ordinal);
         Assert.Equal(
             [TestTables.LogKey(0), TestTables.LogKey(1)],
             await tables.Store.ListAsync("", cancellationToken: Cancel).Select(item => item.Key).ToListAsync(Cancel));
-    }
-
-    [Fact]
-    public async Task Append_EightWritersAtOnce_KeepsEveryRowOnceInContiguousVersions()
-    {
-        const int Writers = 8;
-        const int Appends = 25;
-        await tables.CreateAsync();
-        var versions = await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(
-            async () =>
-            {
-                // Its own store and table, as another process has them.
-                var table = (await DeltaTable.OpenAsync(tables.Store, "t", cancellationToken: Cancel))!;
-                var mine = new List<long>();
-                for (var i = 0; i < Appends; i++) mine.Add(await TestTables.AppendAsync(table, ((writer * Appends) + i, $"writer {writer}")));
-                return mine;
-            },
-            Cancel))).WaitAsync(TimeSpan.FromSeconds(60), Cancel);
-
-        Assert.Equal(Enumerable.Range(1, Writers * Appends).Select(version => (long)version), versions.SelectMany(mine => mine).Order());
-        var reader = (await DeltaTable.OpenAsync(tables.Store, "t", cancellationToken: Cancel))!;
-        var rows = await TestTables.RowsAsync(reader);
-        Assert.Equal(Enumerable.Range(0, Writers * Appends).Select(id => (long)id), rows.Select(row => row.Id).Order());
     }
 
     [Fact]

@@ -49,6 +49,12 @@ public sealed class GoldenTableTests : IDisposable
     [InlineData("time-travel-partition-changes-b")]
     [InlineData("time-travel-schema-changes-b")]
     [InlineData("time-travel-start-start20")]
+    [InlineData("v2-checkpoint-parquet")]
+    [InlineData("table-with-columnmapping-mode-name")]
+    [InlineData("log-replay-dv-key-cases")]
+    [InlineData("dv-with-columnmapping")]
+    [InlineData("data-skipping-basic-stats-all-types-columnmapping-name")]
+    [InlineData("data-reader-timestamp_ntz-name-mode")]
     public async Task Read_SupportedTable_HasExactlyTheExpectedRows(string name)
     {
         var table = await OpenAsync(name);
@@ -74,17 +80,11 @@ public sealed class GoldenTableTests : IDisposable
     }
 
     [Theory]
-    [InlineData("data-reader-timestamp_ntz-name-mode", "columnMapping")]
-    [InlineData("data-skipping-basic-stats-all-types-columnmapping-name", "maps columns by name")]
     [InlineData("deltalog-commit-info", "schemaString")]
     [InlineData("deltalog-invalid-protocol-version", "protocol version 99")]
     [InlineData("deltalog-state-reconstruction-from-checkpoint-missing-protocol", "no protocol action")]
     [InlineData("deltalog-state-reconstruction-without-protocol", "no protocol action")]
-    [InlineData("dv-with-columnmapping", "deletionVectors, columnMapping")]
-    [InlineData("log-replay-dv-key-cases", "deletionVectors")]
-    [InlineData("table-with-columnmapping-mode-name", "maps columns by name")]
     [InlineData("update-deleted-directory", "schemaString")]
-    [InlineData("v2-checkpoint-parquet", "v2Checkpoint")]
     public async Task Snapshot_UnsupportedOrBrokenTable_IsRefusedWithTheReason(string name, string reason)
     {
         var table = await OpenAsync(name);

@@ -60,7 +60,7 @@ public sealed class PartitionedTableTests : IDisposable
         using var staged = new StagedRows(schema);
         using var batch = new RecordBatch(schema, [new Int64Array.Builder().AppendRange([1, 2, 3]).Build()], 3);
         staged.Write(batch);
-        await table.AppendAsync(staged, TestTables.Cancel);
+        await table.AppendAsync(staged, cancellationToken: TestTables.Cancel);
 
         var create = await tables.TextAsync(TestTables.LogKey(0));
         await tables.PutAsync(TestTables.LogKey(0), create

@@ -45,13 +45,13 @@ public sealed class TestTables : IDisposable
     public static async Task<long> AppendAsync(DeltaTable table, params (long Id, string? Text)[] rows)
     {
         using var staged = Stage(rows);
-        return Assert.IsType<CommitOutcome.Committed>(await table.AppendAsync(staged, Cancel)).Version;
+        return Assert.IsType<CommitOutcome.Committed>(await table.AppendAsync(staged, cancellationToken: Cancel)).Version;
     }
 
     public static async Task<long> OverwriteAsync(DeltaTable table, params (long Id, string? Text)[] rows)
     {
         using var staged = Stage(rows);
-        return Assert.IsType<CommitOutcome.Committed>(await table.OverwriteAsync(staged, Cancel)).Version;
+        return Assert.IsType<CommitOutcome.Committed>(await table.OverwriteAsync(staged, cancellationToken: Cancel)).Version;
     }
 
     public static async Task<List<(long Id, string? Text)>> RowsAsync(DeltaTable table, long? version = null)

@@ -28,7 +28,7 @@ internal sealed class DatasetSink(IObjectStore tables, string dataset)
         var table = await DeltaTable.OpenAsync(tables, path, cancellationToken: cancellationToken).ConfigureAwait(false)
             ?? await DeltaTable.CreateAsync(tables, path, rows.Schema, cancellationToken: cancellationToken).ConfigureAwait(false)
             ?? await DatasetReader.OpenAsync(tables, dataset, name, cancellationToken).ConfigureAwait(false);
-        return await table.OverwriteAsync(rows, cancellationToken).ConfigureAwait(false) switch
+        return await table.OverwriteAsync(rows, cancellationToken: cancellationToken).ConfigureAwait(false) switch
         {
             CommitOutcome.Committed committed => committed.Version,
             CommitOutcome.Conflict conflict => throw new DeltaException(conflict.Reason),

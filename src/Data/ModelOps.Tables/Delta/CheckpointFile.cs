@@ -9,13 +9,52 @@ namespace ModelOps.Tables.Delta;
 /// <summary>A checkpoint: the actions that still count at its version, one a row, as Parquet.</summary>
 internal static class CheckpointFile
 {
-    private static readonly string[] Actions = ["protocol", "metaData", "add"];
+    private const string SidecarFolder = "_sidecars";
+    private static readonly string[] Actions = ["protocol", "metaData", "add", "remove", "txn", "domainMetadata", "sidecar"];
 
-    /// <exception cref="DeltaException">The file is missing or broken, or a row is no action.</exception>
+    /// <summary>Its actions, with those of the sidecars that it names.</summary>
+    /// <exception cref="DeltaException">A file is missing or broken, or a row is no action.</exception>
     public static async IAsyncEnumerable<LogLine> ReadAsync(
         IObjectStore store, string key, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var batch in ParquetRows.ReadAsync(store, key, cancellationToken).ConfigureAwait(false))
+        var rows = key.EndsWith(".json", StringComparison.Ordinal) ? ReadJsonAsync(store, key, cancellationToken) : ReadParquetAsync(store, key, cancellationToken);
+        await foreach (var line in rows.ConfigureAwait(false))
+        {
+            if (line.Sidecar is null)
+            {
+                yield return line;
+                continue;
+            }
+            var sidecar = SidecarKey(key, line.Sidecar);
+            await foreach (var action in ReadParquetAsync(store, sidecar, cancellationToken).ConfigureAwait(false))
+                yield return action.Sidecar is null ? action : throw new DeltaException($"{sidecar} names a sidecar, which only a checkpoint may");
+        }
+    }
+
+    /// <summary>They are in one folder, whatever the path before the name is.</summary>
+    private static string SidecarKey(string checkpoint, Sidecar sidecar)
+    {
+        var name = Uri.UnescapeDataString(sidecar.Path[(sidecar.Path.LastIndexOf('/') + 1)..]);
+        return name.Length > 0 && name is not ("." or "..") && !name.Contains('/', StringComparison.Ordinal)
+            ? $"{checkpoint[..checkpoint.LastIndexOf('/')]}/{SidecarFolder}/{name}"
+            : throw new DeltaException($"{checkpoint} names a sidecar '{sidecar.Path}', which is no file name");
+    }
+
+    private static async IAsyncEnumerable<LogLine> ReadJsonAsync(
+        IObjectStore store, string key, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var source = await store.OpenReadAsync(key, cancellationToken: cancellationToken).ConfigureAwait(false)
+            ?? throw new DeltaException($"{key} was deleted while the log was read");
+        using var bytes = new MemoryStream();
+        await using (source.ConfigureAwait(false)) await source.CopyToAsync(bytes, cancellationToken).ConfigureAwait(false);
+        foreach (var line in CommitFile.Parse(key, bytes.GetBuffer().AsMemory(0, (int)bytes.Length))) yield return line;
+    }
+
+    private static async IAsyncEnumerable<LogLine> ReadParquetAsync(
+        IObjectStore store, string key, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var batches = ParquetRows.ReadAsync(store, key, column => Actions.Contains(column.Name, StringComparer.Ordinal), mayMatch: null, cancellationToken);
+        await foreach (var (_, batch) in batches.ConfigureAwait(false))
             using (batch)
                 for (var row = 0; row < batch.Length; row++)
                     if (Line(batch, row, key) is { } line) yield return line;
@@ -52,8 +91,8 @@ internal static class CheckpointFile
             case StructArray values:
                 WriteStruct(writer, values, index);
                 break;
-            case MapArray values:
-                WriteMap(writer, values, index);
+            case MapArray { Keys: StringArray keys } values:
+                WriteMap(writer, keys, values, index);
                 break;
             case ListArray values:
                 writer.WriteStartArray();
@@ -91,12 +130,12 @@ internal static class CheckpointFile
         writer.WriteEndObject();
     }
 
-    private static void WriteMap(Utf8JsonWriter writer, MapArray values, int index)
+    private static void WriteMap(Utf8JsonWriter writer, StringArray keys, MapArray values, int index)
     {
         writer.WriteStartObject();
         for (var i = values.ValueOffsets[index]; i < values.ValueOffsets[index + 1]; i++)
         {
-            writer.WritePropertyName(((StringArray)values.Keys).GetBytes(i, out _));
+            writer.WritePropertyName(keys.GetBytes(i, out _));
             Write(writer, values.Values, i);
         }
         writer.WriteEndObject();

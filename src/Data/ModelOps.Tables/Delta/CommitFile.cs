@@ -8,7 +8,10 @@ internal static class CommitFile
 {
     public const string LogFolder = "_delta_log";
 
-    public static string Name(long version) => string.Create(CultureInfo.InvariantCulture, $"{version:D20}.json");
+    public static string Name(long version) => $"{Prefix(version)}.json";
+
+    /// <summary>What the names of a version's commit and checkpoints begin with.</summary>
+    public static string Prefix(long version) => string.Create(CultureInfo.InvariantCulture, $"{version:D20}");
 
     /// <exception cref="DeltaException">The file is empty, or a line is torn or is no action.</exception>
     public static IReadOnlyList<LogLine> Parse(string name, ReadOnlyMemory<byte> bytes)

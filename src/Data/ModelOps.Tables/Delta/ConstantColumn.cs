@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
-using System.Numerics;
 using System.Text;
 using Apache.Arrow;
 using Apache.Arrow.Types;
@@ -41,50 +39,17 @@ internal static class ConstantColumn
         };
     }
 
-    private static byte[]? Fixed(FixedWidthType type, string text) => type switch
+    /// <returns>null: no value of the type, or beyond its range.</returns>
+    private static byte[]? Fixed(FixedWidthType type, string text)
     {
-        Int8Type => Number<sbyte>(text),
-        Int16Type => Number<short>(text),
-        Int32Type => Number<int>(text),
-        Int64Type => Number<long>(text),
-        FloatType when float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) => BitConverter.GetBytes(value),
-        DoubleType when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) => BitConverter.GetBytes(value),
-        Date32Type => DateOnly.TryParseExact(text, "yyyy-MM-dd", out var day)
-            ? BitConverter.GetBytes(day.DayNumber - DateOnly.FromDateTime(DateTime.UnixEpoch).DayNumber)
-            : null,
-        TimestampType => Timestamp(text),
-        Decimal128Type decimals => Decimal(text, decimals),
-        _ => null,
-    };
-
-    private static byte[]? Number<T>(string text)
-        where T : struct, IBinaryInteger<T>
-    {
-        if (!T.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)) return null;
-        var bytes = new byte[value.GetByteCount()];
-        value.WriteLittleEndian(bytes);
-        return bytes;
-    }
-
-    /// <summary>Texts without a zone are in UTC.</summary>
-    private static byte[]? Timestamp(string text)
-    {
-        const DateTimeStyles Utc = DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal;
-        return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, Utc, out var time)
-            ? BitConverter.GetBytes((time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond)
-            : null;
-    }
-
-    private static byte[]? Decimal(string text, Decimal128Type type)
-    {
-        var point = text.IndexOf('.', StringComparison.Ordinal);
-        var scale = point < 0 ? 0 : text.Length - point - 1;
-        if (scale > type.Scale) return null;
-        var digits = text.Replace(".", "", StringComparison.Ordinal) + new string('0', type.Scale - scale);
-        if (!Int128.TryParse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)) return null;
+        if (ColumnValue.Parse(type, text) is not { } value) return null;
+        if (type is FloatType) return BitConverter.GetBytes((float)value.Real);
+        if (type is DoubleType) return BitConverter.GetBytes(value.Real);
+        var bits = type.BitWidth;
+        if (value.Whole << (128 - bits) >> (128 - bits) != value.Whole) return null;
         var bytes = new byte[16];
-        BinaryPrimitives.WriteInt128LittleEndian(bytes, value);
-        return bytes;
+        BinaryPrimitives.WriteInt128LittleEndian(bytes, value.Whole);
+        return bytes[..(bits / 8)];
     }
 
     private static ArrayData Repeat(FixedWidthType type, byte[] value, int length)

@@ -14,7 +14,7 @@ internal sealed class LocalFile : IDisposable
     /// <exception cref="DeltaException">There is no such object.</exception>
     public static async Task<LocalFile> OpenAsync(IObjectStore store, string key, CancellationToken cancellationToken)
     {
-        if (store.LocalPath(key) is { } path)
+        if (LocalPath(store, key) is { } path)
             return File.Exists(path) ? new(path, isCopy: false) : throw Missing(key);
         var source = await store.OpenReadAsync(key, cancellationToken: cancellationToken).ConfigureAwait(false) ?? throw Missing(key);
         await using (source.ConfigureAwait(false))
@@ -37,6 +37,18 @@ internal sealed class LocalFile : IDisposable
     public void Dispose()
     {
         if (isCopy) File.Delete(Path);
+    }
+
+    private static string? LocalPath(IObjectStore store, string key)
+    {
+        try
+        {
+            return store.LocalPath(key);
+        }
+        catch (ArgumentException e)
+        {
+            throw new DeltaException($"the table's log names a file that no store can have: {e.Message}", e);
+        }
     }
 
     private static DeltaException Missing(string key) => new($"the table's log names {key}, which is not there");

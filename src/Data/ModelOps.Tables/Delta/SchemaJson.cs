@@ -41,6 +41,25 @@ internal static partial class SchemaJson
         }
     }
 
+    /// <summary>The column's type with what is nested in it, as SQL engines write it: array&lt;struct&lt;a: long&gt;&gt;.</summary>
+    public static string TextOf(Field field) => field.DataType switch
+    {
+        StructType type => $"struct<{string.Join(", ", type.Fields.Select(member => $"{member.Name}: {TextOf(member)}"))}>",
+        MapType type => $"map<{TextOf(type.KeyField)}, {TextOf(type.ValueField)}>",
+        ListType type => $"array<{TextOf(type.ValueField)}>",
+        _ => NameOf(field),
+    };
+
+    /// <summary>What the protocol calls the column's type.</summary>
+    public static string NameOf(Field field) => field.DataType switch
+    {
+        StructType => "struct",
+        MapType => "map",
+        ListType => "array",
+        Decimal128Type type => $"decimal({type.Precision},{type.Scale})",
+        _ => PrimitiveName(field),
+    };
+
     private static List<Field> ReadFields(JsonElement type)
     {
         var fields = type.GetProperty("fields").EnumerateArray().Select(ReadField).ToList();
@@ -129,11 +148,8 @@ internal static partial class SchemaJson
                 writer.WriteBoolean("containsNull", type.ValueField.IsNullable);
                 writer.WriteEndObject();
                 break;
-            case Decimal128Type type:
-                writer.WriteStringValue($"decimal({type.Precision},{type.Scale})");
-                break;
             default:
-                writer.WriteStringValue(PrimitiveName(field));
+                writer.WriteStringValue(NameOf(field));
                 break;
         }
     }
