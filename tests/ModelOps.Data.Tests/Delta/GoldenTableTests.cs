@@ -12,49 +12,74 @@ namespace ModelOps.Data.Tests.Delta;
 /// <summary>Tables that Spark wrote (delta-io/delta-kernel-rs): each reads to exactly its expected rows, or is refused by name of what is missing.</summary>
 public sealed class GoldenTableTests : IDisposable
 {
+    private const string Rows = "read: exactly the expected rows";
+    private const string NoRows = "read: no rows, its only file was removed under another spelling of its path";
+    private const string NoTable = "no table: there is no _delta_log folder";
+
+    /// <summary>What becomes of each; anything else than these three is a part of the reason for which it is refused.</summary>
+    private static readonly SortedDictionary<string, string> Expected = new(StringComparer.Ordinal)
+    {
+        ["124-decimal-decode-bug"] = Rows,
+        ["basic-decimal-table-legacy"] = Rows,
+        ["basic-with-inserts-deletes-checkpoint"] = Rows,
+        ["basic-with-inserts-overwrite-restore"] = Rows,
+        ["basic-with-vacuum-protocol-check-feature"] = Rows,
+        ["canonicalized-paths-normal-b"] = NoRows,
+        ["canonicalized-paths-special-b"] = NoRows,
+        ["corrupted-last-checkpoint-kernel"] = Rows,
+        ["data-reader-array-complex-objects"] = Rows,
+        ["data-reader-date-types-America"] = Rows,
+        ["data-reader-date-types-Etc"] = Rows,
+        ["data-reader-date-types-Jst"] = Rows,
+        ["data-reader-date-types-utc"] = Rows,
+        ["data-reader-map"] = Rows,
+        ["data-reader-nullable-field-invalid-schema-key"] = Rows,
+        ["data-reader-primitives"] = Rows,
+        ["data-reader-timestamp_ntz-name-mode"] = Rows,
+        ["data-skipping-basic-stats-all-types-checkpoint"] = Rows,
+        ["data-skipping-basic-stats-all-types-columnmapping-name"] = Rows,
+        ["data-skipping-change-stats-collected-across-versions"] = Rows,
+        ["decimal-various-scale-precision"] = Rows,
+        ["deltalog-commit-info"] = "schemaString",
+        ["deltalog-invalid-protocol-version"] = "protocol version 99",
+        ["deltalog-state-reconstruction-from-checkpoint-missing-protocol"] = "no protocol action",
+        ["deltalog-state-reconstruction-without-protocol"] = "no protocol action",
+        ["dv-with-columnmapping"] = Rows,
+        ["kernel-timestamp-int96"] = Rows,
+        ["kernel-timestamp-timestamp_micros"] = Rows,
+        ["log-replay-dv-key-cases"] = Rows,
+        ["log-replay-special-characters"] = Rows,
+        ["log-replay-special-characters-a"] = Rows,
+        ["no-delta-log-folder"] = NoTable,
+        ["parquet-all-types-legacy-format"] = Rows,
+        ["parquet-decimal-dictionaries"] = Rows,
+        ["snapshot-data0"] = Rows,
+        ["snapshot-data2-deleted"] = Rows,
+        ["snapshot-data3"] = Rows,
+        ["snapshot-vacuumed"] = Rows,
+        ["table-with-columnmapping-mode-name"] = Rows,
+        ["time-travel-partition-changes-b"] = Rows,
+        ["time-travel-schema-changes-b"] = Rows,
+        ["time-travel-start-start20"] = Rows,
+        ["update-deleted-directory"] = "schemaString",
+        ["v2-checkpoint-parquet"] = Rows,
+    };
+
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("modelops-golden-");
 
     private static CancellationToken Cancel => TestTables.Cancel;
 
+    public static TheoryData<string> Read => new(Expected.Where(table => table.Value == Rows).Select(table => table.Key));
+
+    public static TheoryData<string> Empty => new(Expected.Where(table => table.Value == NoRows).Select(table => table.Key));
+
+    public static TheoryData<string, string> Refused =>
+        new(Expected.Where(table => table.Value is not (Rows or NoRows or NoTable)).Select(table => (table.Key, table.Value)));
+
     public void Dispose() => folder.Delete(recursive: true);
 
     [Theory]
-    [InlineData("124-decimal-decode-bug")]
-    [InlineData("basic-decimal-table-legacy")]
-    [InlineData("basic-with-inserts-deletes-checkpoint")]
-    [InlineData("basic-with-inserts-overwrite-restore")]
-    [InlineData("basic-with-vacuum-protocol-check-feature")]
-    [InlineData("corrupted-last-checkpoint-kernel")]
-    [InlineData("data-reader-array-complex-objects")]
-    [InlineData("data-reader-date-types-America")]
-    [InlineData("data-reader-date-types-Etc")]
-    [InlineData("data-reader-date-types-Jst")]
-    [InlineData("data-reader-date-types-utc")]
-    [InlineData("data-reader-map")]
-    [InlineData("data-reader-nullable-field-invalid-schema-key")]
-    [InlineData("data-reader-primitives")]
-    [InlineData("data-skipping-basic-stats-all-types-checkpoint")]
-    [InlineData("data-skipping-change-stats-collected-across-versions")]
-    [InlineData("decimal-various-scale-precision")]
-    [InlineData("kernel-timestamp-int96")]
-    [InlineData("kernel-timestamp-timestamp_micros")]
-    [InlineData("log-replay-special-characters")]
-    [InlineData("log-replay-special-characters-a")]
-    [InlineData("parquet-all-types-legacy-format")]
-    [InlineData("parquet-decimal-dictionaries")]
-    [InlineData("snapshot-data0")]
-    [InlineData("snapshot-data2-deleted")]
-    [InlineData("snapshot-data3")]
-    [InlineData("snapshot-vacuumed")]
-    [InlineData("time-travel-partition-changes-b")]
-    [InlineData("time-travel-schema-changes-b")]
-    [InlineData("time-travel-start-start20")]
-    [InlineData("v2-checkpoint-parquet")]
-    [InlineData("table-with-columnmapping-mode-name")]
-    [InlineData("log-replay-dv-key-cases")]
-    [InlineData("dv-with-columnmapping")]
-    [InlineData("data-skipping-basic-stats-all-types-columnmapping-name")]
-    [InlineData("data-reader-timestamp_ntz-name-mode")]
+    [MemberData(nameof(Read))]
     public async Task Read_SupportedTable_HasExactlyTheExpectedRows(string name)
     {
         var table = await OpenAsync(name);
@@ -71,8 +96,7 @@ public sealed class GoldenTableTests : IDisposable
     }
 
     [Theory]
-    [InlineData("canonicalized-paths-normal-b")]
-    [InlineData("canonicalized-paths-special-b")]
+    [MemberData(nameof(Empty))]
     public async Task Read_FileRemovedUnderAnotherSpelling_HasNoRows(string name)
     {
         var table = await OpenAsync(name);
@@ -80,11 +104,7 @@ public sealed class GoldenTableTests : IDisposable
     }
 
     [Theory]
-    [InlineData("deltalog-commit-info", "schemaString")]
-    [InlineData("deltalog-invalid-protocol-version", "protocol version 99")]
-    [InlineData("deltalog-state-reconstruction-from-checkpoint-missing-protocol", "no protocol action")]
-    [InlineData("deltalog-state-reconstruction-without-protocol", "no protocol action")]
-    [InlineData("update-deleted-directory", "schemaString")]
+    [MemberData(nameof(Refused))]
     public async Task Snapshot_UnsupportedOrBrokenTable_IsRefusedWithTheReason(string name, string reason)
     {
         var table = await OpenAsync(name);
@@ -97,6 +117,43 @@ public sealed class GoldenTableTests : IDisposable
     {
         var store = await ExtractAsync("no-delta-log-folder");
         Assert.Null(await DeltaTable.OpenAsync(store, "no-delta-log-folder/delta", cancellationToken: Cancel));
+    }
+
+    /// <summary>docs/delta.md tells of each table what the tests above check; MODELOPS_WRITE_DOCS=true writes it anew.</summary>
+    [Fact]
+    public async Task Documentation_OfTheGoldenTables_IsCurrent()
+    {
+        var archives = Path.GetDirectoryName(SharedData.Find("delta-golden/snapshot-data0.tar.zst"))!;
+        var names = Directory.EnumerateFiles(archives, "*.tar.zst").Select(archive => Path.GetFileName(archive).Replace(".tar.zst", "", StringComparison.Ordinal));
+        Assert.Equal(Expected.Keys, names.Order(StringComparer.Ordinal));
+
+        const string Begin = "<!-- golden tables: written by GoldenTableTests -->\n";
+        const string End = "<!-- end of golden tables -->\n";
+        var lines = new List<string> { "| table | result |", "|---|---|" };
+        foreach (var (name, expected) in Expected)
+        {
+            var result = expected;
+            if (expected is not (Rows or NoRows or NoTable))
+            {
+                var table = await OpenAsync(name);
+                var error = await Assert.ThrowsAsync<DeltaException>(() => table.SnapshotAsync(cancellationToken: Cancel));
+                result = $"refused: {error.Message.Replace($"{name}/delta", "the table", StringComparison.Ordinal)}";
+            }
+            lines.Add($"| {name} | {result} |");
+        }
+        var path = RepositoryFile("docs/delta.md");
+        var text = await File.ReadAllTextAsync(path, Cancel);
+        var (start, end) = (text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, text.IndexOf(End, StringComparison.Ordinal));
+        var current = $"{text[..start]}\n{string.Join('\n', lines)}\n\n{text[end..]}";
+        if (Environment.GetEnvironmentVariable("MODELOPS_WRITE_DOCS") == "true") await File.WriteAllTextAsync(path, current, Cancel);
+        else Assert.Equal(current, text);
+    }
+
+    private static string RepositoryFile(string path)
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "ModelOps.slnx"))) folder = folder.Parent!;
+        return Path.Combine(folder.FullName, path);
     }
 
     private async Task<DeltaTable> OpenAsync(string name) =>

@@ -25,11 +25,11 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
 
     private static readonly JsonSerializerOptions readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    // They need a deployed model, a terminal or another home: MainJobTests, QuickstartTests and the sign-in tests run them.
+    // They need a deployed model, a terminal, another home or a table: MainJobTests, QuickstartTests, the sign-in tests and TablesTests run them.
     private static readonly string[] elsewhere =
     [
         "artifacts approve", "artifacts reject", "chat", "deploy", "deployments show", "deployments stop", "doctor", "jobs cancel", "login", "logout",
-        "quantize", "quickstart", "restore", "serve", "train sft", "users change-password",
+        "quantize", "quickstart", "restore", "serve", "tables history", "tables rows", "tables show", "train sft", "users change-password",
     ];
 
     private readonly string home = TestServer.NewHome();

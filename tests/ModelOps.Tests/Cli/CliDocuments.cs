@@ -11,7 +11,7 @@ internal static class CliDocuments
 {
     private static readonly WireJson Wire = JsonOutput.Wire;
 
-    /// <summary>By the command's path. Null: it has no document and says so.</summary>
+    /// <summary>By the command's path. Null: it has no document of one shape.</summary>
     public static IReadOnlyDictionary<string, JsonTypeInfo?> All { get; } = new SortedDictionary<string, JsonTypeInfo?>(StringComparer.Ordinal)
     {
         ["artifacts alias list"] = Wire.PageAlias,
@@ -63,6 +63,9 @@ internal static class CliDocuments
         ["signing rotate"] = Wire.SigningKeyInfo,
         ["signing show"] = Wire.SigningKeyInfo,
         ["signing trust"] = Wire.SigningKeyInfo,
+        ["tables history"] = JsonOutput.Documents.TableHistory,
+        ["tables rows"] = null, // a line a row, of whatever columns the table has
+        ["tables show"] = JsonOutput.Documents.TableSummary,
         ["train sft"] = Wire.Job,
         ["users add"] = Wire.User,
         ["users change-password"] = Wire.WhoAmI,
