@@ -41,7 +41,7 @@ public sealed class ModelFolderTests : IDisposable
         var error = Assert.Throws<InvalidModelFileException>(() => ModelFolder.Open(folder.Path));
         Assert.Equal(
             [
-                "config.json is missing", "tokenizer.json is missing",
+                "config.json is missing", "tokenizer.json (or tokenizer.model) is missing",
                 "model.safetensors (or model.safetensors.index.json with its shards) is missing",
             ],
             error.Errors);

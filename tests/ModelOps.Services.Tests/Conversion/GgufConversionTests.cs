@@ -167,8 +167,8 @@ public sealed class GgufConversionTests : IDisposable
         EditTokenizer(model, root => root["normalizer"] = JsonNode.Parse("""{"type": "NFD"}"""));
         AssertRefused(model,
             "2 tokens are \"[PAD383]\"",
-            "llama.cpp cannot normalize text (FormD)",
-            "llama.cpp has no pre-tokenizer for Split { Pattern = \\w+ } + ByteLevel { AddPrefixSpace = False, UseRegex = False }");
+            "llama.cpp cannot normalize text (Canonical { Form = FormD })",
+            "llama.cpp has no pre-tokenizer for Split { Pattern = \\w+, Behavior = Isolated } + ByteLevel { AddPrefixSpace = False, UseRegex = False }");
     }
 
     [Fact]
