@@ -12,7 +12,6 @@ internal sealed class BpeModel
 {
     private const int Dead = -1;
 
-    private readonly IReadOnlyDictionary<string, int> vocabulary;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> bySpan;
     private readonly Dictionary<long, (int Rank, int Id)> merges = [];
     private readonly int[]? byteIds;
@@ -23,7 +22,7 @@ internal sealed class BpeModel
     public BpeModel(TokenizerJson definition)
     {
         var lookup = new Dictionary<string, int>(definition.Vocabulary);
-        (vocabulary, bySpan) = (lookup, lookup.GetAlternateLookup<ReadOnlySpan<char>>());
+        bySpan = lookup.GetAlternateLookup<ReadOnlySpan<char>>();
         foreach (var (rank, merge) in definition.Merges.Index())
             merges.TryAdd(Pair(lookup[merge.Left], lookup[merge.Right]), (rank, lookup[merge.Left + merge.Right]));
         if (definition.ByteFallback)

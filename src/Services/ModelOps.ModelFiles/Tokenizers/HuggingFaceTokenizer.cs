@@ -30,7 +30,7 @@ public sealed class HuggingFaceTokenizer
         rawMatcher = new AddedTokenMatcher(definition.AddedTokens.Where(token => !token.Normalized));
         normalizedMatcher = new AddedTokenMatcher(
             definition.AddedTokens.Where(token => token.Normalized)
-                .Select(token => token with { Content = token.NormalizedContent ?? Normalize(token.Content) })
+                .Select(token => token with { Content = Normalize(token.Content) })
                 .Where(token => token.Content.Length > 0));
         preTokenizer = new PreTokenizer(definition.PreTokenizer);
         model = new BpeModel(definition);

@@ -50,7 +50,10 @@ public static class SentencePieceModel
         {
             Vocabulary = vocabulary,
             Merges = MergesOf(pieces),
-            AddedTokens = [.. pieces.Index().Where(entry => entry.Item.Type is PieceType.Control or PieceType.Unknown or PieceType.UserDefined).Select(entry => Added(entry.Index, entry.Item))],
+            // As transformers and llama.cpp have it: all are found in the text as given, and what follows one begins anew. SentencePiece itself
+            // finds defined symbols only, and begins once.
+            AddedTokens = [.. pieces.Index().Where(entry => entry.Item.Type is PieceType.Control or PieceType.Unknown or PieceType.UserDefined)
+                .Select(entry => new AddedToken(entry.Index, entry.Item.Text) { Special = entry.Item.Type != PieceType.UserDefined })],
             Normalizer = contents.AddsDummyPrefix
                 ? [new NormalizerStep.Prepend(Space), new NormalizerStep.Replace(" ", Space)]
                 : [new NormalizerStep.Replace(" ", Space)],
@@ -64,15 +67,10 @@ public static class SentencePieceModel
         };
     }
 
-    /// <summary>Control tokens never come from text; transformers still finds them there. A defined symbol is matched once the spaces are replaced.</summary>
-    private static AddedToken Added(int id, Piece piece) => piece.Type == PieceType.UserDefined
-        ? new AddedToken(id, piece.Text) { Normalized = true, NormalizedContent = piece.Text }
-        : new AddedToken(id, piece.Text) { Special = true };
-
     /// <summary>SentencePiece merges any two neighbours that make a piece, the best piece first: each way to cut a piece in two is a rule.</summary>
     private static List<MergeRule> MergesOf(List<Piece> pieces)
     {
-        var normal = pieces.Where(piece => piece.Type == PieceType.Normal).ToArray();
+        var normal = pieces.Where(piece => piece.Type is PieceType.Normal or PieceType.UserDefined).ToArray();
         var texts = normal.Select(piece => piece.Text).ToHashSet();
         var byText = texts.GetAlternateLookup<ReadOnlySpan<char>>();
         var merges = new List<MergeRule>();

@@ -22,9 +22,6 @@ public sealed record AddedToken(int Id, string Content)
 
     /// <summary>Matched in the normalized text rather than in the text as given.</summary>
     public bool Normalized { get; init; }
-
-    /// <summary>How it stands in the normalized text; null: what the normalizer makes of <see cref="Content"/>.</summary>
-    public string? NormalizedContent { get; init; }
 }
 
 public enum TokenKind
