@@ -20,7 +20,7 @@ public sealed partial class CausalLanguageModel
         using var files = folder.OpenWeights();
         var loaded = DecoderTensors.Of(folder.Config).ToDictionary(
             weight => weight.Name,
-            weight => Read(files, weight.Name, weight.Shape).to(device ?? CPU));
+            weight => Read(files, weight.Name, weight.Shape).to(device ?? CPU)); // no copy where it is there already
         foreach (var weight in loaded.Values) weight.DetachFromDisposeScope();
         return new(folder.Config, loaded);
     }
@@ -46,8 +46,15 @@ public sealed partial class CausalLanguageModel
         new Dictionary<string, string> { ["format"] = "pt" },
         cancellationToken);
 
+    /// <summary>Mapped from the file where it lies there as fp32 and aligned: nothing is read before it is used. A change stays in memory.</summary>
     private static Tensor Read(ModelWeights files, string name, long[] shape)
     {
+        var (path, stored) = files[name];
+        if (stored.Dtype == Dtype.F32 && stored.Offset % sizeof(float) == 0)
+        {
+            var start = stored.Offset / sizeof(float);
+            return from_file(path, shared: false, size: start + stored.ElementCount, dtype: ScalarType.Float32).narrow(0, start, stored.ElementCount).view(shape);
+        }
         var weight = empty(shape, dtype: ScalarType.Float32);
         files.ReadFloats(name, 0, MemoryMarshal.Cast<byte, float>(weight.bytes));
         return weight;
