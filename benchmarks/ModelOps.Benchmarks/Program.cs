@@ -3,6 +3,7 @@ using ModelOps.Benchmarks.Delta;
 using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Startup;
 using ModelOps.Benchmarks.Storage;
+using ModelOps.Benchmarks.Tokenizers;
 
 return await new RootCommand("Measures ModelOps against what the machine itself can do.")
 {
@@ -10,4 +11,5 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
     IngestionBenchmark.Create(),
     StartupBenchmark.Create(),
     StorageCommand.Create(),
+    TokenizerBenchmark.Create(),
 }.Parse(args).InvokeAsync();

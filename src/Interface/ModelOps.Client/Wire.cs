@@ -152,6 +152,10 @@ public sealed record CreateArtifact
     /// <summary>model, adapter, gguf, dataset, index or reward.</summary>
     public required string Kind { get; init; }
     public required IReadOnlyList<ArtifactFile> Files { get; init; }
+    /// <summary>SPDX expression, or the name of a licence.</summary>
+    public string? License { get; init; }
+    /// <summary>Where the files come from, e.g. <c>hf:org/name@commit</c>.</summary>
+    public string? Source { get; init; }
 }
 
 public sealed record Artifact
@@ -169,6 +173,10 @@ public sealed record Artifact
     public required IReadOnlyList<ArtifactFile> Files { get; init; }
     public required IReadOnlyList<ArtifactParent> Parents { get; init; }
     public required IReadOnlyDictionary<string, double> Metrics { get; init; }
+    /// <summary>SPDX expression, or the name of a licence; null where nobody said.</summary>
+    public string? License { get; init; }
+    /// <summary>Where the files come from; null where they were made here or nobody said.</summary>
+    public string? Source { get; init; }
     /// <summary>When retention let its files go; null while it has them.</summary>
     public DateTimeOffset? FilesRemovedAt { get; init; }
     /// <summary>The aliases that point to this version; not in lists.</summary>

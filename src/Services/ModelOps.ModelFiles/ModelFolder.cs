@@ -10,11 +10,13 @@ public sealed record WeightLocation(string FilePath, TensorInfo Tensor);
 /// <summary>A model in Hugging Face layout, checked when opened: configuration, tokenizer, and every weight with its shape.</summary>
 public sealed class ModelFolder
 {
-    public const string TokenizerFile = "tokenizer.json";
+    public const string TokenizerFile = TokenizerJson.FileName;
     public const string ChatTemplateFile = "chat_template.jinja";
     public const string GenerationConfigFile = "generation_config.json";
     public const string WeightsFile = "model.safetensors";
     public const string WeightsIndexFile = "model.safetensors.index.json";
+
+    private static readonly string[] TokenizerFiles = [TokenizerFile, SentencePieceModel.FileName];
 
     private ModelFolder(
         string path,
@@ -37,7 +39,8 @@ public sealed class ModelFolder
     /// <summary>By tensor name, over all shards.</summary>
     public IReadOnlyDictionary<string, WeightLocation> Weights { get; }
 
-    public string TokenizerPath => System.IO.Path.Combine(Path, TokenizerFile);
+    /// <summary>tokenizer.json, or tokenizer.model where there is none.</summary>
+    public string TokenizerPath => System.IO.Path.Combine(Path, TokenizerFiles.First(name => File.Exists(System.IO.Path.Combine(Path, name))));
 
     /// <summary>Jinja source from chat_template.jinja, else from tokenizer_config.json; null for a model without one.</summary>
     public string? ChatTemplate { get; }
@@ -62,11 +65,9 @@ public sealed class ModelFolder
     {
         if (!Directory.Exists(path)) throw new InvalidModelFileException(path, "this model folder does not exist");
         var errors = new List<string>();
-        foreach (var name in (string[])[ModelConfig.FileName, TokenizerFile])
-        {
-            if (!File.Exists(System.IO.Path.Combine(path, name))) errors.Add($"{name} is missing");
-        }
-
+        if (!File.Exists(System.IO.Path.Combine(path, ModelConfig.FileName))) errors.Add($"{ModelConfig.FileName} is missing");
+        if (!TokenizerFiles.Any(name => File.Exists(System.IO.Path.Combine(path, name))))
+            errors.Add($"{TokenizerFile} (or {SentencePieceModel.FileName}) is missing");
         if (!File.Exists(System.IO.Path.Combine(path, WeightsFile)) && !File.Exists(System.IO.Path.Combine(path, WeightsIndexFile)))
             errors.Add($"{WeightsFile} (or {WeightsIndexFile} with its shards) is missing");
         if (errors.Count > 0) throw new InvalidModelFileException(path, errors);
@@ -130,7 +131,7 @@ public sealed class ModelFolder
     private static void CheckWeights(string path, ModelConfig config, Dictionary<string, WeightLocation> weights)
     {
         var errors = new List<string>();
-        var expected = LlamaTensors.Of(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        var expected = DecoderTensors.Of(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         foreach (var (name, shape) in expected)
         {
             if (!weights.TryGetValue(name, out var weight))
@@ -142,8 +143,8 @@ public sealed class ModelFolder
                 errors.Add($"tensor \"{name}\" is {weight.Tensor.Dtype.Name()}; F32, F16 and BF16 are supported");
         }
 
-        foreach (var name in weights.Keys.Where(name => !expected.ContainsKey(name) && !LlamaTensors.IsRedundant(config, name)))
-            errors.Add($"tensor \"{name}\" is not part of {ModelConfig.Llama} with this {ModelConfig.FileName}");
+        foreach (var name in weights.Keys.Where(name => !expected.ContainsKey(name) && !DecoderTensors.IsRedundant(config, name)))
+            errors.Add($"tensor \"{name}\" is not part of {config.Family.Architecture} with this {ModelConfig.FileName}");
         if (errors.Count > 0) throw new InvalidModelFileException(path, errors);
     }
 

@@ -10,7 +10,8 @@ public sealed class ChatTemplateOracleTests
     public async Task Render_TemplatesLikeThoseOfModels_GivesTheTextOfTheReference()
     {
         var cases = Chats.Templates
-            .SelectMany(template => Chats.Inputs.Select(input => (template.Key, Source: template.Value, Input: input))).ToList();
+            .SelectMany(template => Chats.Inputs.Select(input => (template.Key, Source: template.Value, Input: input)))
+            .Concat(Chats.Published.SelectMany(template => Chats.InputsWithText.Select(input => (template.Key, Source: template.Value, Input: input)))).ToList();
         var asked = cases.Select(item => new { template = item.Source, variables = Variables(item.Input) }).ToList();
 
         var answers = await NodeOracle.AskAsync("render-chats.mjs", asked, TestContext.Current.CancellationToken);

@@ -26,9 +26,11 @@ internal static class Chats
             """),
     ];
 
-    public static Dictionary<string, string> Templates { get; } =
-        Directory.GetFiles(Path.Combine(TestPaths.Project, "ChatTemplates", "templates"), "*.jinja")
-            .ToDictionary(path => Path.GetFileNameWithoutExtension(path), File.ReadAllText);
+    public static Dictionary<string, string> Templates { get; } = TemplatesIn(Path.Combine(TestPaths.Project, "ChatTemplates", "templates"));
+
+    /// <summary>Those of published models, from a folder of *.jinja that MODELOPS_CHAT_TEMPLATES names: their licences differ, so that none is kept here.</summary>
+    public static Dictionary<string, string> Published { get; } =
+        Environment.GetEnvironmentVariable("MODELOPS_CHAT_TEMPLATES") is { Length: > 0 } folder ? TemplatesIn(folder) : [];
 
     public static IReadOnlyList<ChatTemplateInput> Inputs { get; } =
     [
@@ -48,6 +50,13 @@ internal static class Chats
         Input(User("Think?")) with { ExtraVariables = new Dictionary<string, JsonElement> { ["thinking"] = JsonElement.Parse("false") } },
         Input(),
     ];
+
+    /// <summary>Without null and without an empty list, which @huggingface/jinja takes for other than Jinja itself does.</summary>
+    public static IEnumerable<ChatTemplateInput> InputsWithText => Inputs.Where(input => input.Messages.Count > 0)
+        .Select(input => input with { Messages = [.. input.Messages.Select(message => message with { Content = message.Content ?? "" })] });
+
+    private static Dictionary<string, string> TemplatesIn(string folder) =>
+        Directory.GetFiles(folder, "*.jinja").ToDictionary(path => Path.GetFileNameWithoutExtension(path), File.ReadAllText);
 
     public static ChatMessage System(string content) => new("system", content);
 

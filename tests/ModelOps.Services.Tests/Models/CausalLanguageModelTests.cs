@@ -21,7 +21,7 @@ public class CausalLanguageModelTests
 
         var logits = model.Logits(tokens);
 
-        var expected = ScalarLlama.Logits(config, tiny.Weights, tokens);
+        var expected = new ScalarDecoder(tiny.Files).Logits(tokens);
         Assert.True(expected.Max(row => row.Max()) > 1, "the twin's logits are too small to tell anything");
         for (var t = 0; t < tokens.Length; t++)
             for (var v = 0; v < config.VocabularySize; v++)
@@ -59,7 +59,7 @@ public class CausalLanguageModelTests
 
         var loss = model.Loss(torch.tensor([5L, 6, 7, 8], 1, 4), targets).item<float>();
 
-        var logits = ScalarLlama.Logits(model.Config, tiny.Weights, [5, 6, 7, 8]);
+        var logits = new ScalarDecoder(tiny.Files).Logits([5, 6, 7, 8]);
         var expected = (Nats(logits[1], 7) + Nats(logits[3], 9)) / 2;
         Assert.Equal(expected, loss, Tolerance);
 
@@ -117,6 +117,29 @@ public class CausalLanguageModelTests
 
         Assert.Equal(one.Logits([1, 2, 3]), same.Logits([1, 2, 3]));
         Assert.NotEqual(one.Logits([1, 2, 3]), other.Logits([1, 2, 3]));
+    }
+
+    [Theory]
+    [InlineData(0)] // every tensor aligned: mapped
+    [InlineData(1)] // none aligned: read
+    public void Load_AlignedOrNot_GivesTheSameModel(int shift)
+    {
+        using var tiny = new TinyModel(TestModels.TinyConfig);
+        var expected = new ScalarDecoder(tiny.Files).Logits([1, 2, 3]);
+        var path = Path.Combine(tiny.Files.Path, ModelFolder.WeightsFile);
+        File.WriteAllBytes(path, Shifted(File.ReadAllBytes(path), shift));
+        using var model = CausalLanguageModel.Load(ModelFolder.Open(tiny.Files.Path));
+
+        var logits = model.Logits([1, 2, 3]);
+        for (var v = 0; v < model.Config.VocabularySize; v++) Assert.Equal(expected[2][v], logits[2, v], Tolerance);
+    }
+
+    /// <summary>The header longer by spaces, as the format allows: the data begins elsewhere.</summary>
+    private static byte[] Shifted(byte[] file, int by)
+    {
+        var length = BitConverter.ToInt64(file);
+        var padding = (int)((4 - length % 4) % 4) + by;
+        return [.. BitConverter.GetBytes(length + padding), .. file[8..(8 + (int)length)], .. Enumerable.Repeat((byte)' ', padding), .. file[(8 + (int)length)..]];
     }
 
     [Theory]

@@ -53,15 +53,14 @@ public sealed class TokenizerJsonTests
         var bytes = Edited(root =>
         {
             root["model"]!["type"] = "Unigram";
-            root["model"]!["byte_fallback"] = true;
             root["normalizer"] = new JsonObject { ["type"] = "Lowercase" };
-            root["pre_tokenizer"] = new JsonObject { ["type"] = "Metaspace" };
+            root["pre_tokenizer"] = new JsonObject { ["type"] = "Metaspace", ["replacement"] = "_", ["prepend_scheme"] = "last" };
             root["decoder"] = new JsonObject { ["type"] = "WordPiece" };
         });
 
         var exception = Assert.Throws<NotSupportedException>(() => Parse(bytes));
 
-        Assert.All(["tokenizer.json", "Unigram", "byte_fallback", "Lowercase", "Metaspace", "WordPiece"], part => Assert.Contains(part, exception.Message));
+        Assert.All(["tokenizer.json", "Unigram", "Lowercase", "replacement '_'", "prepend_scheme 'last'", "WordPiece"], part => Assert.Contains(part, exception.Message));
     }
 
     [Fact]
@@ -134,7 +133,7 @@ public sealed class TokenizerJsonTests
             Vocabulary = trained.Vocabulary,
             Merges = trained.Merges,
             AddedTokens = trained.AddedTokens,
-            Normalizer = [NormalizationForm.FormC],
+            Normalizer = [new NormalizerStep.Canonical(NormalizationForm.FormC)],
             PreTokenizer = [new PreTokenizerStep.Digits(Individual: true), new PreTokenizerStep.Split(@"\s+|\w+"), .. trained.PreTokenizer],
             TokensBefore = ["<s>"],
         };

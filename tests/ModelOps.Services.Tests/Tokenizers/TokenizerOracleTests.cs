@@ -46,7 +46,7 @@ public sealed class TokenizerOracleTests
         }, cancellation);
         trained.Save(folder.Path);
         var tokenizer = HuggingFaceTokenizer.Load(folder.Path);
-        var texts = RandomTexts.Make(seed: 2, count: 1000).ConvertAll(text => disputedSpace.Replace(text, ""));
+        var texts = RandomTexts.Make(seed: 2, count: 2000).ConvertAll(text => disputedSpace.Replace(text, ""));
         if (preTokenizers[preTokenizer].OfType<PreTokenizerStep.Digits>().Any())
             texts = texts.ConvertAll(text => disputedDigit.Replace(text, ""));
 

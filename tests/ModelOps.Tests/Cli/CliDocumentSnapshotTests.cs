@@ -3,6 +3,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using ModelOps.Cli;
+using ModelOps.Client;
+using ModelOps.Tests.Client;
 using ModelOps.Tests.EndToEnd;
 using ModelOps.Tests.Repository;
 
@@ -69,6 +71,10 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("artifacts archive", ["demo@1"]);
         await WriteAsync("artifacts prune", ["--dry-run"]);
         await WriteAsync("models import", [Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"), "--name", "base"]);
+        await using (var hub = await HubPeer.StartAsync())
+        {
+            await WriteAsync("models pull", [$"hf:{HubPeer.Repository}"], variables: new() { [HubOptions.EndpointVariable] = hub.Address.ToString() });
+        }
         await WriteAsync("models list", []);
         await WriteAsync("models show", ["base"]);
         await WriteAsync("artifacts revoke", ["base@1", "--reason", "a test"]);
@@ -109,9 +115,9 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     }
 
     /// <returns>The document.</returns>
-    private async Task<JsonNode> WriteAsync(string command, string[] args, string input = "")
+    private async Task<JsonNode> WriteAsync(string command, string[] args, string input = "", Dictionary<string, string>? variables = null)
     {
-        var run = await CliRun.Of([.. command.Split(' '), .. args, "--json", "--home", home], input, cancellationToken: Cancel);
+        var run = await CliRun.Of([.. command.Split(' '), .. args, "--json", "--home", home], input, variables, cancellationToken: Cancel);
         Assert.True(run.Code == ExitCodes.Done, $"{command} {string.Join(' ', args)} ended with {run.Code}:\n{run.Error}");
         var document = JsonNode.Parse(run.Out)!;
         var type = CliDocuments.All[command]!;

@@ -56,6 +56,7 @@ internal static class CliDocuments
         ["logout"] = JsonOutput.Documents.SignedOut,
         ["models import"] = Wire.Artifact,
         ["models list"] = Wire.PageArtifact,
+        ["models pull"] = Wire.Artifact,
         ["models show"] = Wire.Artifact,
         ["quantize"] = Wire.Job,
         ["quickstart"] = JsonOutput.Documents.QuickstartReport,

@@ -55,6 +55,8 @@ internal sealed class QuickstartPeer
                 CreatedBy = "admin",
                 Size = request.Files.Sum(file => file.Size),
                 Files = request.Files,
+                License = request.License,
+                Source = request.Source,
                 Parents = [],
                 Metrics = new Dictionary<string, double>(StringComparer.Ordinal),
             };

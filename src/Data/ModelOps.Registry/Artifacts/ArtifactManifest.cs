@@ -9,6 +9,12 @@ public sealed record ArtifactManifest
 {
     public const int CurrentSchemaVersion = 1;
 
+    /// <summary>The attribute that names the licence: an SPDX expression or a name.</summary>
+    public const string License = "licence";
+
+    /// <summary>The attribute that says where the files come from.</summary>
+    public const string Source = "source";
+
     public int SchemaVersion { get; init; } = CurrentSchemaVersion;
     public required string Name { get; init; }
     public required string Version { get; init; }

@@ -45,7 +45,7 @@ internal static class MlBom
             ["version"] = manifest.Version,
             ["properties"] = Properties(artifact),
         };
-        if (manifest.Attributes.GetValueOrDefault("licence") is { Length: > 0 } licence)
+        if (manifest.Attributes.GetValueOrDefault(ArtifactManifest.License) is { Length: > 0 } licence)
             component["licenses"] = new JsonArray(new JsonObject { ["license"] = new JsonObject { ["name"] = licence } });
         if (IsData(manifest))
             component["data"] = new JsonArray(new JsonObject { ["type"] = "dataset", ["name"] = manifest.Reference });

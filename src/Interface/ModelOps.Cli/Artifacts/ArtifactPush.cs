@@ -7,11 +7,16 @@ internal static class ArtifactPush
 {
     public static Task<Artifact> RunAsync(
         Invocation invocation, ModelOpsClient client, string name, string kind, string folder, CancellationToken cancellationToken) =>
+        RunAsync(invocation, client, name, kind, folder, license: null, source: null, cancellationToken);
+
+    public static Task<Artifact> RunAsync(
+        Invocation invocation, ModelOpsClient client, string name, string kind, string folder, string? license, string? source,
+        CancellationToken cancellationToken) =>
         ProgressView.RunAsync(invocation, $"Push {name}", async progress =>
         {
             progress.Report(new ProgressUpdate("hashing", 0, null));
             var files = await LocalFiles.HashFolderAsync(folder, cancellationToken);
-            return await client.Artifacts.PushAsync(name, kind, files, Bytes(progress), cancellationToken);
+            return await client.Artifacts.PushAsync(name, kind, files, license, source, Bytes(progress), cancellationToken);
         });
 
     public static IProgress<UploadProgress> Bytes(IProgress<ProgressUpdate> progress, string stage = "uploading") =>

@@ -11,7 +11,7 @@ internal static class ModelsCommand
     public const string Kind = "model";
 
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "models", "Base models.", [Import(cli), List(cli), Show(cli)]);
+        "models", "Base models.", [Import(cli), List(cli), PullCommand.Create(cli), Show(cli)]);
 
     /// <summary>The name that a file or folder of the user gives, in the form that artifacts have: lower case, digits, dots and dashes.</summary>
     public static string NameOf(string path)
@@ -33,9 +33,9 @@ internal static class ModelsCommand
         {
             missing.Add("config.json is missing");
         }
-        if (!File.Exists(Path.Combine(folder, "tokenizer.json")))
+        if (!File.Exists(Path.Combine(folder, "tokenizer.json")) && !File.Exists(Path.Combine(folder, "tokenizer.model")))
         {
-            missing.Add("tokenizer.json is missing");
+            missing.Add("tokenizer.json (or tokenizer.model) is missing");
         }
         if (!Directory.EnumerateFiles(folder, "*.safetensors").Any())
         {
@@ -52,15 +52,18 @@ internal static class ModelsCommand
     {
         var folder = new Argument<string>("folder") { Description = "Folder with config.json, tokenizer.json and *.safetensors" };
         var name = new Option<string?>("--name") { Description = "Name of the artifact [default: the folder's]" };
+        var license = new Option<string?>("--license") { Description = "Its licence, as SPDX has it, e.g. apache-2.0" };
+        var source = new Option<string?>("--source") { Description = "Where it comes from, e.g. an address" };
         return cli.Command(
             "import", "Uploads a model folder and registers it, signed.",
-            ["modelops models import ./my-model", "modelops models import ./my-model --name base"], [folder, name],
+            ["modelops models import ./my-model", "modelops models import ./my-model --name base --license apache-2.0"],
+            [folder, name, license, source],
             async (invocation, cancellationToken) =>
             {
                 RequireModelFolder(invocation.Get(folder));
                 var artifact = await ArtifactPush.RunAsync(
                     invocation, invocation.Client, invocation.Get(name) ?? NameOf(invocation.Get(folder)), Kind, invocation.Get(folder),
-                    cancellationToken);
+                    invocation.Get(license), invocation.Get(source), cancellationToken);
                 invocation.Write(artifact, JsonOutput.Wire.Artifact, _ => ArtifactViews.Show(invocation, artifact));
                 return ExitCodes.Done;
             });
@@ -72,7 +75,7 @@ internal static class ModelsCommand
         {
             var models = await invocation.Client.Artifacts.ListAsync(Kind, cancellationToken);
             invocation.Write(new Page<Artifact>(models), JsonOutput.Wire.PageArtifact, _ => ArtifactViews.List(
-                invocation, models, "No model yet. Import one: modelops models import FOLDER"));
+                invocation, models, "No model yet. Get one: modelops models pull hf:ORG/NAME, or modelops models import FOLDER"));
             return ExitCodes.Done;
         });
 

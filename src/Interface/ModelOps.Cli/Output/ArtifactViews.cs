@@ -34,6 +34,14 @@ internal static class ArtifactViews
         screen.WriteLine($"{artifact.Reference}  {artifact.Kind}  {artifact.Stage}  {Human.Bytes(artifact.Size)}");
         screen.WriteLine($"digest   {artifact.Digest}");
         screen.WriteLine($"created  {Human.Time(artifact.CreatedAt)} by {artifact.CreatedBy}");
+        if (artifact.Source is not null)
+        {
+            screen.WriteLine($"source   {artifact.Source}");
+        }
+        if (artifact.License is not null)
+        {
+            screen.WriteLine($"licence  {artifact.License}");
+        }
         if (artifact.FilesRemovedAt is { } removedAt)
         {
             screen.WriteLine($"files    removed by retention on {Human.Time(removedAt)}");

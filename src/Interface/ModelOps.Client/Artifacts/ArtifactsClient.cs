@@ -11,8 +11,16 @@ public sealed partial class ArtifactsClient
     /// <param name="progress">Called on the calling flow, not posted; null for none.</param>
     /// <exception cref="ModelOpsException">Invalid name or kind, a conflict, or a file that changed while it was sent.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
+    public Task<Artifact> PushAsync(
+        string name, string kind, LocalFiles files, IProgress<UploadProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        PushAsync(name, kind, files, license: null, source: null, progress, cancellationToken);
+
+    /// <inheritdoc cref="PushAsync(string, string, LocalFiles, IProgress{UploadProgress}?, CancellationToken)"/>
+    /// <param name="license">SPDX expression, or the name of a licence.</param>
+    /// <param name="source">Where the files come from.</param>
     public async Task<Artifact> PushAsync(
-        string name, string kind, LocalFiles files, IProgress<UploadProgress>? progress = null, CancellationToken cancellationToken = default)
+        string name, string kind, LocalFiles files, string? license, string? source, IProgress<UploadProgress>? progress,
+        CancellationToken cancellationToken = default)
     {
         var total = files.Files.Sum(file => file.Size);
         var before = 0L;
@@ -22,7 +30,7 @@ public sealed partial class ArtifactsClient
             before += file.Size;
         }
         return await connection.PostAsync(
-            "api/v1/artifacts", new CreateArtifact { Name = name, Kind = kind, Files = files.Files },
+            "api/v1/artifacts", new CreateArtifact { Name = name, Kind = kind, Files = files.Files, License = license, Source = source },
             WireJson.Default.CreateArtifact, WireJson.Default.Artifact, cancellationToken).ConfigureAwait(false);
     }
 

@@ -32,6 +32,8 @@ public static class ArtifactEndpoints
             Version = create.Version,
             Kind = create.Kind,
             Files = [.. create.Files.Select(file => new ManifestFile(file.Path, file.Size, file.Sha256))],
+            Attributes = new (string Key, string? Value)[] { (ArtifactManifest.License, create.License), (ArtifactManifest.Source, create.Source) }
+                .Where(entry => !string.IsNullOrWhiteSpace(entry.Value)).ToDictionary(entry => entry.Key, entry => entry.Value!),
         };
         return await registry.RegisterAsync(draft, context.User.Identity!.Name!, cancellationToken) switch
         {
@@ -73,6 +75,8 @@ public static class ArtifactEndpoints
         Files = [.. artifact.Manifest.Files.Select(file => new ArtifactFile(file.Path, file.Size, file.Sha256))],
         Parents = [.. artifact.Manifest.Parents.Select(parent => new ArtifactParent(parent.Role, parent.Artifact, parent.Digest))],
         Metrics = artifact.Manifest.Metrics,
+        License = artifact.Manifest.Attributes.GetValueOrDefault(ArtifactManifest.License),
+        Source = artifact.Manifest.Attributes.GetValueOrDefault(ArtifactManifest.Source),
         FilesRemovedAt = artifact.FilesRemovedAt,
     };
 }

@@ -16,8 +16,8 @@ internal static class GgufPreTokenizer
     public static string? NameOf(TokenizerJson tokenizer, List<string> errors)
     {
         // llama.cpp does not normalize; Qwen's NFC is what its own converter leaves out too.
-        foreach (var form in tokenizer.Normalizer.Where(form => form != NormalizationForm.FormC))
-            errors.Add($"llama.cpp cannot normalize text ({form})");
+        foreach (var step in tokenizer.Normalizer.Where(step => step is not NormalizerStep.Canonical { Form: NormalizationForm.FormC }))
+            errors.Add($"llama.cpp cannot normalize text ({step})");
 
         string? name = tokenizer.PreTokenizer switch
         {

@@ -2,14 +2,16 @@ using ModelOps.ModelFiles.Tokenizers;
 
 namespace ModelOps.ModelFiles.Conversion;
 
-/// <summary>A byte-level BPE tokenizer as GGUF metadata.</summary>
+/// <summary>A BPE tokenizer as GGUF metadata: llama.cpp's "gpt2" for byte-level ones, its "llama" for SentencePiece's.</summary>
 internal static class GgufTokenizer
 {
     // llama.cpp's llama_token_type.
     private const int Normal = 1;
+    private const int Unknown = 2;
     private const int Control = 3;
     private const int UserDefined = 4;
     private const int Unused = 5;
+    private const int Byte = 6;
 
     /// <exception cref="InvalidModelFileException">Names everything that llama.cpp could not reproduce.</exception>
     public static IEnumerable<KeyValuePair<string, object>> ToMetadata(ModelFolder model)
@@ -17,23 +19,18 @@ internal static class GgufTokenizer
         var (tokenizer, config) = Load(model);
         var errors = new List<string>();
         var tokens = ListTokens(tokenizer, model.Config.VocabularySize, errors);
-        var preTokenizer = GgufPreTokenizer.NameOf(tokenizer, errors);
         var ids = tokens.Index().DistinctBy(entry => entry.Item.Text).ToDictionary(entry => entry.Item.Text, entry => entry.Index);
+        var splitting = tokenizer.IsByteLevel ? ByteLevelMetadata(tokenizer, errors) : GgufSentencePiece.ToMetadata(tokenizer, tokens, model.ChatTemplate is not null, errors);
         var bos = IdOf(config.BosToken, "bos_token", ids, errors) ?? model.Config.BosTokenId;
         var eos = IdOf(config.EosToken, "eos_token", ids, errors) ?? FirstOrNull(model.EosTokenIds);
         var pad = IdOf(config.PadToken, "pad_token", ids, errors);
         var addBos = Adds(tokenizer.TokensBefore, bos, "before", ids, errors);
         var addEos = Adds(tokenizer.TokensAfter, eos, "after", ids, errors);
-        if (tokenizer.Merges.Any(
-            merge => merge.Left.Contains(' ', StringComparison.Ordinal) || merge.Right.Contains(' ', StringComparison.Ordinal)))
-            errors.Add("a merge with a space in it cannot be written in GGUF");
         if (errors.Count > 0) throw new InvalidModelFileException(model.TokenizerPath, errors);
 
-        yield return new("tokenizer.ggml.model", "gpt2");
-        yield return new("tokenizer.ggml.pre", preTokenizer!);
+        foreach (var entry in splitting) yield return entry;
         yield return new("tokenizer.ggml.tokens", tokens.Select(token => token.Text).ToArray());
         yield return new("tokenizer.ggml.token_type", tokens.Select(token => TypeOf(token.Kind)).ToArray());
-        yield return new("tokenizer.ggml.merges", tokenizer.Merges.Select(merge => $"{merge.Left} {merge.Right}").ToArray());
         if (bos is { } bosId) yield return new("tokenizer.ggml.bos_token_id", (uint)bosId);
         if (eos is { } eosId) yield return new("tokenizer.ggml.eos_token_id", (uint)eosId);
         // A second id that ends generation, as chat models have: llama.cpp stops at it as it does at eos.
@@ -45,11 +42,25 @@ internal static class GgufTokenizer
         if (model.ChatTemplate is { } template) yield return new("tokenizer.chat_template", template);
     }
 
+    private static Dictionary<string, object> ByteLevelMetadata(TokenizerJson tokenizer, List<string> errors)
+    {
+        var preTokenizer = GgufPreTokenizer.NameOf(tokenizer, errors);
+        if (tokenizer.Merges.Any(
+            merge => merge.Left.Contains(' ', StringComparison.Ordinal) || merge.Right.Contains(' ', StringComparison.Ordinal)))
+            errors.Add("a merge with a space in it cannot be written in GGUF");
+        return new()
+        {
+            ["tokenizer.ggml.model"] = "gpt2",
+            ["tokenizer.ggml.pre"] = preTokenizer ?? "",
+            ["tokenizer.ggml.merges"] = tokenizer.Merges.Select(merge => $"{merge.Left} {merge.Right}").ToArray(),
+        };
+    }
+
     private static (TokenizerJson Tokenizer, TokenizerConfig Config) Load(ModelFolder model)
     {
         try
         {
-            return (TokenizerJson.Load(model.TokenizerPath), TokenizerConfig.Load(model.Path));
+            return (HuggingFaceTokenizer.LoadDefinition(model.Path), TokenizerConfig.Load(model.Path));
         }
         catch (Exception exception) when (exception is InvalidDataException or NotSupportedException)
         {
@@ -76,6 +87,8 @@ internal static class GgufTokenizer
         TokenKind.Control => Control,
         TokenKind.UserDefined => UserDefined,
         TokenKind.Unused => Unused,
+        TokenKind.Unknown => Unknown,
+        TokenKind.Byte => Byte,
         _ => Normal,
     };
 

@@ -59,7 +59,7 @@ public static class BpeTrainer
             Vocabulary = symbols.Select((symbol, id) => (symbol, id)).ToDictionary(entry => entry.symbol, entry => entry.id),
             Merges = merges,
             AddedTokens = [.. options.SpecialTokens.Select((token, id) => new AddedToken(id, token) { Special = true })],
-            Normalizer = options.Normalizer,
+            Normalizer = [.. options.Normalizer.Select(form => new NormalizerStep.Canonical(form))],
             PreTokenizer = options.PreTokenizer,
         };
         return new TrainedTokenizer(definition, options.Config);
@@ -98,7 +98,7 @@ public static class BpeTrainer
                 if (token is not null)
                     continue;
                 var normalized = options.Normalizer.Aggregate(stretch, (current, form) => CanonicalNormalizer.Normalize(current.ToString(), form).AsMemory());
-                foreach (var piece in preTokenizer.Cut(normalized))
+                foreach (var piece in preTokenizer.Cut(normalized, atStart: false))
                     CollectionsMarshal.GetValueRefOrAddDefault(bySpan, piece.Span, out _)++;
             }
         }

@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using System.Text;
-using Microsoft.ML.Tokenizers;
 
 namespace ModelOps.ModelFiles.Tokenizers;
 
@@ -16,8 +14,8 @@ public sealed class HuggingFaceTokenizer
     private readonly AddedTokenMatcher rawMatcher;
     private readonly AddedTokenMatcher normalizedMatcher;
     private readonly PreTokenizer preTokenizer;
-    private readonly BpeTokenizer merger;
-    private readonly byte[][] bytesById;
+    private readonly BpeModel model;
+    private readonly TokenDecoder decoder;
     private readonly HashSet<int> specialIds;
     private readonly ConcurrentDictionary<string, int[]> cache = [];
     private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> cacheBySpan;
@@ -31,13 +29,12 @@ public sealed class HuggingFaceTokenizer
             ids[token.Content] = token.Id;
         rawMatcher = new AddedTokenMatcher(definition.AddedTokens.Where(token => !token.Normalized));
         normalizedMatcher = new AddedTokenMatcher(
-            definition.AddedTokens.Where(token => token.Normalized).Select(token => token with { Content = Normalize(token.Content) }));
+            definition.AddedTokens.Where(token => token.Normalized)
+                .Select(token => token with { Content = Normalize(token.Content) })
+                .Where(token => token.Content.Length > 0));
         preTokenizer = new PreTokenizer(definition.PreTokenizer);
-        merger = BpeTokenizer.Create(new BpeOptions(definition.Vocabulary)
-        {
-            Merges = definition.Merges.Select(merge => $"{merge.Left} {merge.Right}"),
-        });
-        bytesById = [.. definition.Tokens.Select(BytesOf)];
+        model = new BpeModel(definition);
+        decoder = new TokenDecoder(definition);
         specialIds = [.. definition.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
         cacheBySpan = cache.GetAlternateLookup<ReadOnlySpan<char>>();
     }
@@ -53,56 +50,67 @@ public sealed class HuggingFaceTokenizer
     public string? PadToken => Config.PadToken;
 
     /// <summary>The highest id plus one.</summary>
-    public int VocabularySize => bytesById.Length;
+    public int VocabularySize => Definition.VocabularySize;
 
     /// <param name="modelFolder">A folder in Hugging Face layout.</param>
     /// <inheritdoc cref="TokenizerJson.Load" path="exception"/>
     public static HuggingFaceTokenizer Load(string modelFolder) =>
-        new(TokenizerJson.Load(Path.Combine(modelFolder, "tokenizer.json")), TokenizerConfig.Load(modelFolder));
+        new(LoadDefinition(modelFolder), TokenizerConfig.Load(modelFolder));
+
+    /// <summary>What tokenizer.json says, or tokenizer.model where there is none.</summary>
+    /// <inheritdoc cref="TokenizerJson.Load" path="exception"/>
+    public static TokenizerJson LoadDefinition(string modelFolder)
+    {
+        var json = Path.Combine(modelFolder, TokenizerJson.FileName);
+        var sentencePiece = Path.Combine(modelFolder, SentencePieceModel.FileName);
+        return File.Exists(json) || !File.Exists(sentencePiece) ? TokenizerJson.Load(json) : SentencePieceModel.Load(sentencePiece);
+    }
 
     /// <summary>Added tokens in the text become their ids; nothing is put before or after. Half surrogate pairs encode as U+FFFD.</summary>
     public int[] Encode(string text)
     {
         var result = new List<int>(text.Length / 3 + 1);
+        var atStart = true;
         foreach (var (stretch, token) in rawMatcher.Cut(text.AsMemory()))
         {
             if (token is not null)
                 result.Add(token.Id);
             else
-                EncodeNormalized(Normalize(stretch), result);
+                EncodeNormalized(Normalize(stretch), atStart, result);
+            atStart = false;
         }
         return [.. result];
     }
 
-    /// <summary>Bytes that are not UTF-8, such as a character cut in the middle, decode as U+FFFD.</summary>
+    /// <summary>Bytes that are not UTF-8, such as a character cut in the middle, decode as U+FFFD: one, or one for each byte where bytes are a fallback.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An id is negative or not under <see cref="VocabularySize"/>.</exception>
     public string Decode(ReadOnlySpan<int> tokens, bool skipSpecialTokens = false)
     {
-        var bytes = new ArrayBufferWriter<byte>(tokens.Length * 4 + 1);
         foreach (var id in tokens)
         {
-            if ((uint)id >= (uint)bytesById.Length)
-                throw new ArgumentOutOfRangeException(nameof(tokens), id, $"The vocabulary has {bytesById.Length} tokens.");
-            if (!skipSpecialTokens || !specialIds.Contains(id))
-                bytes.Write(bytesById[id]);
+            if ((uint)id >= (uint)VocabularySize)
+                throw new ArgumentOutOfRangeException(nameof(tokens), id, $"The vocabulary has {VocabularySize} tokens.");
         }
-        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+        return decoder.Decode(tokens, skipSpecialTokens ? specialIds : []);
     }
 
     /// <returns>Null if there is no such token.</returns>
     public int? IdOf(string token) => ids.TryGetValue(token, out var id) ? id : null;
 
-    private void EncodeNormalized(ReadOnlyMemory<char> text, List<int> result)
+    private void EncodeNormalized(ReadOnlyMemory<char> text, bool atStart, List<int> result)
     {
         foreach (var (stretch, token) in normalizedMatcher.Cut(text))
         {
             if (token is not null)
             {
                 result.Add(token.Id);
-                continue;
             }
-            foreach (var piece in preTokenizer.Cut(stretch))
-                EncodePiece(piece.Span, result);
+            else
+            {
+                foreach (var piece in preTokenizer.Cut(stretch, atStart))
+                    EncodePiece(piece.Span, result);
+            }
+            atStart = false;
         }
     }
 
@@ -113,13 +121,10 @@ public sealed class HuggingFaceTokenizer
             result.AddRange(known);
             return;
         }
-        var symbols = ToSymbols(piece);
-        int[] encoded = Definition.IgnoreMerges && Definition.Vocabulary.TryGetValue(symbols, out var whole)
-            ? [whole]
-            : [.. merger.EncodeToIds(symbols, considerPreTokenization: false, considerNormalization: false)];
+        var start = result.Count;
+        model.Encode(Definition.IsByteLevel ? ToSymbols(piece) : piece, result);
         if (piece.Length <= MaximumCachedLength && cache.Count < MaximumCachedPieces)
-            cacheBySpan.TryAdd(piece, encoded);
-        result.AddRange(encoded);
+            cacheBySpan.TryAdd(piece, [.. result.Skip(start)]);
     }
 
     private static string ToSymbols(ReadOnlySpan<char> piece)
@@ -136,17 +141,5 @@ public sealed class HuggingFaceTokenizer
     private ReadOnlyMemory<char> Normalize(ReadOnlyMemory<char> text) =>
         Definition.Normalizer.Count == 0 ? text : Normalize(text.ToString()).AsMemory();
 
-    private string Normalize(string text) => Definition.Normalizer.Aggregate(text, CanonicalNormalizer.Normalize);
-
-    /// <summary>A token with a character outside the alphabet stands for its own text, as Hugging Face's decoder has it.</summary>
-    private static byte[] BytesOf(VocabularyToken token)
-    {
-        var bytes = new byte[token.Text.Length];
-        for (var index = 0; index < bytes.Length; index++)
-        {
-            if (!ByteLevelAlphabet.TryByteOf(token.Text[index], out bytes[index]))
-                return Encoding.UTF8.GetBytes(token.Text);
-        }
-        return bytes;
-    }
+    private string Normalize(string text) => Definition.Normalizer.Aggregate(text, (current, step) => step.Apply(current));
 }

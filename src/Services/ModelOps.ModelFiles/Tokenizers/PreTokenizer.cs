@@ -7,10 +7,15 @@ namespace ModelOps.ModelFiles.Tokenizers;
 /// <summary>Cuts a text into the pieces that byte-pair merges never cross.</summary>
 internal sealed class PreTokenizer
 {
+    /// <summary>What SentencePiece writes for a space.</summary>
+    public const char SpaceSymbol = '\u2581';
+
     // A pattern comes from outside: one that backtracks without end must not take the process along.
     private static readonly TimeSpan regexTimeout = TimeSpan.FromSeconds(10);
 
-    private readonly List<Action<List<ReadOnlyMemory<char>>, List<ReadOnlyMemory<char>>>> steps = [];
+    private delegate void Step(List<ReadOnlyMemory<char>> pieces, bool atStart, List<ReadOnlyMemory<char>> result);
+
+    private readonly List<Step> steps = [];
 
     public PreTokenizer(IEnumerable<PreTokenizerStep> description)
     {
@@ -19,7 +24,7 @@ internal sealed class PreTokenizer
             switch (step)
             {
                 case PreTokenizerStep.Split split:
-                    AddCut(split.Pattern);
+                    AddCut(split.Pattern, split.Behavior);
                     break;
                 case PreTokenizerStep.Digits digits:
                     AddCut(digits.Individual ? @"\p{N}" : @"\p{N}+");
@@ -30,39 +35,55 @@ internal sealed class PreTokenizer
                     if (byteLevel.UseRegex)
                         AddCut(PreTokenizerStep.Gpt2Pattern);
                     break;
+                case PreTokenizerStep.Metaspace metaspace:
+                    steps.Add((pieces, atStart, result) => ReplaceSpaces(metaspace.Prepend, pieces, atStart, result));
+                    if (metaspace.Cuts)
+                        AddCut(SpaceSymbol.ToString(), SplitBehavior.MergedWithNext);
+                    break;
             }
         }
     }
 
-    public List<ReadOnlyMemory<char>> Cut(ReadOnlyMemory<char> text)
+    /// <param name="atStart">Whether the text begins what is encoded.</param>
+    public List<ReadOnlyMemory<char>> Cut(ReadOnlyMemory<char> text, bool atStart)
     {
         List<ReadOnlyMemory<char>> pieces = [text], next = [];
         foreach (var step in steps)
         {
             next.Clear();
-            step(pieces, next);
+            step(pieces, atStart, next);
             (pieces, next) = (next, pieces);
         }
         return pieces;
     }
 
-    private void AddCut(string pattern)
+    private void AddCut(string pattern, SplitBehavior behavior = SplitBehavior.Isolated)
     {
         var regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, regexTimeout);
-        steps.Add((pieces, result) =>
+        steps.Add((pieces, _, result) =>
         {
             foreach (var piece in pieces)
-                CutAtMatches(regex, piece, result);
+                CutAtMatches(regex, piece, behavior, result);
         });
     }
 
-    private static void AddPrefixSpaces(List<ReadOnlyMemory<char>> pieces, List<ReadOnlyMemory<char>> result)
+    private static void ReplaceSpaces(PrependScheme prepend, List<ReadOnlyMemory<char>> pieces, bool atStart, List<ReadOnlyMemory<char>> result)
+    {
+        foreach (var (index, piece) in pieces.Index())
+        {
+            var text = piece.ToString().Replace(' ', SpaceSymbol);
+            var prepends = prepend == PrependScheme.Always || (prepend == PrependScheme.First && atStart && index == 0);
+            result.Add((prepends && !text.StartsWith(SpaceSymbol) ? SpaceSymbol + text : text).AsMemory());
+        }
+    }
+
+    private static void AddPrefixSpaces(List<ReadOnlyMemory<char>> pieces, bool atStart, List<ReadOnlyMemory<char>> result)
     {
         foreach (var piece in pieces)
             result.Add(piece.Span.StartsWith(' ') ? piece : $" {piece}".AsMemory());
     }
 
-    private static void CutAtMatches(Regex regex, ReadOnlyMemory<char> text, List<ReadOnlyMemory<char>> result)
+    private static void CutAtMatches(Regex regex, ReadOnlyMemory<char> text, SplitBehavior behavior, List<ReadOnlyMemory<char>> result)
     {
         var shadow = text.Span.IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? null : new Shadow(text.Span);
         var end = 0;
@@ -71,11 +92,14 @@ internal sealed class PreTokenizer
             var (start, stop) = (match.Index, match.Index + match.Length);
             if (shadow is not null)
                 (start, stop) = (shadow.OffsetOf(start), shadow.OffsetOf(stop));
-            if (start > end)
-                result.Add(text[end..start]);
-            if (stop > start)
-                result.Add(text[start..stop]);
-            end = stop;
+            if (stop == start && behavior != SplitBehavior.Isolated)
+                continue;
+            var cut = behavior == SplitBehavior.MergedWithPrevious ? stop : start;
+            if (cut > end)
+                result.Add(text[end..cut]);
+            end = cut;
+            if (stop > start && behavior == SplitBehavior.Isolated)
+                result.Add(text[start..(end = stop)]);
         }
         if (end < text.Length)
             result.Add(text[end..]);

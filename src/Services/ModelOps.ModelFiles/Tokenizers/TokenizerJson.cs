@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 
 namespace ModelOps.ModelFiles.Tokenizers;
@@ -37,14 +36,22 @@ public enum TokenKind
 
     /// <summary>An id that no token has; its text is a made-up name.</summary>
     Unused,
+
+    /// <summary>What stands for characters that no token stands for.</summary>
+    Unknown,
+
+    /// <summary>A byte of a character that no token stands for.</summary>
+    Byte,
 }
 
-/// <param name="Text">As the vocabulary has it: in <see cref="ByteLevelAlphabet"/> for normal tokens, plain text for added ones.</param>
+/// <param name="Text">As the vocabulary has it: normal tokens in <see cref="ByteLevelAlphabet"/> or with U+2581 for spaces, added ones as they stand in text.</param>
 public readonly record struct VocabularyToken(string Text, TokenKind Kind);
 
-/// <summary>What a Hugging Face tokenizer.json says, for tokenizers of the byte-level BPE kind.</summary>
+/// <summary>What a Hugging Face tokenizer.json says, for BPE tokenizers of both kinds: GPT-2's over bytes and SentencePiece's over characters.</summary>
 public sealed class TokenizerJson
 {
+    public const string FileName = "tokenizer.json";
+
     private readonly Lazy<IReadOnlyList<VocabularyToken>> tokens;
 
     public TokenizerJson() => tokens = new(ListTokens);
@@ -56,11 +63,26 @@ public sealed class TokenizerJson
 
     public required IReadOnlyList<AddedToken> AddedTokens { get; init; }
 
-    /// <summary>Unicode normalization forms, C or D, applied in order before pre-tokenization.</summary>
-    public IReadOnlyList<NormalizationForm> Normalizer { get; init; } = [];
+    /// <summary>What is done to a text before it is cut, in order.</summary>
+    public IReadOnlyList<NormalizerStep> Normalizer { get; init; } = [];
 
-    /// <summary>The steps in order; the last is always <see cref="PreTokenizerStep.ByteLevel"/>.</summary>
+    /// <summary>The steps in order; <see cref="PreTokenizerStep.ByteLevel"/> only as the last. None: a text is one piece.</summary>
     public required IReadOnlyList<PreTokenizerStep> PreTokenizer { get; init; }
+
+    /// <summary>Whether tokens are bytes in <see cref="ByteLevelAlphabet"/>, and not characters with U+2581 for spaces.</summary>
+    public bool IsByteLevel => PreTokenizer is [.., PreTokenizerStep.ByteLevel];
+
+    /// <summary>A character that no token stands for becomes the tokens of its bytes, such as <c>&lt;0x0A&gt;</c>.</summary>
+    public bool ByteFallback { get; init; }
+
+    /// <summary>What a character becomes that no token stands for; null: nothing.</summary>
+    public string? UnknownToken { get; init; }
+
+    /// <summary>Whether neighbouring unknown characters become one <see cref="UnknownToken"/>.</summary>
+    public bool FusesUnknown { get; init; }
+
+    /// <summary>Whether decoding takes away the space that encoding puts before a text. Never for byte-level tokenizers.</summary>
+    public bool StripsLeadingSpace { get; init; }
 
     /// <summary>A piece that is a token as a whole is that token, whatever the merges make of it (Llama 3).</summary>
     public bool IgnoreMerges { get; init; }
@@ -116,6 +138,13 @@ public sealed class TokenizerJson
             result[id] = new VocabularyToken(text, TokenKind.Normal);
         foreach (var token in AddedTokens)
             result[token.Id] = new VocabularyToken(token.Content, token.Special ? TokenKind.Control : TokenKind.UserDefined);
+        if (ByteFallback)
+        {
+            foreach (ref var token in result.AsSpan())
+                token = token.Kind == TokenKind.Normal && token.Text is not null && BpeModel.TryByteOf(token.Text, out _) ? token with { Kind = TokenKind.Byte } : token;
+        }
+        if (UnknownToken is not null && Vocabulary.TryGetValue(UnknownToken, out var unknown))
+            result[unknown] = result[unknown] with { Kind = TokenKind.Unknown };
         for (var id = 0; id < size; id++)
         {
             if (result[id].Text is null)

@@ -26,18 +26,25 @@ internal sealed class TokenizerJsonReader(string name)
         var vocabulary = ReadVocabulary(model);
         var addedTokens = ReadAddedTokens(root, vocabulary);
         ReadPostProcessor(Optional(root, "post_processor"), "post_processor", addedTokens);
+        var preTokenizer = ReadPreTokenizer(root);
+        var isByteLevel = preTokenizer is [.., PreTokenizerStep.ByteLevel];
         var result = new TokenizerJson
         {
             Vocabulary = vocabulary,
             Merges = ReadMerges(model, vocabulary),
             AddedTokens = addedTokens,
             Normalizer = ReadNormalizer(Optional(root, "normalizer"), "normalizer"),
-            PreTokenizer = ReadPreTokenizer(root),
+            PreTokenizer = preTokenizer,
+            ByteFallback = Flag(model, "byte_fallback", absent: false, "model"),
+            UnknownToken = Text(model, "unk_token"),
+            FusesUnknown = Flag(model, "fuse_unk", absent: false, "model"),
+            StripsLeadingSpace = !isByteLevel && ReadDecoder(Optional(root, "decoder")),
             IgnoreMerges = Flag(model, "ignore_merges", absent: false, "model"),
             TokensBefore = before,
             TokensAfter = after,
         };
-        CheckDecoder(Optional(root, "decoder"));
+        if (isByteLevel)
+            CheckByteLevel(Optional(root, "decoder"), result);
         ThrowOnFaults();
         return result;
     }
@@ -46,8 +53,6 @@ internal sealed class TokenizerJsonReader(string name)
     {
         if (Text(model, "type") is { } type && type != "BPE")
             unsupported.Add($"model type '{type}' (only BPE is)");
-        if (Flag(model, "byte_fallback", absent: false, "model"))
-            unsupported.Add("model.byte_fallback (SentencePiece-style BPE)");
         foreach (var affix in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
         {
             if (!string.IsNullOrEmpty(Text(model, affix)))
@@ -152,14 +157,17 @@ internal sealed class TokenizerJsonReader(string name)
         };
     }
 
-    private List<NormalizationForm> ReadNormalizer(JsonElement? normalizer, string where)
+    private List<NormalizerStep> ReadNormalizer(JsonElement? normalizer, string where)
     {
         if (normalizer is not { } element)
             return [];
         switch (Text(element, "type"))
         {
-            case "NFC": return [NormalizationForm.FormC];
-            case "NFD": return [NormalizationForm.FormD];
+            case "NFC": return [new NormalizerStep.Canonical(NormalizationForm.FormC)];
+            case "NFD": return [new NormalizerStep.Canonical(NormalizationForm.FormD)];
+            case "Prepend" when Text(element, "prepend") is { } text: return [new NormalizerStep.Prepend(text)];
+            case "Replace" when Text(Section(element, "pattern"), "String") is { Length: > 0 } text && Text(element, "content") is { } with:
+                return [new NormalizerStep.Replace(text, with)];
             case "Sequence":
                 return [.. Items(element, "normalizers").SelectMany((item, index) => ReadNormalizer(item, $"{where}[{index}]"))];
             case var type:
@@ -173,10 +181,8 @@ internal sealed class TokenizerJsonReader(string name)
         var steps = new List<PreTokenizerStep>();
         if (Optional(root, "pre_tokenizer") is { } element)
             AddSteps(element, "pre_tokenizer", steps);
-        else
-            unsupported.Add("a tokenizer without a pre_tokenizer");
-        if (unsupported.Count == 0 && (steps is not [.., PreTokenizerStep.ByteLevel] || steps.OfType<PreTokenizerStep.ByteLevel>().Count() > 1))
-            unsupported.Add("a pre_tokenizer whose last step is not its one ByteLevel step");
+        if (steps.SkipLast(1).Any(step => step is PreTokenizerStep.ByteLevel))
+            unsupported.Add("a pre_tokenizer with a ByteLevel step before its last");
         return steps;
     }
 
@@ -195,6 +201,9 @@ internal sealed class TokenizerJsonReader(string name)
                 steps.Add(new PreTokenizerStep.ByteLevel(
                     Flag(element, "add_prefix_space", absent: true, where), Flag(element, "use_regex", absent: true, where)));
                 break;
+            case "Metaspace":
+                steps.Add(ReadMetaspace(element, where));
+                break;
             case "Split" when ReadSplit(element, where) is { } split:
                 steps.Add(split);
                 break;
@@ -206,7 +215,6 @@ internal sealed class TokenizerJsonReader(string name)
         }
     }
 
-    /// <summary>Supports the two ways of saying "the matches are pieces": isolated, and removed when inverted.</summary>
     private PreTokenizerStep.Split? ReadSplit(JsonElement element, string where)
     {
         var pattern = Section(element, "pattern");
@@ -215,13 +223,45 @@ internal sealed class TokenizerJsonReader(string name)
         var inverted = Flag(element, "invert", absent: false, where);
         if (regex is null)
             malformed.Add($"{where}.pattern has neither Regex nor String");
-        else if (!((behavior == "Isolated" && !inverted) || (behavior == "Removed" && inverted)))
+        else if (BehaviorOf(behavior, inverted) is not { } supported)
             unsupported.Add($"{where} behavior '{behavior}' with invert {(inverted ? "true" : "false")}");
         else if (RegexFault(regex) is { } fault)
             unsupported.Add($"{where} regex '{regex}' ({fault})");
         else
-            return new PreTokenizerStep.Split(regex);
+            return new PreTokenizerStep.Split(regex, supported);
         return null;
+    }
+
+    /// <summary>"The matches are pieces" is said in two ways: isolated, and removed when inverted.</summary>
+    private static SplitBehavior? BehaviorOf(string? name, bool inverted) => (name, inverted) switch
+    {
+        ("Isolated", false) or ("Removed", true) => SplitBehavior.Isolated,
+        ("MergedWithPrevious", false) => SplitBehavior.MergedWithPrevious,
+        ("MergedWithNext", false) => SplitBehavior.MergedWithNext,
+        _ => null,
+    };
+
+    /// <summary>Older files say add_prefix_space where newer ones have a prepend_scheme.</summary>
+    private PreTokenizerStep.Metaspace ReadMetaspace(JsonElement element, string where)
+    {
+        CheckSpaceSymbol(element, "replacement", where);
+        var scheme = Text(element, "prepend_scheme") ?? (Flag(element, "add_prefix_space", absent: true, where) ? "always" : "never");
+        PrependScheme? prepend = scheme switch
+        {
+            "always" => PrependScheme.Always,
+            "first" => PrependScheme.First,
+            "never" => PrependScheme.Never,
+            _ => null,
+        };
+        if (prepend is null)
+            unsupported.Add($"{where} prepend_scheme '{scheme}'");
+        return new PreTokenizerStep.Metaspace(prepend ?? PrependScheme.Never, Flag(element, "split", absent: true, where));
+    }
+
+    private void CheckSpaceSymbol(JsonElement element, string key, string where)
+    {
+        if (Text(element, key) != PreTokenizer.SpaceSymbol.ToString())
+            unsupported.Add($"{where} {key} '{Text(element, key)}'");
     }
 
     private static string? RegexFault(string pattern)
@@ -273,12 +313,52 @@ internal sealed class TokenizerJsonReader(string name)
         }
     }
 
-    private void CheckDecoder(JsonElement? decoder)
+    private void CheckByteLevel(JsonElement? decoder, TokenizerJson result)
     {
         var type = decoder is { } element ? Text(element, "type") : null;
         if (type != "ByteLevel")
-            unsupported.Add(type is null ? "a tokenizer without a decoder" : $"decoder type '{type}'");
+            unsupported.Add(type is null ? "a byte-level tokenizer without a decoder" : $"decoder type '{type}' for a byte-level tokenizer");
+        if (result.ByteFallback)
+            unsupported.Add("model.byte_fallback for a byte-level tokenizer");
+        if (result.Normalizer.Any(step => step is not NormalizerStep.Canonical))
+            unsupported.Add("a normalizer other than NFC and NFD for a byte-level tokenizer");
+        if (result.PreTokenizer.Any(step => step is PreTokenizerStep.Metaspace))
+            unsupported.Add("a Metaspace step for a byte-level tokenizer");
     }
+
+    /// <summary>SentencePiece's way back to text, in its two spellings.</summary>
+    /// <returns>Whether a space at the start is taken away.</returns>
+    private bool ReadDecoder(JsonElement? decoder)
+    {
+        if (decoder is not { } element)
+        {
+            unsupported.Add("a tokenizer without a decoder");
+            return false;
+        }
+        if (Text(element, "type") == "Metaspace")
+            return ReadMetaspace(element, "decoder").Prepend != PrependScheme.Never;
+        if (Text(element, "type") != "Sequence")
+        {
+            unsupported.Add($"decoder type '{Text(element, "type")}'");
+            return false;
+        }
+        JsonElement[] steps = [.. Items(element, "decoders")];
+        string?[] types = [.. steps.Select(step => Text(step, "type"))];
+        if (types is not (["Replace", "ByteFallback", "Fuse"] or ["Replace", "ByteFallback", "Fuse", "Strip"]))
+        {
+            unsupported.Add($"a decoder of {string.Join(", ", types)}");
+            return false;
+        }
+        CheckSpaceSymbol(Section(steps[0], "pattern"), "String", "decoder Replace");
+        if (Text(steps[0], "content") != " ")
+            unsupported.Add($"decoder Replace with '{Text(steps[0], "content")}'");
+        if (steps is [_, _, _, var strip] && (Text(strip, "content") != " " || Number(strip, "start") != 1 || Number(strip, "stop") != 0))
+            unsupported.Add("a decoder that strips other than one space at the start");
+        return types.Length == 4;
+    }
+
+    private static int? Number(JsonElement parent, string key) =>
+        Optional(parent, key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out var number) ? number : null;
 
     private JsonElement Section(JsonElement parent, string key)
     {

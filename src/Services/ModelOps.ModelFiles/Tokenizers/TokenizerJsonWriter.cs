@@ -21,7 +21,7 @@ internal static class TokenizerJsonWriter
         WriteList(writer, "pre_tokenizer", "pretokenizers", tokenizer.PreTokenizer, WriteStep);
         WritePostProcessor(writer, tokenizer);
         writer.WritePropertyName("decoder");
-        WriteByteLevel(writer, addPrefixSpace: true, useRegex: true);
+        WriteDecoder(writer, tokenizer);
         WriteModel(writer, tokenizer);
         writer.WriteEndObject();
     }
@@ -67,15 +67,68 @@ internal static class TokenizerJsonWriter
         writer.WriteEndObject();
     }
 
-    private static void WriteNormalizer(Utf8JsonWriter writer, NormalizationForm form)
+    private static void WriteNormalizer(Utf8JsonWriter writer, NormalizerStep step)
     {
         writer.WriteStartObject();
-        writer.WriteString("type", form switch
+        switch (step)
         {
-            NormalizationForm.FormC => "NFC",
-            NormalizationForm.FormD => "NFD",
-            _ => throw new ArgumentOutOfRangeException(nameof(form), form, "Only canonical normalization is supported."),
-        });
+            case NormalizerStep.Canonical canonical:
+                writer.WriteString("type", canonical.Form switch
+                {
+                    NormalizationForm.FormC => "NFC",
+                    NormalizationForm.FormD => "NFD",
+                    _ => throw new ArgumentOutOfRangeException(nameof(step), canonical.Form, "Only canonical normalization is supported."),
+                });
+                break;
+            case NormalizerStep.Prepend prepend:
+                writer.WriteString("type", "Prepend");
+                writer.WriteString("prepend", prepend.Text);
+                break;
+            case NormalizerStep.Replace replace:
+                WriteReplace(writer, replace.Text, replace.With);
+                break;
+        }
+        writer.WriteEndObject();
+    }
+
+    private static void WriteReplace(Utf8JsonWriter writer, string text, string with)
+    {
+        writer.WriteString("type", "Replace");
+        writer.WriteStartObject("pattern");
+        writer.WriteString("String", text);
+        writer.WriteEndObject();
+        writer.WriteString("content", with);
+    }
+
+    private static void WriteDecoder(Utf8JsonWriter writer, TokenizerJson tokenizer)
+    {
+        if (tokenizer.IsByteLevel)
+        {
+            WriteByteLevel(writer, addPrefixSpace: true, useRegex: true);
+            return;
+        }
+        writer.WriteStartObject();
+        writer.WriteString("type", "Sequence");
+        writer.WriteStartArray("decoders");
+        writer.WriteStartObject();
+        WriteReplace(writer, PreTokenizer.SpaceSymbol.ToString(), " ");
+        writer.WriteEndObject();
+        foreach (var type in (string[])["ByteFallback", "Fuse"])
+        {
+            writer.WriteStartObject();
+            writer.WriteString("type", type);
+            writer.WriteEndObject();
+        }
+        if (tokenizer.StripsLeadingSpace)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("type", "Strip");
+            writer.WriteString("content", " ");
+            writer.WriteNumber("start", 1);
+            writer.WriteNumber("stop", 0);
+            writer.WriteEndObject();
+        }
+        writer.WriteEndArray();
         writer.WriteEndObject();
     }
 
@@ -98,8 +151,16 @@ internal static class TokenizerJsonWriter
                 writer.WriteStartObject("pattern");
                 writer.WriteString("Regex", split.Pattern);
                 writer.WriteEndObject();
-                writer.WriteString("behavior", "Isolated");
+                writer.WriteString("behavior", split.Behavior.ToString());
                 writer.WriteBoolean("invert", false);
+                writer.WriteEndObject();
+                break;
+            case PreTokenizerStep.Metaspace metaspace:
+                writer.WriteStartObject();
+                writer.WriteString("type", "Metaspace");
+                writer.WriteString("replacement", PreTokenizer.SpaceSymbol.ToString());
+                writer.WriteString("prepend_scheme", metaspace.Prepend switch { PrependScheme.Always => "always", PrependScheme.First => "first", _ => "never" });
+                writer.WriteBoolean("split", metaspace.Cuts);
                 writer.WriteEndObject();
                 break;
         }
@@ -172,11 +233,11 @@ internal static class TokenizerJsonWriter
         writer.WriteStartObject("model");
         writer.WriteString("type", "BPE");
         writer.WriteNull("dropout");
-        writer.WriteNull("unk_token");
+        writer.WriteString("unk_token", tokenizer.UnknownToken);
         writer.WriteNull("continuing_subword_prefix");
         writer.WriteNull("end_of_word_suffix");
-        writer.WriteBoolean("fuse_unk", false);
-        writer.WriteBoolean("byte_fallback", false);
+        writer.WriteBoolean("fuse_unk", tokenizer.FusesUnknown);
+        writer.WriteBoolean("byte_fallback", tokenizer.ByteFallback);
         writer.WriteBoolean("ignore_merges", tokenizer.IgnoreMerges);
         writer.WriteStartObject("vocab");
         foreach (var (token, id) in tokenizer.Vocabulary.OrderBy(entry => entry.Value))
