@@ -20,6 +20,9 @@ public sealed partial class CausalLanguageModel
         foreach (var weight in weights.Values) weight.requires_grad = false;
     }
 
+    /// <summary>Makes dropout a function of the adapter's seed and <paramref name="step"/> alone: a run that is taken up again drops what it would have dropped.</summary>
+    public void Reseed(int step) => adapter?.Reseed(step);
+
     /// <summary>Writes the attached adapter in PEFT layout, in fp32.</summary>
     /// <param name="baseModel">What adapter_config.json names as the base: a hub name or a path.</param>
     /// <exception cref="InvalidOperationException">No adapter is attached.</exception>

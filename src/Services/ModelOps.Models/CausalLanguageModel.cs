@@ -51,6 +51,18 @@ public sealed partial class CausalLanguageModel : IDisposable
         ? [.. weights.Values.OfType<Parameter>()]
         : [.. adapter.Updates.SelectMany(update => new[] { update.A_RI, update.B_OR })];
 
+    /// <summary>
+    /// Floating-point operations that a training step takes per token: 2 for each weight of a matrix in the forward pass, 2 for the gradient of
+    /// what goes into it, 2 for its own if it is trained, and the attention scores (Chowdhery et al. 2022, appendix B). Updates of an adapter are left out.
+    /// </summary>
+    /// <param name="length">Tokens per row.</param>
+    public double TrainingFlopsPerToken(int length)
+    {
+        var matrices = layers.SelectMany(layer => layer.Projections).Sum(projection => (double)projection.Weight_OI.numel()) + head_VD.numel();
+        var attention = 2.0 * Config.LayerCount * Config.HeadCount * Config.HeadDimension * length;
+        return ((adapter is null ? 6 : 4) * matrices) + (3 * attention);
+    }
+
     /// <param name="ids">(B, T) int64.</param>
     /// <param name="documents">Documents packed into the rows; null: each row is one document.</param>
     /// <returns>(B, T, V) logits.</returns>
