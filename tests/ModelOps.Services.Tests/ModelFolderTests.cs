@@ -18,10 +18,10 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equivalent(TestModels.TinyConfig, model.Config, strict: true);
         Assert.Equal(TestModels.ChatMl, model.ChatTemplate);
         Assert.Equal([2], model.EosTokenIds);
-        Assert.Equal(LlamaTensors.Of(model.Config).Select(tensor => tensor.Name).Order(), model.Weights.Keys.Order());
+        Assert.Equal(DecoderTensors.Of(model.Config).Select(tensor => tensor.Name).Order(), model.Weights.Keys.Order());
         Assert.Equal(shards, model.Weights.Values.Select(weight => weight.FilePath).Distinct().Count());
         using var weights = model.OpenWeights();
-        Assert.Equal(384 * 64, weights.ReadFloats(LlamaTensors.Embedding).Length);
+        Assert.Equal(384 * 64, weights.ReadFloats(DecoderTensors.Embedding).Length);
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class ModelFolderTests : IDisposable
         var error = Assert.Throws<InvalidModelFileException>(() => ModelFolder.Open(folder["model"]));
         Assert.Contains("tensor \"lm_head.weight\" is missing", error.Errors);
         Assert.Contains("tensor \"model.norm.weight\": [32] is expected by config.json, found [64]", error.Errors);
-        Assert.Equal(LlamaTensors.Of(TestModels.TinyConfig).Count() + 1, error.Errors.Count);
+        Assert.Equal(DecoderTensors.Of(TestModels.TinyConfig).Count() + 1, error.Errors.Count);
     }
 
     [Fact]
@@ -104,12 +104,13 @@ public sealed class ModelFolderTests : IDisposable
     {
         File.WriteAllText(folder["config.json"], """
             {"architectures": ["GemmaForCausalLM"], "hidden_size": 64.5, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100,
-             "max_position_embeddings": 128, "rope_scaling": {"rope_type": "llama3", "factor": 8}, "hidden_act": "gelu", "attention_bias": true}
+             "max_position_embeddings": 128, "rope_scaling": {"rope_type": "longrope", "factor": 8}, "hidden_act": "gelu", "attention_bias": true}
             """);
         var error = Assert.Throws<InvalidModelFileException>(() => ModelConfig.Load(folder["config.json"]));
         string[] expected =
         [
-            "GemmaForCausalLM is not supported", "\"attention_bias\"", "\"hidden_act\": gelu", "scaling of type llama3",
+            "GemmaForCausalLM is not supported; LlamaForCausalLM, MistralForCausalLM,", "\"attention_bias\"", "\"hidden_act\": gelu",
+            "\"rope_scaling\": scaling of type longrope",
             "\"hidden_size\" must be a positive integer, found 64.5", "\"intermediate_size\" is missing",
         ];
         Assert.Equal(expected.Length, error.Errors.Count);

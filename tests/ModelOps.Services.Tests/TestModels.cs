@@ -60,15 +60,15 @@ internal static class TestModels
     {
         var random = new Random(seed);
         var tensors = new List<TensorSource>();
-        var shapes = LlamaTensors.Of(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
-        foreach (var module in LlamaTensors.AllLinearModules(config))
+        var shapes = DecoderTensors.Of(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        foreach (var module in DecoderTensors.AllLinearModules(config))
         {
             var shape = shapes[$"{module}.weight"];
             tensors.Add(RandomTensor(random, AdapterFolder.TensorNameA(module), [rank, shape[1]], 0.1, Dtype.F32));
             tensors.Add(RandomTensor(random, AdapterFolder.TensorNameB(module), [shape[0], rank], 0.1, Dtype.F32));
         }
 
-        string[] targets = [.. LlamaTensors.LinearModules.Select(module => module[(module.IndexOf('.', StringComparison.Ordinal) + 1)..])];
+        string[] targets = [.. DecoderTensors.LinearModules.Select(module => module[(module.IndexOf('.', StringComparison.Ordinal) + 1)..])];
         AdapterFolder.Write(folder, new AdapterConfig { Rank = rank, Alpha = alpha, TargetModules = targets }, tensors);
         return AdapterFolder.Open(folder);
     }
@@ -94,10 +94,11 @@ internal static class TestModels
     private static IEnumerable<TensorSource> RandomWeights(ModelConfig config, int seed)
     {
         var random = new Random(seed);
-        foreach (var (name, shape) in LlamaTensors.Of(config))
+        foreach (var (name, shape) in DecoderTensors.Of(config))
         {
             var deviation = shape.Length == 1 ? 0.1 : 1 / Math.Sqrt(shape[^1]);
-            yield return RandomTensor(random, name, shape, deviation, config.Dtype, mean: shape.Length == 1 ? 1 : 0);
+            var mean = DecoderTensors.IsNorm(name) && !config.Family.OffsetNorms ? 1 : 0;
+            yield return RandomTensor(random, name, shape, deviation, config.Dtype, mean);
         }
     }
 

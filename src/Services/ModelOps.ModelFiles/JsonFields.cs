@@ -20,6 +20,9 @@ internal sealed class JsonFields(JsonElement source)
     public JsonElement? Find(string name) =>
         source.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
+    /// <summary>Whether the file says null, which turns off what is on where the file says nothing.</summary>
+    public bool IsNull(string name) => source.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Null;
+
     public int PositiveInt(string name, int? fallback = null)
     {
         if (Find(name) is not { } value)

@@ -130,7 +130,7 @@ public sealed class ModelFolder
     private static void CheckWeights(string path, ModelConfig config, Dictionary<string, WeightLocation> weights)
     {
         var errors = new List<string>();
-        var expected = LlamaTensors.Of(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        var expected = DecoderTensors.Of(config).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         foreach (var (name, shape) in expected)
         {
             if (!weights.TryGetValue(name, out var weight))
@@ -142,8 +142,8 @@ public sealed class ModelFolder
                 errors.Add($"tensor \"{name}\" is {weight.Tensor.Dtype.Name()}; F32, F16 and BF16 are supported");
         }
 
-        foreach (var name in weights.Keys.Where(name => !expected.ContainsKey(name) && !LlamaTensors.IsRedundant(config, name)))
-            errors.Add($"tensor \"{name}\" is not part of {ModelConfig.Llama} with this {ModelConfig.FileName}");
+        foreach (var name in weights.Keys.Where(name => !expected.ContainsKey(name) && !DecoderTensors.IsRedundant(config, name)))
+            errors.Add($"tensor \"{name}\" is not part of {config.Family.Architecture} with this {ModelConfig.FileName}");
         if (errors.Count > 0) throw new InvalidModelFileException(path, errors);
     }
 

@@ -18,21 +18,21 @@ public sealed partial class CausalLanguageModel
         TorchNatives.Load();
         using var scope = NewDisposeScope();
         using var files = folder.OpenWeights();
-        var loaded = LlamaTensors.Of(folder.Config).ToDictionary(
+        var loaded = DecoderTensors.Of(folder.Config).ToDictionary(
             weight => weight.Name,
             weight => Read(files, weight.Name, weight.Shape).to(device ?? CPU));
         foreach (var weight in loaded.Values) weight.DetachFromDisposeScope();
         return new(folder.Config, loaded);
     }
 
-    /// <summary>A model to pretrain: normal weights of deviation 0.02, those that write to the residual stream smaller by √(2 · layers), norms 1.</summary>
+    /// <summary>A model to pretrain: normal weights of deviation 0.02, those that write to the residual stream smaller by √(2 · layers), norms that change nothing, biases 0.</summary>
     /// <param name="seed">The same seed gives the same weights.</param>
     public static CausalLanguageModel Initialize(ModelConfig config, int seed, Device? device = null)
     {
         TorchNatives.Load();
         using var scope = NewDisposeScope();
         using var randomness = new Generator((ulong)seed);
-        var drawn = LlamaTensors.Of(config).ToDictionary(
+        var drawn = DecoderTensors.Of(config).ToDictionary(
             weight => weight.Name,
             weight => (Tensor)new Parameter(Draw(weight.Name, weight.Shape, config, randomness).to(device ?? CPU)));
         foreach (var weight in drawn.Values) weight.DetachFromDisposeScope();
@@ -55,7 +55,8 @@ public sealed partial class CausalLanguageModel
 
     private static Tensor Draw(string name, long[] shape, ModelConfig config, Generator randomness)
     {
-        if (shape.Length == 1) return ones(shape);
+        if (DecoderTensors.IsNorm(name)) return config.Family.OffsetNorms ? zeros(shape) : ones(shape);
+        if (shape.Length == 1) return zeros(shape); // a bias
         var writesResidual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
         var deviation = writesResidual ? InitialDeviation / Math.Sqrt(2 * config.LayerCount) : InitialDeviation;
         using Scalar factor = deviation;

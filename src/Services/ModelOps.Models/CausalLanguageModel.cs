@@ -10,7 +10,7 @@ namespace ModelOps.Models;
 
 // Shapes: B rows, T positions, D width, N supervised positions, V vocabulary.
 
-/// <summary>A decoder-only language model of the Llama family, computed in fp32 whatever its weights are stored as.</summary>
+/// <summary>A decoder-only language model of any <see cref="ModelFamily"/>, computed in fp32 whatever its weights are stored as.</summary>
 /// <remarks>Not safe for concurrent use. Tensors that its methods return belong to the caller's dispose scope.</remarks>
 public sealed partial class CausalLanguageModel : IDisposable
 {
@@ -20,9 +20,12 @@ public sealed partial class CausalLanguageModel : IDisposable
     private readonly IReadOnlyDictionary<string, Tensor> weights;
     private readonly DecoderLayer[] layers;
     private readonly Tensor embedding_VD;
-    private readonly Tensor finalNorm_D;
+    private readonly RmsNorm finalNorm;
     private readonly Tensor head_VD;
-    private readonly Tensor frequencies_F;
+    private readonly RotaryFrequencies globalFrequencies;
+    private readonly RotaryFrequencies? localFrequencies;
+    private readonly Scalar? embeddingScale;
+    private readonly SoftCap? logitCap;
 
     // TorchSharp keeps a number that is passed as a temporary alive no longer than its handle is read: a finalizer may free it
     // while the native call uses it. Every Scalar of this project is therefore held by a field or a using.
@@ -33,11 +36,14 @@ public sealed partial class CausalLanguageModel : IDisposable
     {
         Config = config;
         this.weights = weights;
-        embedding_VD = weights[LlamaTensors.Embedding];
-        finalNorm_D = weights[LlamaTensors.FinalNorm];
-        head_VD = config.TieWordEmbeddings ? embedding_VD : weights[LlamaTensors.Head];
+        embedding_VD = weights[DecoderTensors.Embedding];
+        head_VD = config.TieWordEmbeddings ? embedding_VD : weights[DecoderTensors.Head];
         epsilon = config.RmsNormEpsilon;
-        frequencies_F = Rotary.Frequencies(config.HeadDimension, config.RopeTheta, embedding_VD.device).DetachFromDisposeScope();
+        finalNorm = new RmsNorm(weights[DecoderTensors.FinalNorm], epsilon, config.Family.OffsetNorms);
+        globalFrequencies = new(config.HeadDimension, config.RopeTheta, config.RopeScaling, embedding_VD.device);
+        localFrequencies = config.LocalRopeTheta is { } theta ? new(config.HeadDimension, theta, scaling: null, embedding_VD.device) : null;
+        embeddingScale = config.Family.ScaledEmbedding ? Math.Sqrt(config.HiddenSize) : null;
+        logitCap = config.FinalSoftCap is { } cap ? new SoftCap(cap) : null;
         layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => new DecoderLayer(config, weights, layer, epsilon))];
     }
 
@@ -69,7 +75,7 @@ public sealed partial class CausalLanguageModel : IDisposable
     public Tensor Forward(Tensor ids, DocumentLayout? documents = null)
     {
         using var scope = NewDisposeScope();
-        return F.linear(Hidden(ids, documents), head_VD).MoveToOuterDisposeScope();
+        return Head(Hidden(ids, documents)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean cross-entropy in nats over the targets that are not <see cref="IgnoredTarget"/>.</summary>
@@ -82,7 +88,7 @@ public sealed partial class CausalLanguageModel : IDisposable
         var targets_N = targets.reshape(-1);
         var supervised_N = targets_N.ne(ignoredTarget).nonzero().squeeze(1);
         var hidden_ND = Hidden(ids, documents).flatten(0, 1).index_select(0, supervised_N);
-        return F.cross_entropy(F.linear(hidden_ND, head_VD), targets_N.index_select(0, supervised_N)).MoveToOuterDisposeScope();
+        return F.cross_entropy(Head(hidden_ND), targets_N.index_select(0, supervised_N)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits after each token of one document, without gradients: [position, token id].</summary>
@@ -104,7 +110,11 @@ public sealed partial class CausalLanguageModel : IDisposable
     {
         adapter?.Dispose();
         foreach (var weight in weights.Values) weight.Dispose();
-        frequencies_F.Dispose();
+        foreach (var layer in layers) layer.Dispose();
+        globalFrequencies.Dispose();
+        localFrequencies?.Dispose();
+        embeddingScale?.Dispose();
+        logitCap?.Dispose();
         epsilon.Dispose();
         ignoredTarget.Dispose();
     }
@@ -115,10 +125,25 @@ public sealed partial class CausalLanguageModel : IDisposable
         using var scope = NewDisposeScope();
         using var causal = documents is null ? DocumentLayout.Causal(ids_BT.shape[0], ids_BT.shape[1], Device) : null;
         var layout = documents ?? causal!;
-        var rotary = Rotary.At(layout.Positions, frequencies_F);
+        var (globalRotary, globalMask) = (Rotary.At(layout.Positions, globalFrequencies), layout.MaskWithin(null, required: Config.AttentionSoftCap is not null));
+        var localRotary = localFrequencies is null ? globalRotary : Rotary.At(layout.Positions, localFrequencies);
+        var localMask = Config.SlidingWindow is null ? null : layout.MaskWithin(Config.SlidingWindow, required: Config.AttentionSoftCap is not null);
+        var x_BTD = Embed(ids_BT);
+        foreach (var layer in layers)
+            x_BTD = layer.IsLocal ? layer.Forward(x_BTD, localRotary, localMask) : layer.Forward(x_BTD, globalRotary, globalMask);
+        return finalNorm.Forward(x_BTD).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Embed(Tensor ids_BT)
+    {
         var x_BTD = embedding_VD.index_select(0, ids_BT.reshape(-1)).view(ids_BT.shape[0], ids_BT.shape[1], Config.HiddenSize);
-        foreach (var layer in layers) x_BTD = layer.Forward(x_BTD, rotary, layout.Mask);
-        return DecoderLayer.RmsNorm(x_BTD, finalNorm_D, epsilon).MoveToOuterDisposeScope();
+        return embeddingScale is null ? x_BTD : x_BTD * embeddingScale;
+    }
+
+    private Tensor Head(Tensor hidden)
+    {
+        var logits = F.linear(hidden, head_VD);
+        return logitCap?.Apply(logits) ?? logits;
     }
 
     private static void ThrowUnlessMatching(Tensor ids_BT, DocumentLayout? documents)

@@ -38,7 +38,7 @@ public sealed class GgufConversionTests : IDisposable
         var model = TestModels.Write(folder["model"], TestModels.TinyConfig with { TieWordEmbeddings = tied, RopeTheta = 500 }, seed: 5);
         GgufConversion.Convert(model, folder["model.gguf"], GgufWeightType.F32, Description, Cancellation);
         int[] tokens = [0, 17, 301, 42, 42, 5, 199, 77, 3, 260];
-        var expected = new ScalarLlama(model).Logits(tokens);
+        var expected = new ScalarDecoder(model).Logits(tokens);
 
         using var llama = LlamaModel.Load(folder["model.gguf"]);
         using var evaluator = new LlamaEvaluator(llama, new LlamaEvaluatorOptions { Threads = 1 });

@@ -21,7 +21,7 @@ public class CausalLanguageModelTests
 
         var logits = model.Logits(tokens);
 
-        var expected = ScalarLlama.Logits(config, tiny.Weights, tokens);
+        var expected = new ScalarDecoder(tiny.Files).Logits(tokens);
         Assert.True(expected.Max(row => row.Max()) > 1, "the twin's logits are too small to tell anything");
         for (var t = 0; t < tokens.Length; t++)
             for (var v = 0; v < config.VocabularySize; v++)
@@ -59,7 +59,7 @@ public class CausalLanguageModelTests
 
         var loss = model.Loss(torch.tensor([5L, 6, 7, 8], 1, 4), targets).item<float>();
 
-        var logits = ScalarLlama.Logits(model.Config, tiny.Weights, [5, 6, 7, 8]);
+        var logits = new ScalarDecoder(tiny.Files).Logits([5, 6, 7, 8]);
         var expected = (Nats(logits[1], 7) + Nats(logits[3], 9)) / 2;
         Assert.Equal(expected, loss, Tolerance);
 

@@ -28,7 +28,7 @@ public sealed class AdapterMergeTests : IDisposable
             Directory.GetFiles(merged.Path).Select(Path.GetFileName).Order());
         using var before = source.OpenWeights();
         using var after = merged.OpenWeights();
-        foreach (var (name, shape) in LlamaTensors.Of(source.Config))
+        foreach (var (name, shape) in DecoderTensors.Of(source.Config))
         {
             var expected = Expected(before.ReadFloats(name), shape, adapter, name);
             var actual = after.ReadFloats(name);

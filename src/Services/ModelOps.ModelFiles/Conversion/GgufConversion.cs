@@ -7,7 +7,6 @@ namespace ModelOps.ModelFiles.Conversion;
 public static class GgufConversion
 {
     private const int ChunkElements = 1 << 20;
-    private const string Architecture = "llama";
     private const uint QuantizationVersion = 2; // GGML_QNT_VERSION
 
     /// <summary>Converts weights, tokenizer and chat template. The file appears when complete.</summary>
@@ -20,13 +19,15 @@ public static class GgufConversion
         GgufDescription description,
         CancellationToken cancellationToken = default)
     {
+        GgufArchitecture.ThrowUnlessComputable(model);
         using var weights = model.OpenWeights();
-        var tensors = LlamaTensors.Of(model.Config)
+        var tensors = DecoderTensors.Of(model.Config)
             .Select(tensor => ToSource(model, weights, tensor.Name, tensor.Shape, type, cancellationToken))
+            .Concat(GgufArchitecture.RopeFactors(model.Config))
             .ToArray();
         GgufWriter.Write(
             outputPath,
-            [.. GeneralMetadata(model.Config, type, description), .. ModelMetadata(model.Config), .. GgufTokenizer.ToMetadata(model)],
+            [.. GeneralMetadata(model.Config, type, description), .. GgufArchitecture.Metadata(model.Config), .. GgufTokenizer.ToMetadata(model)],
             tensors,
             cancellationToken);
     }
@@ -34,29 +35,13 @@ public static class GgufConversion
     private static IEnumerable<KeyValuePair<string, object>> GeneralMetadata(
         ModelConfig config, GgufWeightType type, GgufDescription description)
     {
-        yield return new("general.architecture", Architecture);
+        yield return new("general.architecture", config.Family.GgufArchitecture);
         yield return new("general.type", "model");
         foreach (var entry in description.ToMetadata()) yield return entry;
-        yield return new("general.size_label", SizeLabel(LlamaTensors.ParameterCount(config)));
+        yield return new("general.size_label", SizeLabel(DecoderTensors.ParameterCount(config)));
         yield return new("general.file_type", type switch { GgufWeightType.F32 => 0u, GgufWeightType.F16 => 1u, _ => 32u }); // llama_ftype
         yield return new("general.quantization_version", QuantizationVersion);
     }
-
-    private static Dictionary<string, object> ModelMetadata(ModelConfig config) => new()
-    {
-        [$"{Architecture}.block_count"] = (uint)config.LayerCount,
-        [$"{Architecture}.context_length"] = (uint)config.MaxPositions,
-        [$"{Architecture}.embedding_length"] = (uint)config.HiddenSize,
-        [$"{Architecture}.feed_forward_length"] = (uint)config.IntermediateSize,
-        [$"{Architecture}.attention.head_count"] = (uint)config.HeadCount,
-        [$"{Architecture}.attention.head_count_kv"] = (uint)config.KeyValueHeadCount,
-        [$"{Architecture}.attention.key_length"] = (uint)config.HeadDimension,
-        [$"{Architecture}.attention.value_length"] = (uint)config.HeadDimension,
-        [$"{Architecture}.attention.layer_norm_rms_epsilon"] = (float)config.RmsNormEpsilon,
-        [$"{Architecture}.rope.dimension_count"] = (uint)config.HeadDimension,
-        [$"{Architecture}.rope.freq_base"] = (float)config.RopeTheta,
-        [$"{Architecture}.vocab_size"] = (uint)config.VocabularySize,
-    };
 
     private static GgufTensorSource ToSource(
         ModelFolder model, ModelWeights weights, string name, long[] shape, GgufWeightType type, CancellationToken cancellationToken)
@@ -69,7 +54,7 @@ public static class GgufConversion
             _ => (Dtype.BF16, GgmlType.BF16),
         };
         return new GgufTensorSource(
-            GgufTensorNames.Of(name),
+            GgufArchitecture.TensorName(name, model.Config.Family),
             ggmlType,
             [.. shape.Reverse()],
             stream => WriteRows(stream, model, weights, name, dtype, cancellationToken));
@@ -82,7 +67,8 @@ public static class GgufConversion
         var shape = weights[name].Tensor.Shape;
         var columns = (int)shape[^1];
         var rows = shape.Length == 1 ? 1 : shape[0];
-        var rotated = name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("k_proj.weight", StringComparison.Ordinal);
+        var offset = model.Config.Family.OffsetNorms && DecoderTensors.IsNorm(name);
+        var rotated = model.Config.Family.PairsNeighbours && IsRotated(name);
         var blockRows = rotated ? model.Config.HeadDimension : (int)Math.Min(rows, Math.Max(1, ChunkElements / columns));
         var block = new float[blockRows * columns];
         var reordered = rotated ? new float[block.Length] : block;
@@ -92,10 +78,19 @@ public static class GgufConversion
             var count = (int)Math.Min(blockRows, rows - row) * columns;
             weights.ReadFloats(name, row * columns, block.AsSpan(0, count));
             if (rotated) InterleaveHalves(block, reordered, columns);
+            if (offset) AddOne(block); // llama.cpp multiplies by w what Gemma multiplies by 1 + w
             ThrowUnlessFinite(model, name, reordered.AsSpan(0, count), dtype);
             TensorSource.WriteFloats(stream, reordered.AsSpan(0, count), dtype);
         }
     }
+
+    private static void AddOne(Span<float> values)
+    {
+        foreach (ref var value in values) value++;
+    }
+
+    private static bool IsRotated(string name) =>
+        name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("k_proj.weight", StringComparison.Ordinal);
 
     /// <summary>Hugging Face rotates element i of a head with i + d/2, llama.cpp 2i with 2i + 1.</summary>
     /// <param name="head">[d, columns].</param>

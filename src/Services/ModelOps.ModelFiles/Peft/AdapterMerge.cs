@@ -29,7 +29,7 @@ public static class AdapterMerge
         {
             using var weights = baseModel.OpenWeights();
             using var deltas = adapter.OpenWeights();
-            var tensors = LlamaTensors.Of(baseModel.Config).Select(tensor => new TensorSource(
+            var tensors = DecoderTensors.Of(baseModel.Config).Select(tensor => new TensorSource(
                 tensor.Name,
                 dtype,
                 tensor.Shape,
@@ -48,7 +48,7 @@ public static class AdapterMerge
     private static void ThrowUnlessFitting(ModelFolder baseModel, AdapterFolder adapter)
     {
         var errors = new List<string>();
-        var linearModules = LlamaTensors.AllLinearModules(baseModel.Config).ToHashSet();
+        var linearModules = DecoderTensors.AllLinearModules(baseModel.Config).ToHashSet();
         foreach (var module in adapter.Modules.Values)
         {
             if (!linearModules.Contains(module.Name))

@@ -7,18 +7,50 @@ namespace ModelOps.Models.Decoder;
 
 // Shapes: B rows, T positions, D width, H query heads, K key/value heads, E head size.
 
-/// <summary>x + attention(norm(x)), then x + feed-forward(norm(x)): Llama's pre-norm block with grouped-query attention and SwiGLU.</summary>
-internal sealed class DecoderLayer(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, int layer, Scalar epsilon)
+/// <summary>
+/// x + attention(norm(x)), then x + feed-forward(norm(x)): the pre-norm block with grouped-query attention and a gated feed-forward
+/// part. What a family does differently stands in <see cref="ModelFamily"/>.
+/// </summary>
+internal sealed class DecoderLayer : IDisposable
 {
-    private readonly Tensor attentionNorm_D = weights[WeightName(layer, "input_layernorm")];
-    private readonly Tensor feedForwardNorm_D = weights[WeightName(layer, "post_attention_layernorm")];
-    private readonly Projection query = Linear(weights, layer, "self_attn.q_proj");
-    private readonly Projection key = Linear(weights, layer, "self_attn.k_proj");
-    private readonly Projection value = Linear(weights, layer, "self_attn.v_proj");
-    private readonly Projection output = Linear(weights, layer, "self_attn.o_proj");
-    private readonly Projection gate = Linear(weights, layer, "mlp.gate_proj");
-    private readonly Projection up = Linear(weights, layer, "mlp.up_proj");
-    private readonly Projection down = Linear(weights, layer, "mlp.down_proj");
+    private readonly ModelConfig config;
+    private readonly Projection query, key, value, output, gate, up, down;
+    private readonly RmsNorm attentionNorm, feedForwardNorm;
+    private readonly RmsNorm? afterAttentionNorm, afterFeedForwardNorm, queryNorm, keyNorm;
+    private readonly Scalar? queryScale;
+    private readonly SoftCap? scoreCap;
+
+    public DecoderLayer(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, int layer, Scalar epsilon)
+    {
+        this.config = config;
+        IsLocal = config.LocalLayers.Contains(layer);
+        query = Linear("self_attn.q_proj");
+        key = Linear("self_attn.k_proj");
+        value = Linear("self_attn.v_proj");
+        output = Linear("self_attn.o_proj");
+        gate = Linear("mlp.gate_proj");
+        up = Linear("mlp.up_proj");
+        down = Linear("mlp.down_proj");
+        attentionNorm = Norm("input_layernorm");
+        feedForwardNorm = Norm(config.Family.NormsAfter ? "pre_feedforward_layernorm" : "post_attention_layernorm");
+        afterAttentionNorm = config.Family.NormsAfter ? Norm("post_attention_layernorm") : null;
+        afterFeedForwardNorm = config.Family.NormsAfter ? Norm("post_feedforward_layernorm") : null;
+        queryNorm = config.Family.QueryKeyNorm ? Norm("self_attn.q_norm") : null;
+        keyNorm = config.Family.QueryKeyNorm ? Norm("self_attn.k_norm") : null;
+        queryScale = config.QueryScalar is { } scalar ? Math.Sqrt(config.HeadDimension / scalar) : null;
+        scoreCap = config.AttentionSoftCap is { } cap ? new SoftCap(cap) : null;
+
+        Projection Linear(string module)
+        {
+            var path = DecoderTensors.Module(layer, module);
+            return new(path, weights[$"{path}.weight"], weights.GetValueOrDefault($"{path}.bias"));
+        }
+
+        RmsNorm Norm(string module) => new(weights[$"{DecoderTensors.Module(layer, module)}.weight"], epsilon, config.Family.OffsetNorms);
+    }
+
+    /// <summary>Whether it sees only the last <see cref="ModelConfig.SlidingWindow"/> positions.</summary>
+    public bool IsLocal { get; }
 
     public IReadOnlyList<Projection> Projections => [query, key, value, output, gate, up, down];
 
@@ -26,23 +58,44 @@ internal sealed class DecoderLayer(ModelConfig config, IReadOnlyDictionary<strin
     public Tensor Forward(Tensor x_BTD, Rotary rotary, Tensor? mask_B1TT)
     {
         using var scope = NewDisposeScope();
-        var attended_BTD = x_BTD.Plus(Attention(RmsNorm(x_BTD, attentionNorm_D, epsilon), rotary, mask_B1TT));
-        var normed_BTD = RmsNorm(attended_BTD, feedForwardNorm_D, epsilon);
-        var fed_BTD = down.Forward(F.silu(gate.Forward(normed_BTD)) * up.Forward(normed_BTD));
-        return attended_BTD.Plus(fed_BTD).MoveToOuterDisposeScope();
+        var attended_BTD = Attention(attentionNorm.Forward(x_BTD), rotary, mask_B1TT);
+        x_BTD = x_BTD.Plus(afterAttentionNorm?.Forward(attended_BTD) ?? attended_BTD);
+        var fed_BTD = FeedForward(feedForwardNorm.Forward(x_BTD));
+        return x_BTD.Plus(afterFeedForwardNorm?.Forward(fed_BTD) ?? fed_BTD).MoveToOuterDisposeScope();
     }
 
-    /// <summary>x / √(mean(x²) + ε) · w (Zhang and Sennrich 2019).</summary>
-    internal static Tensor RmsNorm(Tensor x_BTD, Tensor weight_D, Scalar epsilon) =>
-        x_BTD * rsqrt((x_BTD * x_BTD).mean([-1], keepdim: true).Plus(epsilon)) * weight_D; // square() would pass a temporary Scalar
+    public void Dispose()
+    {
+        queryScale?.Dispose();
+        scoreCap?.Dispose();
+    }
+
+    private Tensor FeedForward(Tensor x_BTD)
+    {
+        var gated = gate.Forward(x_BTD);
+        return down.Forward((config.Family.IsGelu ? Gelu.Tanh(gated) : F.silu(gated)) * up.Forward(x_BTD));
+    }
 
     private Tensor Attention(Tensor x_BTD, Rotary rotary, Tensor? mask_B1TT)
     {
-        var q_BHTE = rotary.Apply(Heads(query.Forward(x_BTD), config.HeadCount));
-        var k_BHTE = Grouped(rotary.Apply(Heads(key.Forward(x_BTD), config.KeyValueHeadCount)));
-        var v_BHTE = Grouped(Heads(value.Forward(x_BTD), config.KeyValueHeadCount));
-        var mixed_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, mask_B1TT!, is_casual: mask_B1TT is null);
+        var q_BHTE = Heads(query.Forward(x_BTD), config.HeadCount);
+        var k_BKTE = Heads(key.Forward(x_BTD), config.KeyValueHeadCount);
+        q_BHTE = rotary.Apply(queryNorm?.Forward(q_BHTE) ?? q_BHTE);
+        k_BKTE = rotary.Apply(keyNorm?.Forward(k_BKTE) ?? k_BKTE);
+        if (queryScale is not null) q_BHTE = q_BHTE * queryScale;
+        var (k_BHTE, v_BHTE) = (Grouped(k_BKTE), Grouped(Heads(value.Forward(x_BTD), config.KeyValueHeadCount)));
+        var mixed_BHTE = scoreCap is null
+            ? F.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, mask_B1TT!, is_casual: mask_B1TT is null)
+            : CappedAttention(q_BHTE, k_BHTE, v_BHTE, mask_B1TT!, scoreCap);
         return output.Forward(mixed_BHTE.transpose(1, 2).flatten(2));
+    }
+
+    /// <summary>softmax(cap(Q Kᵀ / √E) + mask) V; the fused kernel has no place for a cap.</summary>
+    private Tensor CappedAttention(Tensor q_BHTE, Tensor k_BHTE, Tensor v_BHTE, Tensor mask_B1TT, SoftCap cap)
+    {
+        using Scalar scale = 1 / Math.Sqrt(config.HeadDimension);
+        var scores_BHTT = cap.Apply(q_BHTE.matmul(k_BHTE.transpose(-1, -2)) * scale).Plus(mask_B1TT);
+        return F.softmax(scores_BHTT, -1).matmul(v_BHTE);
     }
 
     private Tensor Heads(Tensor x_BTHE, int heads) => x_BTHE.unflatten(2, heads, config.HeadDimension).transpose(1, 2);
@@ -55,9 +108,4 @@ internal sealed class DecoderLayer(ModelConfig config, IReadOnlyDictionary<strin
         var (rows, length) = (x_BKTE.shape[0], x_BKTE.shape[2]);
         return x_BKTE.unsqueeze(2).expand(rows, config.KeyValueHeadCount, group, length, config.HeadDimension).flatten(1, 2);
     }
-
-    private static string WeightName(int layer, string module) => $"{LlamaTensors.Module(layer, module)}.weight";
-
-    private static Projection Linear(IReadOnlyDictionary<string, Tensor> weights, int layer, string module) =>
-        new(LlamaTensors.Module(layer, module), weights[WeightName(layer, module)]);
 }

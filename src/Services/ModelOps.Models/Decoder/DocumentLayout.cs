@@ -11,17 +11,33 @@ namespace ModelOps.Models;
 /// </summary>
 public sealed class DocumentLayout : IDisposable
 {
+    private readonly Tensor? mask;
+
     private DocumentLayout(Tensor positions, Tensor? mask)
     {
         Positions = positions;
-        Mask = mask;
+        this.mask = mask;
     }
 
     /// <summary>(B, T) int64: position within the document.</summary>
     internal Tensor Positions { get; }
 
-    /// <summary>(B, 1, T, T): 0 where a query (row) may see a key (column), −∞ elsewhere. Null: plain causal attention.</summary>
-    internal Tensor? Mask { get; }
+    /// <summary>(B, 1, T, T) or (1, 1, T, T): 0 where a query (row) may see a key (column), −∞ elsewhere. Null: plain causal attention.</summary>
+    /// <param name="window">How many positions a query sees at most, its own included; null: all.</param>
+    /// <param name="required">Never null.</param>
+    /// <returns>A tensor of the caller's dispose scope, or of this layout.</returns>
+    internal Tensor? MaskWithin(int? window, bool required)
+    {
+        var length = Positions.shape[^1];
+        if (window >= length) window = null;
+        if (window is null && (mask is not null || !required)) return mask;
+        using var scope = NewDisposeScope();
+        using Scalar hidden = double.NegativeInfinity;
+        var visible_TT = ones(length, length, dtype: ScalarType.Bool, device: Positions.device).tril();
+        if (window is { } size) visible_TT = visible_TT.logical_and(visible_TT.tril(-size).logical_not());
+        var within_11TT = zeros(length, length, device: Positions.device).masked_fill_(visible_TT.logical_not(), hidden).view(1, 1, length, length);
+        return (mask is null ? within_11TT : within_11TT.Plus(mask)).MoveToOuterDisposeScope();
+    }
 
     /// <param name="length">T: positions in each row.</param>
     /// <param name="rows">Lengths of the documents of each row, in order. What they leave of T is padding: one more document.</param>
@@ -54,7 +70,7 @@ public sealed class DocumentLayout : IDisposable
     public void Dispose()
     {
         Positions.Dispose();
-        Mask?.Dispose();
+        mask?.Dispose();
     }
 
     private static void Lay(IReadOnlyList<int> lengths, Span<long> positions, Span<long> documents)

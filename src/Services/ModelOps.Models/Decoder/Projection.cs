@@ -3,9 +3,10 @@ using static TorchSharp.torch;
 
 namespace ModelOps.Models.Decoder;
 
-/// <summary>y = W x, plus the low-rank update of an adapter where one is attached. No bias in the Llama family.</summary>
+/// <summary>y = W x + b, plus the low-rank update of an adapter where one is attached.</summary>
 /// <param name="Module">Path in Hugging Face's module tree, for example <c>model.layers.0.self_attn.q_proj</c>.</param>
-internal sealed record Projection(string Module, Tensor Weight_OI)
+/// <param name="Bias_O">Null for a projection without one.</param>
+internal sealed record Projection(string Module, Tensor Weight_OI, Tensor? Bias_O)
 {
     public LoraUpdate? Lora { get; set; }
 
@@ -14,7 +15,7 @@ internal sealed record Projection(string Module, Tensor Weight_OI)
 
     public Tensor Forward(Tensor x)
     {
-        var y = nn.functional.linear(x, Weight_OI);
+        var y = nn.functional.linear(x, Weight_OI, Bias_O);
         return Lora is null ? y : y.Plus(Lora.Forward(x));
     }
 }

@@ -1,7 +1,7 @@
 namespace ModelOps.ModelFiles;
 
-/// <summary>The tensors of a Llama-family model in Hugging Face layout. Linear weights are [output, input].</summary>
-public static class LlamaTensors
+/// <summary>The tensors of a decoder in Hugging Face layout. Linear weights are [output, input].</summary>
+public static class DecoderTensors
 {
     public const string Embedding = "model.embed_tokens.weight";
 
@@ -28,14 +28,26 @@ public static class LlamaTensors
         yield return (Embedding, [config.VocabularySize, config.HiddenSize]);
         for (var layer = 0; layer < config.LayerCount; layer++)
         {
-            yield return ($"{Module(layer, "input_layernorm")}.weight", [config.HiddenSize]);
-            foreach (var module in LinearModules) yield return ($"{Module(layer, module)}.weight", LinearShape(config, module));
-            yield return ($"{Module(layer, "post_attention_layernorm")}.weight", [config.HiddenSize]);
+            foreach (var norm in NormModules(config.Family)) yield return ($"{Module(layer, norm)}.weight", [config.HiddenSize]);
+            foreach (var norm in QueryKeyNormModules(config.Family)) yield return ($"{Module(layer, norm)}.weight", [config.HeadDimension]);
+            foreach (var module in LinearModules)
+            {
+                var shape = LinearShape(config, module);
+                yield return ($"{Module(layer, module)}.weight", shape);
+                if (HasBias(config.Family, module)) yield return ($"{Module(layer, module)}.bias", [shape[0]]);
+            }
         }
 
         yield return (FinalNorm, [config.HiddenSize]);
         if (!config.TieWordEmbeddings) yield return (Head, [config.VocabularySize, config.HiddenSize]);
     }
+
+    /// <summary>Whether the linear module, named as in <see cref="LinearModules"/>, adds a bias.</summary>
+    public static bool HasBias(ModelFamily family, string module) =>
+        family.AttentionBias && module is ("self_attn.q_proj" or "self_attn.k_proj" or "self_attn.v_proj");
+
+    /// <summary>Whether the tensor is a norm's weight.</summary>
+    public static bool IsNorm(string name) => name.EndsWith("norm.weight", StringComparison.Ordinal);
 
     public static long ParameterCount(ModelConfig config) =>
         Of(config).Sum(tensor => tensor.Shape.Aggregate(1L, (product, dimension) => product * dimension));
@@ -44,6 +56,12 @@ public static class LlamaTensors
     /// exports.</summary>
     public static bool IsRedundant(ModelConfig config, string name) =>
         (config.TieWordEmbeddings && name == Head) || name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    private static string[] NormModules(ModelFamily family) => family.NormsAfter
+        ? ["input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"]
+        : ["input_layernorm", "post_attention_layernorm"];
+
+    private static string[] QueryKeyNormModules(ModelFamily family) => family.QueryKeyNorm ? ["self_attn.q_norm", "self_attn.k_norm"] : [];
 
     private static long[] LinearShape(ModelConfig config, string module)
     {
