@@ -94,7 +94,14 @@ public static class RecipeFile
     {
         var stream = new YamlStream();
         using var reader = new StringReader(text);
-        stream.Load(reader);
+        try
+        {
+            stream.Load(reader);
+        }
+        catch (Exception fault) when (fault is InvalidOperationException or ArgumentException) // YamlDotNet 18 on some broken texts
+        {
+            throw new FormatException("not valid YAML", fault);
+        }
         if (stream.Documents.Count == 0) return [];
         if (stream.Documents.Count > 1 || stream.Documents[0].RootNode is not YamlMappingNode map)
             throw new FormatException("a recipe is one map of keys and values");

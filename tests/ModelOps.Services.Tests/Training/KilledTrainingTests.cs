@@ -29,7 +29,7 @@ public sealed class KilledTrainingTests : IDisposable
 
         var random = new Random(3);
         var resumed = 0;
-        for (var kill = 0; kill < Kills; kill++) resumed += AssertSame(undisturbed, await RunAsync("killed", random.Next(5, 40)));
+        for (var kill = 0; kill < Kills; kill++) resumed += AssertSame(undisturbed, await RunAsync("killed", random.Next(5, 18)));
         resumed += AssertSame(undisturbed, await RunAsync("killed", killAfter: int.MaxValue));
 
         Assert.True(resumed > Kills / 2, $"only {resumed} of {Kills} runs went on from a checkpoint: the test does not hit what it is for");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.ModelFiles.Peft;
@@ -160,6 +161,78 @@ public sealed class SftTrainingTests : IDisposable
         await Assert.ThrowsAsync<IOException>(() => RunAsync(Request(), progress));
 
         Assert.Empty(progress.Reports);
+    }
+
+    [Theory]
+    [InlineData(TrainingMethod.Qlora, false)]
+    [InlineData(TrainingMethod.Lora, true)]
+    public async Task RunAsync_OtherAdapters_LowerTheLossAndLoad(TrainingMethod method, bool dora)
+    {
+        var outcome = await RunAsync(Request() with { Recipe = Request().Recipe with { Method = method, Dora = dora, Rslora = dora, GradientCheckpointing = true, NeftuneAlpha = 1 } });
+
+        Assert.True(outcome.LossAfter < outcome.LossBefore - 1, $"{outcome.LossBefore} → {outcome.LossAfter}");
+        var adapter = AdapterFolder.Open(temp["adapter"]);
+        Assert.Equal((dora, dora), (adapter.Config.IsDecomposed, adapter.Config.UseRankStabilizedScale));
+        using var model = CausalLanguageModel.Load(ModelFolder.Open(temp["base"]));
+        model.LoadAdapter(adapter);
+    }
+
+    [Fact]
+    public async Task RunAsync_Full_WritesAModelThatLoads()
+    {
+        var outcome = await RunAsync(Request() with { Recipe = new() { Method = TrainingMethod.Full, Epochs = 10, LearningRate = 0.003 } });
+
+        Assert.True(outcome.LossAfter < outcome.LossBefore - 1, $"{outcome.LossBefore} → {outcome.LossAfter}");
+        Assert.Null(outcome.ResolvedRecipe.Rank);
+        var written = ModelFolder.Open(temp["adapter"]);
+        Assert.Equal(ModelFolder.Open(temp["base"]).ChatTemplate, written.ChatTemplate);
+        using var before = CausalLanguageModel.Load(ModelFolder.Open(temp["base"]));
+        using var after = CausalLanguageModel.Load(written);
+        Assert.NotEqual(before.Logits([5, 6, 7]), after.Logits([5, 6, 7]));
+    }
+
+    [Fact]
+    public async Task RunAsync_NoImprovement_StopsAndTakesTheBest()
+    {
+        var progress = new Progress();
+        var recipe = new Recipe { MaxSteps = 60, LearningRate = 1e-12, ValidateEvery = 2, Patience = 3 }; // no step changes anything
+
+        var outcome = await RunAsync(Request() with { Recipe = recipe }, progress);
+
+        var measured = progress.Reports.Where(report => report is { Stage: TrainingStages.Validate, Step: var step } && step == report.Total).Select(report => report.Metrics[TrainingMetrics.Loss]).ToList();
+        Assert.Equal(8, outcome.Steps);
+        Assert.Equal(measured.Min(), outcome.LossAfter);
+        Assert.Equal(["adapter", "base"], Directory.EnumerateFileSystemEntries(temp.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task RunAsync_CheckpointsOfAnotherRun_AreRefused()
+    {
+        var request = Request() with { CheckpointFolder = temp["checkpoints"], Recipe = new() { MaxSteps = 2 } };
+        await RunAsync(request);
+
+        var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(request with { OutputFolder = temp["other"], Recipe = new() { MaxSteps = 3 } }));
+
+        Assert.Contains("another recipe", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_NewestCheckpointDamaged_GoesOnFromTheOneBefore()
+    {
+        var request = Request() with { CheckpointFolder = temp["checkpoints"], Recipe = new() { MaxSteps = 6, CheckpointSeconds = 0, ValidateEvery = 2 } };
+        var whole = new Progress();
+        await RunAsync(request, whole);
+        var newest = Directory.GetFiles(temp["checkpoints"]).OrderBy(file => int.Parse(Path.GetFileNameWithoutExtension(file)["step-".Length..], CultureInfo.InvariantCulture)).Last();
+        var bytes = await File.ReadAllBytesAsync(newest, TestContext.Current.CancellationToken);
+        bytes[^5] ^= 1;
+        await File.WriteAllBytesAsync(newest, bytes, TestContext.Current.CancellationToken);
+        var resumed = new Progress();
+
+        await RunAsync(request with { OutputFolder = temp["again"] }, resumed);
+
+        Assert.Contains(resumed.Reports, report => report is { Stage: TrainingStages.Train, Step: 6 });
+        Assert.DoesNotContain(resumed.Reports, report => report is { Stage: TrainingStages.Train, Step: 1 });
+        Assert.Equal(whole.Losses.Last(), resumed.Losses.Last());
     }
 
     private SftRequest Request() => new()

@@ -30,11 +30,10 @@ public sealed class SftTraining(TimeProvider time)
         var rows = SftRows.Prepare(request, folder, cancellationToken);
         var recipe = RecipeResolution.Resolve(request.Recipe, folder.Config, rows.Length, rows.Train.Count);
 
-        // 2. The model with a fresh adapter, which changes nothing yet.
+        // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
         torch.set_num_threads(request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1));
-        using var model = CausalLanguageModel.Load(folder);
-        AttachLora(model, recipe);
+        using var model = SftModel.Load(folder, recipe);
 
         // 3. Measure, train, measure.
         using var checkpoints = new RunFolder(request);
@@ -50,8 +49,8 @@ public sealed class SftTraining(TimeProvider time)
             () => new RunState { Steps = 0, Tokens = 0, LossBefore = Measure(TrainingStages.EvaluateBefore) }, progress, cancellationToken);
         var after = Measure(TrainingStages.EvaluateAfter);
 
-        // 4. The adapter appears whole.
-        Save(model, request, cancellationToken);
+        // 4. The adapter, or the model, appears whole.
+        SftModel.Save(model, folder, recipe, request, cancellationToken);
         return new(
             end.Steps, end.Tokens, end.LossBefore, after, time.GetElapsedTime(started).TotalSeconds, recipe, rows.EvaluatedOn, rows.TrainReport, rows.ValidationReport);
 
@@ -82,36 +81,6 @@ public sealed class SftTraining(TimeProvider time)
         ValidateEvery = recipe.ValidateEvery,
         Patience = recipe.Patience,
     };
-
-    private static void AttachLora(CausalLanguageModel model, ResolvedRecipe recipe)
-    {
-        try
-        {
-            var options = new LoraOptions { Rank = recipe.Rank!.Value, Alpha = recipe.Alpha!.Value, Dropout = recipe.Dropout!.Value, TargetModules = recipe.TargetModules! };
-            model.AttachLora(options, recipe.Seed);
-        }
-        catch (ArgumentException exception)
-        {
-            throw new TrainingFailedException(TrainingFailure.InvalidRecipe, exception.Message, exception);
-        }
-    }
-
-    private static void Save(CausalLanguageModel model, SftRequest request, CancellationToken cancellationToken)
-    {
-        var output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.OutputFolder));
-        var partial = $"{output}.{Guid.NewGuid():N}.partial";
-        try
-        {
-            model.SaveAdapter(partial, request.BaseModelName, cancellationToken);
-            cancellationToken.ThrowIfCancellationRequested();
-            if (Directory.Exists(output)) Directory.Delete(output); // empty, or this fails
-            Directory.Move(partial, output);
-        }
-        finally
-        {
-            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        }
-    }
 
     private static void ThrowIfOccupied(string output)
     {
