@@ -235,6 +235,19 @@ public sealed class SftTrainingTests : IDisposable
         Assert.Equal(whole.Losses.Last(), resumed.Losses.Last());
     }
 
+    [Fact]
+    public async Task RunAsync_MoreMemoryThanThereIs_IsRefusedWithThePartsAndWhatWouldFit()
+    {
+        var recipe = new Recipe { Method = TrainingMethod.Full, BatchSize = 4000, SequenceLength = 512 };
+
+        var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(Request() with { Recipe = recipe, MemoryLimit = 1L << 30 }));
+
+        Assert.Equal(TrainingFailure.InvalidRecipe, error.Failure);
+        Assert.All(
+            ["GiB of memory", "weights", "activations", "1.0 GiB are free", "batch_size: 1 with accumulation: 4000 ("],
+            part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
+    }
+
     private SftRequest Request() => new()
     {
         ModelFolder = temp["base"],

@@ -32,6 +32,10 @@ public sealed record SftRequest
     /// <value>By default all cores but one: the rest of the machine goes on answering.</value>
     public int? Threads { get; init; }
 
+    /// <summary>Bytes that the run may take: one that is estimated to need more is refused before it begins.</summary>
+    /// <value>By default what the machine has free, within the limit of the process's control group.</value>
+    public long? MemoryLimit { get; init; }
+
     /// <summary>What the adapter names as its base.</summary>
     public string? BaseModelName { get; init; }
 }

@@ -30,6 +30,8 @@ public sealed class SftTraining(TimeProvider time)
         var rows = SftRows.Prepare(request, folder, cancellationToken);
         var recipe = RecipeResolution.Resolve(request.Recipe, folder.Config, rows.Length, rows.Train.Count);
 
+        MemoryPlan.Of(folder.Config, recipe).ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
+
         // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
         torch.set_num_threads(request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1));
