@@ -17,6 +17,7 @@ public sealed class ModelFolder
     public const string WeightsIndexFile = "model.safetensors.index.json";
 
     private static readonly string[] TokenizerFiles = [TokenizerFile, SentencePieceModel.FileName];
+    private static readonly string[] WeightExtensions = [".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"];
 
     private ModelFolder(
         string path,
@@ -60,6 +61,17 @@ public sealed class ModelFolder
 
     /// <summary>Opens the weight files for reading.</summary>
     public ModelWeights OpenWeights() => new(Weights);
+
+    /// <summary>Copies the model's top-level files that are not weights: configuration, tokenizer, template, licence.</summary>
+    public void CopyOtherFiles(string folder)
+    {
+        foreach (var file in Directory.EnumerateFiles(Path))
+        {
+            var name = System.IO.Path.GetFileName(file);
+            if (name == WeightsIndexFile || WeightExtensions.Contains(System.IO.Path.GetExtension(name))) continue;
+            File.Copy(file, System.IO.Path.Combine(folder, name));
+        }
+    }
 
     private static void ThrowUnlessComplete(string path)
     {

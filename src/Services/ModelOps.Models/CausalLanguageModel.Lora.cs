@@ -8,6 +8,7 @@ namespace ModelOps.Models;
 public sealed partial class CausalLanguageModel
 {
     private LoraAdapter? adapter;
+    private EmbeddingNoise? noise;
 
     /// <summary>Adds low-rank updates to the chosen projections; from then on only they are trained. They start as no change at all.</summary>
     /// <param name="seed">For the first values and for dropout.</param>
@@ -16,8 +17,23 @@ public sealed partial class CausalLanguageModel
     public void AttachLora(LoraOptions options, int seed)
     {
         if (adapter is not null) throw new InvalidOperationException("an adapter is attached already: a model carries one");
-        adapter = new LoraAdapter([.. layers.SelectMany(layer => layer.Projections)], options, seed);
+        adapter = new LoraAdapter([.. layers.SelectMany(layer => layer.Projections)], Device, options, seed);
         foreach (var weight in weights.Values) weight.requires_grad = false;
+    }
+
+    /// <summary>From then on training sees embeddings with noise: NEFTune (Jain et al. 2023).</summary>
+    /// <param name="alpha">Uniform noise in ±alpha / √(T · D) for rows of T tokens; 0: none.</param>
+    public void AddEmbeddingNoise(double alpha, int seed)
+    {
+        noise?.Dispose();
+        noise = alpha > 0 ? new EmbeddingNoise(alpha, seed) : null;
+    }
+
+    /// <summary>Makes dropout and noise a function of their seeds and <paramref name="step"/> alone: a run that is taken up again draws what it would have drawn.</summary>
+    public void Reseed(int step)
+    {
+        adapter?.Randomness.Reseed(step);
+        noise?.Randomness.Reseed(step);
     }
 
     /// <summary>Writes the attached adapter in PEFT layout, in fp32.</summary>
@@ -31,15 +47,13 @@ public sealed partial class CausalLanguageModel
             Rank = saved.Options.Rank,
             Alpha = saved.Options.Alpha,
             Dropout = saved.Options.Dropout,
+            UseRankStabilizedScale = saved.Options.RankStabilized,
+            IsDecomposed = saved.Options.Decomposed,
             TargetModules = [.. saved.Adapted.Select(projection => projection.Name).Distinct()],
             BaseModel = baseModel,
         };
-        var tensors = saved.Adapted.SelectMany(projection => new[]
-        {
-            TensorFiles.Source(AdapterFolder.TensorNameA(projection.Module), projection.Lora!.A_RI, Dtype.F32),
-            TensorFiles.Source(AdapterFolder.TensorNameB(projection.Module), projection.Lora!.B_OR, Dtype.F32),
-        });
-        AdapterFolder.Write(folder, config, [.. tensors], cancellationToken);
+        AdapterFolder.Write(
+            folder, config, [.. saved.Adapted.SelectMany(Tensors).Select(named => TensorFiles.Source(named.Name, named.Tensor, Dtype.F32))], cancellationToken);
     }
 
     /// <summary>Attaches an adapter in PEFT layout, to go on training it or to compute with it.</summary>
@@ -58,24 +72,30 @@ public sealed partial class CausalLanguageModel
             new LoraOptions
             {
                 Rank = folder.Config.Rank,
-                Alpha = folder.Config.Scale * folder.Config.Rank, // rank-stabilized scale as the plain one that equals it
+                Alpha = folder.Config.Alpha,
                 Dropout = folder.Config.Dropout,
+                RankStabilized = folder.Config.UseRankStabilizedScale,
+                Decomposed = folder.Config.IsDecomposed,
                 TargetModules = string.Join(',', folder.Modules.Keys.Select(module => projections[module].Name).Distinct()),
             },
             seed);
         using var file = folder.OpenWeights();
         using var frozen = no_grad();
-        foreach (var projection in adapter!.Adapted)
-        {
-            Copy(file.ReadFloats(AdapterFolder.TensorNameA(projection.Module)), projection.Lora!.A_RI);
-            Copy(file.ReadFloats(AdapterFolder.TensorNameB(projection.Module)), projection.Lora!.B_OR);
-        }
+        foreach (var (name, tensor) in adapter!.Adapted.SelectMany(Tensors)) Copy(file.ReadFloats(name), tensor);
+    }
+
+    private static IEnumerable<(string Name, Tensor Tensor)> Tensors(Decoder.Projection projection)
+    {
+        var update = projection.Lora!;
+        yield return (AdapterFolder.TensorNameA(projection.Module), update.A_RI);
+        yield return (AdapterFolder.TensorNameB(projection.Module), update.B_OR);
+        if (update.Magnitude_O is { } magnitude) yield return (AdapterFolder.TensorNameMagnitude(projection.Module), magnitude);
     }
 
     private static string? Fault(LoraModule module, Dictionary<string, Decoder.Projection> projections)
     {
         if (!projections.TryGetValue(module.Name, out var projection)) return $"the model has no module \"{module.Name}\"";
-        var (outputs, inputs) = (projection.Weight_OI.shape[0], projection.Weight_OI.shape[1]);
+        var (outputs, inputs) = (projection.Weight.Outputs, projection.Weight.Inputs);
         return module.A.Shape[1] == inputs && module.B.Shape[0] == outputs
             ? null
             : $"module \"{module.Name}\" is [{outputs}, {inputs}] in the model; the adapter has A {module.A.Description} and B {module.B.Description}";

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using ModelOps.ModelFiles;
 using ModelOps.Models.Decoder;
+using ModelOps.Models.Weights;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -18,6 +19,7 @@ public sealed partial class CausalLanguageModel : IDisposable
     public const long IgnoredTarget = -100;
 
     private readonly IReadOnlyDictionary<string, Tensor> weights;
+    private readonly IReadOnlyDictionary<string, LinearWeight> matrices;
     private readonly DecoderLayer[] layers;
     private readonly Tensor embedding_VD;
     private readonly RmsNorm finalNorm;
@@ -32,10 +34,13 @@ public sealed partial class CausalLanguageModel : IDisposable
     private readonly Scalar epsilon;
     private readonly Scalar ignoredTarget = IgnoredTarget;
 
-    private CausalLanguageModel(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    /// <param name="weights">Every tensor that is kept in fp32.</param>
+    /// <param name="matrices">The linear modules' weights by name; those in fp32 are of <paramref name="weights"/> too.</param>
+    private CausalLanguageModel(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, IReadOnlyDictionary<string, LinearWeight> matrices)
     {
         Config = config;
         this.weights = weights;
+        this.matrices = matrices;
         embedding_VD = weights[DecoderTensors.Embedding];
         head_VD = config.TieWordEmbeddings ? embedding_VD : weights[DecoderTensors.Head];
         epsilon = config.RmsNormEpsilon;
@@ -44,7 +49,7 @@ public sealed partial class CausalLanguageModel : IDisposable
         localFrequencies = config.LocalRopeTheta is { } theta ? new(config.HeadDimension, theta, scaling: null, embedding_VD.device) : null;
         embeddingScale = config.Family.ScaledEmbedding ? Math.Sqrt(config.HiddenSize) : null;
         logitCap = config.FinalSoftCap is { } cap ? new SoftCap(cap) : null;
-        layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => new DecoderLayer(config, weights, layer, epsilon))];
+        layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => new DecoderLayer(config, matrices, weights, layer, epsilon))];
     }
 
     public ModelConfig Config { get; }
@@ -52,10 +57,25 @@ public sealed partial class CausalLanguageModel : IDisposable
     /// <summary>Where its weights are.</summary>
     public Device Device => embedding_VD.device;
 
-    /// <summary>What training changes: the adapter if one is attached, else every weight of a model made by <see cref="Initialize"/>.</summary>
+    /// <summary>What training changes: the adapter if one is attached, else every weight of a model that was made or loaded to be trained.</summary>
     public IReadOnlyList<Parameter> TrainableParameters => adapter is null
         ? [.. weights.Values.OfType<Parameter>()]
-        : [.. adapter.Updates.SelectMany(update => new[] { update.A_RI, update.B_OR })];
+        : [.. adapter.Updates.SelectMany(update => update.Parameters)];
+
+    /// <summary>Whether the backward pass computes a layer's activations again instead of keeping them: less memory, a third more work.</summary>
+    public bool RecomputesActivations { get; set; }
+
+    /// <summary>
+    /// Floating-point operations that a training step takes per token: 2 for each weight of a matrix in the forward pass, 2 for the gradient of
+    /// what goes into it, 2 for its own if it is trained, and the attention scores (Chowdhery et al. 2022, appendix B). Updates of an adapter are left out.
+    /// </summary>
+    /// <param name="length">Tokens per row.</param>
+    public double TrainingFlopsPerToken(int length)
+    {
+        var weightsOfMatrices = layers.SelectMany(layer => layer.Projections).Sum(projection => (double)projection.Weight.Outputs * projection.Weight.Inputs) + head_VD.numel();
+        var attention = 2.0 * Config.LayerCount * Config.HeadCount * Config.HeadDimension * length;
+        return ((adapter is null ? 6 : 4) * weightsOfMatrices) + (3 * attention);
+    }
 
     /// <param name="ids">(B, T) int64.</param>
     /// <param name="documents">Documents packed into the rows; null: each row is one document.</param>
@@ -69,14 +89,14 @@ public sealed partial class CausalLanguageModel : IDisposable
     /// <summary>Mean cross-entropy in nats over the targets that are not <see cref="IgnoredTarget"/>.</summary>
     /// <param name="ids">(B, T) int64.</param>
     /// <param name="targets">(B, T) int64: the token that should follow each position. At least one counts.</param>
-    /// <remarks>Logits are computed at the supervised positions only.</remarks>
+    /// <remarks>Logits are computed at the supervised positions only, a piece of them at a time. Where gradients are recorded, it is a pass of training: dropout and noise draw.</remarks>
     public Tensor Loss(Tensor ids, Tensor targets, DocumentLayout? documents = null)
     {
         using var scope = NewDisposeScope();
         var targets_N = targets.reshape(-1);
         var supervised_N = targets_N.ne(ignoredTarget).nonzero().squeeze(1);
         var hidden_ND = Hidden(ids, documents).flatten(0, 1).index_select(0, supervised_N);
-        return F.cross_entropy(Head(hidden_ND), targets_N.index_select(0, supervised_N)).MoveToOuterDisposeScope();
+        return CrossEntropy.Mean(hidden_ND, head_VD, targets_N.index_select(0, supervised_N), logitCap).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits after each token of one document, without gradients: [position, token id].</summary>
@@ -97,7 +117,9 @@ public sealed partial class CausalLanguageModel : IDisposable
     public void Dispose()
     {
         adapter?.Dispose();
+        noise?.Dispose();
         foreach (var weight in weights.Values) weight.Dispose();
+        foreach (var matrix in matrices.Values) matrix.Dispose();
         foreach (var layer in layers) layer.Dispose();
         globalFrequencies.Dispose();
         localFrequencies?.Dispose();
@@ -116,16 +138,24 @@ public sealed partial class CausalLanguageModel : IDisposable
         var (globalRotary, globalMask) = (Rotary.At(layout.Positions, globalFrequencies), layout.MaskWithin(null, required: Config.AttentionSoftCap is not null));
         var localRotary = localFrequencies is null ? globalRotary : Rotary.At(layout.Positions, localFrequencies);
         var localMask = Config.SlidingWindow is null ? null : layout.MaskWithin(Config.SlidingWindow, required: Config.AttentionSoftCap is not null);
+        if (adapter is not null) adapter.Randomness.IsTraining = is_grad_enabled();
+        if (noise is not null) noise.Randomness.IsTraining = is_grad_enabled();
         var x_BTD = Embed(ids_BT);
         foreach (var layer in layers)
-            x_BTD = layer.IsLocal ? layer.Forward(x_BTD, localRotary, localMask) : layer.Forward(x_BTD, globalRotary, globalMask);
+        {
+            var (rotary, mask) = layer.IsLocal ? (localRotary, localMask) : (globalRotary, globalMask);
+            x_BTD = RecomputesActivations && is_grad_enabled()
+                ? RecomputedLayer.Forward(layer, x_BTD, rotary, mask, adapter?.Options.Dropout > 0 ? adapter.Randomness.Generator : null)
+                : layer.Forward(x_BTD, rotary, mask);
+        }
         return finalNorm.Forward(x_BTD).MoveToOuterDisposeScope();
     }
 
     private Tensor Embed(Tensor ids_BT)
     {
         var x_BTD = embedding_VD.index_select(0, ids_BT.reshape(-1)).view(ids_BT.shape[0], ids_BT.shape[1], Config.HiddenSize);
-        return embeddingScale is null ? x_BTD : x_BTD * embeddingScale;
+        if (embeddingScale is not null) x_BTD = x_BTD * embeddingScale;
+        return noise?.Add(x_BTD) ?? x_BTD;
     }
 
     private Tensor Head(Tensor hidden)

@@ -8,6 +8,7 @@ public sealed record TrainingProgress(string Stage, int Step, int Total, IReadOn
 public static class TrainingStages
 {
     public const string EvaluateBefore = "evaluate_before";
+    public const string Validate = "validate";
     public const string Train = "train";
     public const string EvaluateAfter = "evaluate_after";
 }
@@ -24,4 +25,13 @@ public static class TrainingMetrics
 
     /// <summary>Tokens that the model read in the step, padding left out, per second.</summary>
     public const string TokensPerSecond = "tokens_per_second";
+
+    /// <summary>Share of the machine's matrix product peak that the model's own arithmetic took, 0 to 1 (Chowdhery et al. 2022).</summary>
+    public const string ModelFlopsUtilization = "mfu";
+
+    /// <summary>Memory of the process in bytes.</summary>
+    public const string Memory = "memory_bytes";
+
+    /// <summary>Seconds to the last step, from the latest ones.</summary>
+    public const string Remaining = "eta_seconds";
 }

@@ -27,10 +27,13 @@ public sealed class ReferenceTests : IDisposable
     [Theory]
     [InlineData("llama2", "lora")]
     [InlineData("llama2", "rslora")]
+    [InlineData("llama2", "dora")]
     [InlineData("qwen3", "lora")]
     [InlineData("qwen3", "rslora")]
+    [InlineData("qwen3", "dora")]
     [InlineData("gemma2", "lora")]
     [InlineData("gemma2", "rslora")]
+    [InlineData("gemma2", "dora")]
     public void LoadAdapter_SavedByPeft_GivesItsLogitsAndMergesToThem(string family, string kind)
     {
         var files = Open(family);

@@ -54,12 +54,12 @@ public sealed class AdapterTests : IDisposable
     public void Load_UnsupportedConfig_NamesEverything()
     {
         File.WriteAllText(folder["adapter_config.json"], """
-            {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"], "bias": "all", "use_dora": true, "rank_pattern": {"q_proj": 4}, "modules_to_save": ["lm_head"], "lora_dropout": 1}
+            {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"], "bias": "all", "lora_bias": true, "rank_pattern": {"q_proj": 4}, "modules_to_save": ["lm_head"], "lora_dropout": 1}
             """);
         var error = Assert.Throws<InvalidModelFileException>(() => AdapterConfig.Load(folder["adapter_config.json"]));
         string[] expected =
         [
-            "\"bias\" all", "\"use_dora\"", "\"modules_to_save\"", "\"rank_pattern\"", "\"r\" must be", "\"lora_alpha\" is missing",
+            "\"bias\" all", "\"lora_bias\"", "\"modules_to_save\"", "\"rank_pattern\"", "\"r\" must be", "\"lora_alpha\" is missing",
             "\"lora_dropout\"",
         ];
         Assert.Equal(expected.Length, error.Errors.Count);
@@ -80,8 +80,8 @@ public sealed class AdapterTests : IDisposable
             () => AdapterFolder.Write(folder["adapter"], config, tensors, TestContext.Current.CancellationToken));
         Assert.Collection(error.Errors,
             message => Assert.Contains("rank 8 is expected, found A F32 [2, 3] and B F32 [4, 2]", message, StringComparison.Ordinal),
-            message => Assert.Equal("module \"model.layers.1.mlp.up_proj\" has only lora_A", message),
-            message => Assert.Contains("\"lm_head.weight\" is not a LoRA matrix", message, StringComparison.Ordinal));
+            message => Assert.Equal("module \"model.layers.1.mlp.up_proj\" has no lora_B", message),
+            message => Assert.Contains("\"lm_head.weight\" is not of a LoRA adapter", message, StringComparison.Ordinal));
         Assert.False(Directory.Exists(folder["adapter"]));
     }
 

@@ -1,6 +1,7 @@
 using ModelOps.Models;
 using ModelOps.Services.Tests.Models;
 using ModelOps.Training;
+using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Loop;
 using TorchSharp;
 
@@ -16,10 +17,10 @@ public class TrainingLoopTests
         using var model = Pretrainable();
         var losses = new Losses();
 
-        var result = new TrainingLoop(model, options, TimeProvider.System).Run(Step(model), losses, TestContext.Current.CancellationToken);
+        var result = new TrainingLoop(model, options, TimeProvider.System, Step(model)).Run(Begin, losses, TestContext.Current.CancellationToken);
 
         Assert.InRange(losses.Values[0], 5, 7); // a fresh model guesses among 384 tokens: ln 384 = 5.95
-        Assert.InRange(result.FinalLoss, 0, 1);
+        Assert.InRange(losses.Values[^1], 0, 1);
         Assert.Equal((30, 30 * 8), (result.Steps, result.Tokens));
         Assert.Equal(30, losses.Values.Count);
     }
@@ -43,8 +44,8 @@ public class TrainingLoopTests
             expected = (expected.Matrix * (1 - rate * 0.1) - move, expected.Vector - move); // vectors do not decay
         }
 
-        new TrainingLoop(model, settings, TimeProvider.System).Run(
-            step => new((matrix.sum() + vector.sum()) * (3 * (step + 1)), 1), null, TestContext.Current.CancellationToken);
+        new TrainingLoop(model, settings, TimeProvider.System, step => One((matrix.sum() + vector.sum()) * (3 * (step + 1)), 1))
+            .Run(Begin, null, TestContext.Current.CancellationToken);
 
         Assert.Equal(expected.Matrix, matrix.data<float>()[0], 1e-5);
         Assert.Equal(expected.Vector, vector.data<float>()[0], 1e-5);
@@ -59,7 +60,7 @@ public class TrainingLoopTests
         {
             using var model = Pretrainable();
             var losses = new Losses();
-            new TrainingLoop(model, options, TimeProvider.System).Run(Step(model), losses, TestContext.Current.CancellationToken);
+            new TrainingLoop(model, options, TimeProvider.System, Step(model)).Run(Begin, losses, TestContext.Current.CancellationToken);
             return losses.Values;
         }
     }
@@ -77,8 +78,8 @@ public class TrainingLoopTests
             using var model = Pretrainable();
             model.AttachLora(new LoraOptions { Rank = 4, Dropout = 0.1 }, seed: 1);
             var losses = new Losses();
-            new TrainingLoop(model, options with { Steps = 100, WeightDecay = 0.1 }, TimeProvider.System)
-                .Run(Step(model), losses, TestContext.Current.CancellationToken);
+            new TrainingLoop(model, options with { Steps = 100, WeightDecay = 0.1 }, TimeProvider.System, Step(model))
+                .Run(Begin, losses, TestContext.Current.CancellationToken);
             return losses.Values;
         }
     }
@@ -88,8 +89,8 @@ public class TrainingLoopTests
     {
         using var model = Pretrainable();
 
-        var error = Assert.Throws<TrainingFailedException>(() => new TrainingLoop(model, options, TimeProvider.System).Run(
-            step => new(Loss(model) * (step == 2 ? float.NaN : 1), 8), null, TestContext.Current.CancellationToken));
+        var error = Assert.Throws<TrainingFailedException>(() => new TrainingLoop(
+            model, options, TimeProvider.System, step => One(Loss(model) * (step == 2 ? float.NaN : 1), 8)).Run(Begin, null, TestContext.Current.CancellationToken));
 
         Assert.Equal(TrainingFailure.Diverged, error.Failure);
         Assert.Contains("step 3 of 30", error.Message, StringComparison.Ordinal);
@@ -104,15 +105,16 @@ public class TrainingLoopTests
         using var cancellation = new CancellationTokenSource();
         var last = -1;
 
-        Assert.Throws<OperationCanceledException>(() => new TrainingLoop(model, options, TimeProvider.System).Run(
+        Assert.Throws<OperationCanceledException>(() => new TrainingLoop(
+            model,
+            options,
+            TimeProvider.System,
             step =>
             {
                 last = step;
                 if (step == 4) cancellation.Cancel();
-                return new(Loss(model), 8);
-            },
-            null,
-            cancellation.Token));
+                return One(Loss(model), 8);
+            }).Run(Begin, null, cancellation.Token));
 
         Assert.Equal(4, last);
     }
@@ -122,24 +124,28 @@ public class TrainingLoopTests
     {
         using var model = Pretrainable();
         model.AttachLora(new LoraOptions { Rank = 2 }, seed: 1);
-        var loop = new TrainingLoop(model, options with { Steps = 200 }, TimeProvider.System);
         var live = new List<long>();
 
-        loop.Run(
+        new TrainingLoop(
+            model,
+            options with { Steps = 200 },
+            TimeProvider.System,
             step =>
             {
                 live.Add(DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount);
-                return new(Loss(model), 8);
-            },
-            null,
-            TestContext.Current.CancellationToken);
+                return One(Loss(model), 8);
+            }).Run(Begin, null, TestContext.Current.CancellationToken);
 
         Assert.Equal(live[10], live[^1]);
     }
 
     private static CausalLanguageModel Pretrainable() => CausalLanguageModel.Initialize(TestModels.TinyConfig, seed: 3);
 
-    private static Func<int, StepLoss> Step(CausalLanguageModel model) => _ => new(Loss(model), 8);
+    private static Func<int, IEnumerable<StepLoss>> Step(CausalLanguageModel model) => _ => One(Loss(model), 8);
+
+    private static StepLoss[] One(torch.Tensor loss, int tokens) => [new(loss, tokens)];
+
+    private static RunState Begin() => new() { Steps = 0, Tokens = 0, LossBefore = 0 };
 
     private static torch.Tensor Loss(CausalLanguageModel model) =>
         model.Loss(torch.tensor([5L, 6, 7, 8, 9, 10, 11, 12], 1, 8), torch.tensor([6L, 7, 8, 9, 10, 11, 12, 13], 1, 8));

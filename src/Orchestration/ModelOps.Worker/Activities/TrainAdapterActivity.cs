@@ -1,5 +1,5 @@
-using System.Text.Json;
 using ModelOps.ModelFiles;
+using ModelOps.Recipes;
 using ModelOps.Registry;
 using ModelOps.Tables.Datasets;
 using ModelOps.Training;
@@ -11,8 +11,6 @@ namespace ModelOps.Worker.Activities;
 internal sealed class TrainAdapterActivity(
     VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables, WorkerOptions options, TimeProvider time)
 {
-    private static readonly JsonSerializerOptions recipeJson = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-
     public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
         progress.Report(ActivityProgress.Of("verifying"));
@@ -24,7 +22,7 @@ internal sealed class TrainAdapterActivity(
             ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
             OutputFolder = Path.Combine(scratch.Path, "adapter"),
             BaseModelName = input.Base.ToString(),
-            Recipe = new SftRecipe
+            Recipe = new Recipe
             {
                 Epochs = input.Recipe.Epochs,
                 MaxSteps = input.Recipe.MaxSteps,
@@ -32,7 +30,7 @@ internal sealed class TrainAdapterActivity(
                 LearningRate = input.Recipe.LearningRate,
                 BatchSize = input.Recipe.BatchSize,
                 SequenceLength = input.Recipe.SequenceLength,
-                Seed = input.Recipe.Seed ?? SftRecipe.DefaultSeed,
+                Seed = input.Recipe.Seed ?? Recipe.DefaultSeed,
             },
             Threads = options.Threads,
         };
@@ -44,7 +42,7 @@ internal sealed class TrainAdapterActivity(
             progress.Report(ActivityProgress.Of("storing"));
             return new(
                 await StoreAsync(request.OutputFolder, cancellationToken),
-                JsonSerializer.SerializeToElement(outcome.ResolvedRecipe, recipeJson),
+                outcome.ResolvedRecipe.ToJson(),
                 outcome.Steps,
                 outcome.Tokens,
                 outcome.LossBefore,

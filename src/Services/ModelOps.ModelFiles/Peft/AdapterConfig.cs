@@ -25,6 +25,9 @@ public sealed record AdapterConfig
     /// <summary>Rank-stabilized LoRA: the scale is alpha / sqrt(r). https://arxiv.org/abs/2312.03732.</summary>
     public bool UseRankStabilizedScale { get; init; }
 
+    /// <summary><c>use_dora</c>: the rows of the adapted weight have trained lengths. https://arxiv.org/abs/2402.09353.</summary>
+    public bool IsDecomposed { get; init; }
+
     /// <summary>The model that the adapter was trained on, as a hub name or path; information only.</summary>
     public string? BaseModel { get; init; }
 
@@ -52,7 +55,7 @@ public sealed record AdapterConfig
         foreach (var module in TargetModules) json.WriteStringValue(module);
         json.WriteEndArray();
         json.WriteString("task_type", "CAUSAL_LM");
-        json.WriteBoolean("use_dora", false);
+        json.WriteBoolean("use_dora", IsDecomposed);
         json.WriteBoolean("use_rslora", UseRankStabilizedScale);
         json.WriteEndObject();
     });
@@ -67,6 +70,7 @@ public sealed record AdapterConfig
             TargetModules = fields.Texts("target_modules"),
             Dropout = fields.Number("lora_dropout", 0),
             UseRankStabilizedScale = fields.Flag("use_rslora", false),
+            IsDecomposed = fields.Flag("use_dora", false),
             BaseModel = fields.Text("base_model_name_or_path"),
         };
         if (config.TargetModules is [] && fields.Errors.Count == 0) fields.Report("\"target_modules\" must be a list of module names");
@@ -80,7 +84,7 @@ public sealed record AdapterConfig
         if (fields.Text("peft_type") is not "LORA") fields.Report("\"peft_type\" must be LORA");
         if (fields.Text("task_type") is { } task and not "CAUSAL_LM") fields.Report($"\"task_type\" {task} is not supported; CAUSAL_LM is");
         if (fields.Text("bias") is { } bias and not "none") fields.Report($"\"bias\" {bias} is not supported; none is");
-        foreach (var flag in (string[])["use_dora", "fan_in_fan_out", "lora_bias"])
+        foreach (var flag in (string[])["fan_in_fan_out", "lora_bias"])
         {
             if (fields.Flag(flag, false)) fields.Report($"\"{flag}\" is not supported");
         }

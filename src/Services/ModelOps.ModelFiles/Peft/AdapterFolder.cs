@@ -2,11 +2,12 @@ using ModelOps.ModelFiles.Safetensors;
 
 namespace ModelOps.ModelFiles.Peft;
 
-/// <summary>The two matrices that adapt one linear module of shape [output, input].</summary>
+/// <summary>What adapts one linear module of shape [output, input].</summary>
 /// <param name="Name">The module in the base model, e.g. <c>model.layers.0.self_attn.q_proj</c>.</param>
 /// <param name="A">[rank, input].</param>
 /// <param name="B">[output, rank].</param>
-public sealed record LoraModule(string Name, TensorInfo A, TensorInfo B);
+/// <param name="Magnitude">[output]: lengths of the adapted weight's rows; null unless the adapter is decomposed.</param>
+public sealed record LoraModule(string Name, TensorInfo A, TensorInfo B, TensorInfo? Magnitude);
 
 /// <summary>A LoRA adapter in PEFT layout.</summary>
 public sealed class AdapterFolder
@@ -16,6 +17,7 @@ public sealed class AdapterFolder
     private const string Prefix = "base_model.model.";
     private const string SuffixA = ".lora_A.weight";
     private const string SuffixB = ".lora_B.weight";
+    private const string SuffixMagnitude = ".lora_magnitude_vector";
 
     private AdapterFolder(string path, AdapterConfig config, IReadOnlyDictionary<string, LoraModule> modules)
     {
@@ -36,6 +38,8 @@ public sealed class AdapterFolder
     public static string TensorNameA(string module) => Prefix + module + SuffixA;
 
     public static string TensorNameB(string module) => Prefix + module + SuffixB;
+
+    public static string TensorNameMagnitude(string module) => Prefix + module + SuffixMagnitude;
 
     /// <exception cref="InvalidModelFileException">Names every file and tensor that is missing or wrong.</exception>
     public static AdapterFolder Open(string path)
@@ -78,16 +82,21 @@ public sealed class AdapterFolder
                 errors.Add($"tensor \"{tensor.Name}\" is {tensor.Dtype.Name()}; F32, F16 and BF16 are supported");
             if (ModuleOf(tensor.Name) is not { } module)
             {
-                errors.Add($"tensor \"{tensor.Name}\" is not a LoRA matrix ({Prefix}MODULE{SuffixA} or {SuffixB})");
+                errors.Add($"tensor \"{tensor.Name}\" is not of a LoRA adapter ({Prefix}MODULE{SuffixA}, {SuffixB} or {SuffixMagnitude})");
                 continue;
             }
 
             var a = tensors.GetValueOrDefault(TensorNameA(module));
             var b = tensors.GetValueOrDefault(TensorNameB(module));
-            if (a is null || b is null) errors.Add($"module \"{module}\" has only {(a is null ? "lora_B" : "lora_A")}");
+            var magnitude = tensors.GetValueOrDefault(TensorNameMagnitude(module));
+            if (a is null || b is null) errors.Add($"module \"{module}\" has no {(a is null ? "lora_A" : "lora_B")}");
             else if (a.Shape is not [var rankOfA, _] || b.Shape is not [_, var rankOfB] || rankOfA != config.Rank || rankOfB != config.Rank)
                 errors.Add($"module \"{module}\": rank {config.Rank} is expected, found A {a.Description} and B {b.Description}");
-            else modules[module] = new LoraModule(module, a, b);
+            else if (magnitude is not null != config.IsDecomposed)
+                errors.Add($"module \"{module}\" {(config.IsDecomposed ? "has no lora_magnitude_vector, which use_dora needs" : "has a lora_magnitude_vector, and use_dora is false")}");
+            else if (magnitude is not null && (magnitude.Shape is not [var rows] || rows != b.Shape[0]))
+                errors.Add($"module \"{module}\": B {b.Description} does not go with the lora_magnitude_vector {magnitude.Description}");
+            else modules[module] = new LoraModule(module, a, b, magnitude);
         }
 
         if (tensors.Count == 0) errors.Add("there are no tensors");
@@ -97,7 +106,7 @@ public sealed class AdapterFolder
     private static string? ModuleOf(string tensorName)
     {
         if (!tensorName.StartsWith(Prefix, StringComparison.Ordinal)) return null;
-        foreach (var suffix in (string[])[SuffixA, SuffixB])
+        foreach (var suffix in (string[])[SuffixA, SuffixB, SuffixMagnitude])
         {
             if (tensorName.EndsWith(suffix, StringComparison.Ordinal) && tensorName.Length > Prefix.Length + suffix.Length)
                 return tensorName[Prefix.Length..^suffix.Length];

@@ -5,12 +5,10 @@ using ModelOps.ModelFiles.Safetensors;
 
 namespace ModelOps.ModelFiles.Peft;
 
-/// <summary>Folds a LoRA adapter into its base model: W + scale * B A, computed in fp32.</summary>
+/// <summary>Folds a LoRA adapter into its base model: W + scale * B A, its rows brought to the trained lengths if it is decomposed, computed in fp32.</summary>
 public static class AdapterMerge
 {
     private const int ChunkElements = 1 << 20;
-
-    private static readonly string[] WeightExtensions = [".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"];
 
     /// <summary>Writes a model folder with merged weights in one file and the base's other top-level files. The folder appears when
     /// complete.</summary>
@@ -39,7 +37,7 @@ public static class AdapterMerge
                 tensors,
                 new Dictionary<string, string> { ["format"] = "pt" },
                 cancellationToken);
-            CopyOtherFiles(baseModel.Path, folder);
+            baseModel.CopyOtherFiles(folder);
             WriteConfig(baseModel.Path, folder, dtype);
         });
         return ModelFolder.Open(outputFolder);
@@ -78,6 +76,7 @@ public static class AdapterMerge
         var module = adapter.Modules.GetValueOrDefault(name[..^".weight".Length]);
         var a = module is null ? [] : deltas.ReadFloats(module.A.Name);
         var b = module is null ? [] : deltas.ReadFloats(module.B.Name);
+        var lengths = module?.Magnitude is { } magnitude ? deltas.ReadFloats(magnitude.Name) : [];
         var block = new float[Math.Min(rows, Math.Max(1, ChunkElements / columns)) * columns];
         for (long row = 0; row < rows; row += block.Length / columns)
         {
@@ -86,7 +85,20 @@ public static class AdapterMerge
             var values = block.AsSpan(0, count * columns);
             weights.ReadFloats(name, row * columns, values);
             if (module is not null) AddProduct(values, columns, b.AsSpan((int)(row * adapter.Config.Rank)), a, adapter.Config);
+            if (lengths.Length > 0) Stretch(values, columns, lengths.AsSpan((int)row));
             TensorSource.WriteFloats(stream, values, dtype);
+        }
+    }
+
+    private static void Stretch(Span<float> rows, int columns, ReadOnlySpan<float> lengths)
+    {
+        for (var row = 0; row < rows.Length / columns; row++)
+        {
+            var values = rows.Slice(row * columns, columns);
+            var square = 0.0;
+            foreach (var value in values) square += (double)value * value;
+            var factor = square == 0 ? 0 : (float)(lengths[row] / Math.Sqrt(square));
+            for (var i = 0; i < values.Length; i++) values[i] *= factor;
         }
     }
 
@@ -106,17 +118,6 @@ public static class AdapterMerge
         var sources = MemoryMarshal.Cast<float, Vector<float>>(source);
         for (var i = 0; i < targets.Length; i++) targets[i] += sources[i] * factor;
         for (var i = targets.Length * Vector<float>.Count; i < target.Length; i++) target[i] += source[i] * factor;
-    }
-
-    private static void CopyOtherFiles(string source, string target)
-    {
-        foreach (var file in Directory.EnumerateFiles(source))
-        {
-            var name = Path.GetFileName(file);
-            if (name is ModelConfig.FileName or ModelFolder.WeightsIndexFile || WeightExtensions.Contains(Path.GetExtension(name)))
-                continue;
-            File.Copy(file, Path.Combine(target, name));
-        }
     }
 
     // The base's own file with only the dtype changed: fields that ModelOps does not read are kept.

@@ -1,4 +1,5 @@
 using ModelOps.ModelFiles;
+using ModelOps.Models.Weights;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -20,7 +21,9 @@ internal sealed class DecoderLayer : IDisposable
     private readonly Scalar? queryScale;
     private readonly SoftCap? scoreCap;
 
-    public DecoderLayer(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, int layer, Scalar epsilon)
+    /// <param name="vectors">Norms and biases.</param>
+    public DecoderLayer(
+        ModelConfig config, IReadOnlyDictionary<string, LinearWeight> matrices, IReadOnlyDictionary<string, Tensor> vectors, int layer, Scalar epsilon)
     {
         this.config = config;
         IsLocal = config.LocalLayers.Contains(layer);
@@ -43,10 +46,10 @@ internal sealed class DecoderLayer : IDisposable
         Projection Linear(string module)
         {
             var path = DecoderTensors.Module(layer, module);
-            return new(path, weights[$"{path}.weight"], weights.GetValueOrDefault($"{path}.bias"));
+            return new(path, matrices[$"{path}.weight"], vectors.GetValueOrDefault($"{path}.bias"));
         }
 
-        RmsNorm Norm(string module) => new(weights[$"{DecoderTensors.Module(layer, module)}.weight"], epsilon, config.Family.OffsetNorms);
+        RmsNorm Norm(string module) => new(vectors[$"{DecoderTensors.Module(layer, module)}.weight"], epsilon, config.Family.OffsetNorms);
     }
 
     /// <summary>Whether it sees only the last <see cref="ModelConfig.SlidingWindow"/> positions.</summary>

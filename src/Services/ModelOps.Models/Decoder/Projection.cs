@@ -1,4 +1,5 @@
 using ModelOps.Models.Lora;
+using ModelOps.Models.Weights;
 using static TorchSharp.torch;
 
 namespace ModelOps.Models.Decoder;
@@ -6,7 +7,7 @@ namespace ModelOps.Models.Decoder;
 /// <summary>y = W x + b, plus the low-rank update of an adapter where one is attached.</summary>
 /// <param name="Module">Path in Hugging Face's module tree, for example <c>model.layers.0.self_attn.q_proj</c>.</param>
 /// <param name="Bias_O">Null for a projection without one.</param>
-internal sealed record Projection(string Module, Tensor Weight_OI, Tensor? Bias_O)
+internal sealed record Projection(string Module, LinearWeight Weight, Tensor? Bias_O)
 {
     public LoraUpdate? Lora { get; set; }
 
@@ -15,7 +16,8 @@ internal sealed record Projection(string Module, Tensor Weight_OI, Tensor? Bias_
 
     public Tensor Forward(Tensor x)
     {
-        var y = nn.functional.linear(x, Weight_OI, Bias_O);
-        return Lora is null ? y : y.Plus(Lora.Forward(x));
+        var product = Weight.Apply(x);
+        var y = Lora?.Forward(x, product) ?? product;
+        return Bias_O is null ? y : y.Plus(Bias_O);
     }
 }

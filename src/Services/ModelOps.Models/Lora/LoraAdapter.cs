@@ -6,19 +6,20 @@ namespace ModelOps.Models.Lora;
 /// <summary>The updates that are attached to a model's projections. Disposing it detaches them.</summary>
 internal sealed class LoraAdapter : IDisposable
 {
-    private readonly Generator randomness;
-
     /// <exception cref="ArgumentException">The options are out of range; names all that is wrong.</exception>
-    public LoraAdapter(IReadOnlyList<Projection> projections, LoraOptions options, int seed)
+    public LoraAdapter(IReadOnlyList<Projection> projections, Device device, LoraOptions options, int seed)
     {
         var names = options.ResolveTargets([.. projections.Select(projection => projection.Name).Distinct()]);
         Options = options;
+        Randomness = new StepRandomness(seed);
         Adapted = [.. projections.Where(projection => names.Contains(projection.Name))];
-        randomness = new Generator((ulong)seed);
-        foreach (var projection in Adapted) projection.Lora = new LoraUpdate(projection.Weight_OI, options, randomness);
+        foreach (var projection in Adapted) projection.Lora = new LoraUpdate(projection.Weight, device, options, Randomness);
     }
 
     public LoraOptions Options { get; }
+
+    /// <summary>What dropout draws from.</summary>
+    public StepRandomness Randomness { get; }
 
     public IReadOnlyList<Projection> Adapted { get; }
 
@@ -31,6 +32,6 @@ internal sealed class LoraAdapter : IDisposable
             projection.Lora?.Dispose();
             projection.Lora = null;
         }
-        randomness.Dispose();
+        Randomness.Dispose();
     }
 }

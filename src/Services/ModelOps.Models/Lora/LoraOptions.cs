@@ -12,7 +12,7 @@ public sealed record LoraOptions
     /// <value>The default value is 16.</value>
     public int Rank { get; init; } = DefaultRank;
 
-    /// <summary>The update is scaled by alpha / rank.</summary>
+    /// <summary>The update is scaled by alpha / rank, or alpha / √rank where it is <see cref="RankStabilized"/>.</summary>
     /// <value>The default value is 32.</value>
     public double Alpha { get; init; } = DefaultAlpha;
 
@@ -24,7 +24,15 @@ public sealed record LoraOptions
     /// <value>The default value is <c>all-linear</c>.</value>
     public string TargetModules { get; init; } = AllLinear;
 
-    internal double Scale => Alpha / Rank;
+    /// <summary>Kalajdzievski 2023.</summary>
+    /// <value>The default value is false.</value>
+    public bool RankStabilized { get; init; }
+
+    /// <summary>Whether the lengths of the adapted weight's rows are trained apart from their directions: DoRA (Liu et al. 2024).</summary>
+    /// <value>The default value is false.</value>
+    public bool Decomposed { get; init; }
+
+    internal double Scale => RankStabilized ? Alpha / Math.Sqrt(Rank) : Alpha / Rank;
 
     /// <returns>The chosen projections' names out of <paramref name="available"/>.</returns>
     /// <exception cref="ArgumentException">Something is out of its range, or a name is not available; says all that is wrong.</exception>

@@ -4,6 +4,8 @@ namespace ModelOps.Training.Data;
 public sealed record PackedRow(IReadOnlyList<TrainingSequence> Documents)
 {
     public int Length => Documents.Sum(document => document.Length);
+
+    public int LearnedCount => Documents.Sum(document => document.LearnedCount);
 }
 
 /// <summary>

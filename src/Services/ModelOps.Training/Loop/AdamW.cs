@@ -16,10 +16,9 @@ internal sealed class AdamW : IDisposable
     private const double Beta1 = 0.9;
     private const double Epsilon = 1e-8;
 
-    private readonly Moments[] moments;
+    private readonly Moment[] moments;
     private readonly double beta2;
     private readonly double weightDecay;
-    private int steps;
 
     public AdamW(IReadOnlyList<Parameter> parameters, double beta2, double weightDecay)
     {
@@ -27,8 +26,15 @@ internal sealed class AdamW : IDisposable
         this.weightDecay = weightDecay;
         using var scope = NewDisposeScope();
         moments = [.. parameters.Select(parameter =>
-            new Moments(parameter, zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope()))];
+            new Moment(parameter, zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope()))];
     }
+
+    /// <summary>Updates made so far: the bias correction counts them.</summary>
+    public int Steps { get; set; }
+
+    /// <summary>The running means, for a checkpoint.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> Moments =>
+        moments.SelectMany((moment, i) => new[] { ($"mean.{i}", moment.Mean), ($"square.{i}", moment.Square) });
 
     public void ClearGradients()
     {
@@ -39,12 +45,12 @@ internal sealed class AdamW : IDisposable
     /// <summary>Parameters without a gradient stay as they are.</summary>
     public void Step(double learningRate)
     {
-        steps++;
+        Steps++;
         using var frozen = no_grad();
         using var scope = NewDisposeScope();
         using Scalar decay1 = Beta1, decay2 = beta2, share1 = 1 - Beta1, share2 = 1 - beta2;
-        using Scalar correction2 = Math.Sqrt(1 - Math.Pow(beta2, steps)), epsilon = Epsilon, one = 1;
-        using Scalar rate = -learningRate / (1 - Math.Pow(Beta1, steps)), shrink = 1 - learningRate * weightDecay;
+        using Scalar correction2 = Math.Sqrt(1 - Math.Pow(beta2, Steps)), epsilon = Epsilon, one = 1;
+        using Scalar rate = -learningRate / (1 - Math.Pow(Beta1, Steps)), shrink = 1 - learningRate * weightDecay;
         foreach (var (parameter, mean, square) in moments)
         {
             using var temporaries = NewDisposeScope();
@@ -65,5 +71,5 @@ internal sealed class AdamW : IDisposable
         }
     }
 
-    private readonly record struct Moments(Parameter Parameter, Tensor Mean, Tensor Square);
+    private readonly record struct Moment(Parameter Parameter, Tensor Mean, Tensor Square);
 }

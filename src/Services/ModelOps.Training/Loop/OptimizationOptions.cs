@@ -1,6 +1,8 @@
+using ModelOps.Recipes;
+
 namespace ModelOps.Training.Loop;
 
-/// <summary>AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a cosine decay to zero.</summary>
+/// <summary>AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a schedule.</summary>
 public sealed record OptimizationOptions
 {
     /// <summary>Updates in all.</summary>
@@ -12,6 +14,13 @@ public sealed record OptimizationOptions
     /// <summary>Share of the steps that warms up.</summary>
     /// <value>The default value is 0.05.</value>
     public double WarmupRatio { get; init; } = 0.05;
+
+    /// <value>The default value is a cosine to zero.</value>
+    public LearningRateSchedule Schedule { get; init; }
+
+    /// <summary>Share of the steps in which <see cref="LearningRateSchedule.Wsd"/> falls to zero.</summary>
+    /// <value>The default value is 0.2.</value>
+    public double DecayRatio { get; init; } = 0.2;
 
     /// <summary>Decoupled; applied to matrices only, not to norms.</summary>
     /// <value>The default value is 0.</value>
@@ -25,12 +34,25 @@ public sealed record OptimizationOptions
     /// <value>The default value is 0.999.</value>
     public double Beta2 { get; init; } = 0.999;
 
+    /// <summary>Steps between two measurements on the validation rows; the last step is measured too. Null: none.</summary>
+    public int? ValidateEvery { get; init; }
+
+    /// <summary>Training stops after so many measurements without a lower loss. Null: it goes on to its last step.</summary>
+    public int? Patience { get; init; }
+
     /// <param name="step">From 0; the first step has a rate above zero, and so has the last.</param>
     public double LearningRateAt(int step)
     {
         var warmup = (int)Math.Ceiling(WarmupRatio * Steps);
         if (step < warmup) return LearningRate * (step + 1) / warmup;
-        var progress = (double)(step - warmup) / (Steps - warmup);
-        return LearningRate * 0.5 * (1 + Math.Cos(Math.PI * progress));
+        var left = (double)(Steps - step) / (Steps - warmup); // 1 falling to above 0
+        return LearningRate * Schedule switch
+        {
+            LearningRateSchedule.Cosine => 0.5 * (1 + Math.Cos(Math.PI * (1 - left))),
+            LearningRateSchedule.Linear => left,
+            LearningRateSchedule.Wsd => Math.Min(1, (Steps - step) / Math.Max(1, DecayRatio * Steps)),
+            LearningRateSchedule.Constant => 1,
+            _ => throw new InvalidOperationException($"there is no schedule {Schedule}"),
+        };
     }
 }

@@ -1,5 +1,6 @@
 using ModelOps.ModelFiles;
 using ModelOps.Models;
+using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
 using static TorchSharp.torch;
@@ -48,16 +49,18 @@ public static class PretrainingRun
         using var model = CausalLanguageModel.Initialize(config, options.Seed);
         var order = new BatchOrder(Rows(documents, options), options.BatchSize, options.Seed);
         var heldOutRows = Rows(heldOut, options);
-        var before = Evaluation.Loss(model, heldOutRows, options.BatchSize, TrainingStages.EvaluateBefore, progress, cancellationToken);
-        var result = new TrainingLoop(model, options.Optimization, time).Run(Step, progress, cancellationToken);
-        var after = Evaluation.Loss(model, heldOutRows, options.BatchSize, TrainingStages.EvaluateAfter, progress, cancellationToken);
+        var loop = new TrainingLoop(model, options.Optimization, time, Step);
+        var end = loop.Run(() => new RunState { Steps = 0, Tokens = 0, LossBefore = Measure(TrainingStages.EvaluateBefore) }, progress, cancellationToken);
+        var after = Measure(TrainingStages.EvaluateAfter);
         model.SaveWeights(weightsPath, cancellationToken);
-        return new(result.Steps, result.Tokens, before, after, time.GetElapsedTime(started).TotalSeconds);
+        return new(end.Steps, end.Tokens, end.LossBefore, after, time.GetElapsedTime(started).TotalSeconds);
 
-        StepLoss Step(int step)
+        double Measure(string stage) => Evaluation.Loss(model, heldOutRows, options.BatchSize, stage, progress, cancellationToken);
+
+        IEnumerable<StepLoss> Step(int step)
         {
             using var batch = new PackedBatch(order.BatchOf(step), model.Device);
-            return new(batch.Loss(model), batch.Tokens);
+            yield return new(batch.Loss(model), batch.Tokens);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.ModelFiles.Tokenizers;
+using ModelOps.Recipes;
 using ModelOps.Training.Data;
 
 namespace ModelOps.Training.Sft;
@@ -11,10 +12,12 @@ internal sealed class ExampleEncoder
 {
     private readonly HuggingFaceTokenizer tokenizer;
     private readonly ChatTemplate template;
+    private readonly LearnedTokens learned;
 
     /// <exception cref="TrainingFailedException">The model has no chat template, or a broken one.</exception>
-    public ExampleEncoder(ModelFolder folder)
+    public ExampleEncoder(ModelFolder folder, LearnedTokens learned)
     {
+        this.learned = learned;
         tokenizer = HuggingFaceTokenizer.Load(folder.Path);
         template = Parse(folder);
     }
@@ -49,7 +52,7 @@ internal sealed class ExampleEncoder
     private TrainingSequence Tokenize(RenderedChat chat)
     {
         List<int> tokens = [];
-        List<bool> learned = [];
+        List<bool> marks = [];
         var at = 0;
         foreach (var span in chat.AssistantSpans)
         {
@@ -58,13 +61,13 @@ internal sealed class ExampleEncoder
             at = span.End;
         }
         Append(chat.Text[at..], isLearned: false);
-        return new([.. tokens], [.. learned]);
+        return new([.. tokens], [.. marks]);
 
         void Append(string text, bool isLearned)
         {
             var ids = tokenizer.Encode(text);
             tokens.AddRange(ids);
-            learned.AddRange(Enumerable.Repeat(isLearned, ids.Length));
+            marks.AddRange(Enumerable.Repeat(isLearned || learned == LearnedTokens.All, ids.Length));
         }
     }
 

@@ -1,4 +1,5 @@
 using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.Recipes;
 
 namespace ModelOps.Training;
 
@@ -18,11 +19,22 @@ public sealed record SftRequest
     /// <summary>Where the adapter will stand, complete or not at all. It must not exist, or be empty.</summary>
     public required string OutputFolder { get; init; }
 
-    public SftRecipe Recipe { get; init; } = new();
+    public Recipe Recipe { get; init; } = new();
+
+    /// <summary>
+    /// Where checkpoints are kept while the run goes on: run again with the same request it goes on from the newest, and its losses are those
+    /// of a run that was never interrupted, to the last bit. The caller removes it in the end.
+    /// </summary>
+    /// <value>By default a folder beside the output that lasts as long as the run.</value>
+    public string? CheckpointFolder { get; init; }
 
     /// <summary>CPU threads; they are set for the whole process.</summary>
     /// <value>By default all cores but one: the rest of the machine goes on answering.</value>
     public int? Threads { get; init; }
+
+    /// <summary>Bytes that the run may take: one that is estimated to need more is refused before it begins.</summary>
+    /// <value>By default what the machine has free, within the limit of the process's control group.</value>
+    public long? MemoryLimit { get; init; }
 
     /// <summary>What the adapter names as its base.</summary>
     public string? BaseModelName { get; init; }
@@ -54,7 +66,7 @@ public sealed record SftOutcome(
     double LossBefore,
     double LossAfter,
     double Seconds,
-    ResolvedSftRecipe ResolvedRecipe,
+    ResolvedRecipe ResolvedRecipe,
     EvaluationRows EvaluatedOn,
     RowReport TrainRows,
     RowReport ValidationRows);

@@ -1,5 +1,6 @@
 using ModelOps.ModelFiles;
 using ModelOps.Models;
+using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
 using ModelOps.Training.Sft;
@@ -7,15 +8,13 @@ using TorchSharp;
 
 namespace ModelOps.Training;
 
-/// <summary>Supervised fine-tuning with LoRA: the model learns to say what the assistant says in the rows.</summary>
+/// <summary>Supervised fine-tuning: the model learns to say what the assistant says in the rows.</summary>
 public sealed class SftTraining(TimeProvider time)
 {
-    private const int TrainSampleRows = 128;
-
     /// <exception cref="TrainingFailedException">The recipe, the rows or the course of training do not allow to go on; nothing is written.</exception>
     /// <exception cref="InvalidModelFileException">The base model is incomplete or broken.</exception>
     /// <exception cref="IOException">The output folder is not empty, or cannot be written.</exception>
-    /// <exception cref="OperationCanceledException">Between two steps; nothing is written.</exception>
+    /// <exception cref="OperationCanceledException">Between two steps; of all that is written only a checkpoint stays.</exception>
     public Task<SftOutcome> RunAsync(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
         Task.Factory.StartNew(
             () => Run(request, progress, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -25,93 +24,65 @@ public sealed class SftTraining(TimeProvider time)
         var started = time.GetTimestamp();
         ThrowIfOccupied(request.OutputFolder);
         var folder = ModelFolder.Open(request.ModelFolder);
-        ThrowIfInvalid(request.Recipe.Validate(folder.Config));
+        ThrowIfInvalid(RecipeResolution.Check(request.Recipe, folder.Config));
 
-        // 1. Rows to packed sequences.
-        var encoder = new ExampleEncoder(folder);
-        var train = EncodedRows.Encode(encoder, request.TrainRows, cancellationToken);
-        if (train.Sequences.Count == 0) throw NothingToLearn(train);
-        var length = RecipeResolution.SequenceLength(request.Recipe, folder.Config, train.Longest);
-        train = train.Fit(length);
-        if (train.Sequences.Count == 0) throw NothingToLearn(train);
-        var validation = EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken).Fit(length);
-        var trainRows = SequencePacker.Pack(train.Sequences, length);
-        var recipe = RecipeResolution.Resolve(request.Recipe, folder.Config, length, trainRows.Count);
-        var evaluatedOn = validation.Sequences.Count > 0 ? EvaluationRows.Validation : EvaluationRows.TrainSample;
-        var evaluationRows = SequencePacker.Pack(
-            evaluatedOn == EvaluationRows.Validation ? validation.Sequences : train.Sample(TrainSampleRows, recipe.Seed), length);
+        // 1. Rows to packed sequences, and what the recipe left open.
+        var rows = SftRows.Prepare(request, folder, cancellationToken);
+        var recipe = RecipeResolution.Resolve(request.Recipe, folder.Config, rows.Length, rows.Train.Count);
 
-        // 2. The model with a fresh adapter, which changes nothing yet.
+        MemoryPlan.Of(folder.Config, recipe).ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
+
+        // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
         torch.set_num_threads(request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1));
-        using var model = CausalLanguageModel.Load(folder);
-        AttachLora(model, recipe);
+        using var model = SftModel.Load(folder, recipe);
 
         // 3. Measure, train, measure.
-        var before = Evaluation.Loss(model, evaluationRows, recipe.BatchSize, TrainingStages.EvaluateBefore, progress, cancellationToken);
-        var result = Train(model, trainRows, recipe, progress, cancellationToken);
-        var after = Evaluation.Loss(model, evaluationRows, recipe.BatchSize, TrainingStages.EvaluateAfter, progress, cancellationToken);
-
-        // 4. The adapter appears whole.
-        Save(model, request, cancellationToken);
-        return new(
-            result.Steps, result.Tokens, before, after, time.GetElapsedTime(started).TotalSeconds, recipe, evaluatedOn, train.Report, validation.Report);
-    }
-
-    private static void AttachLora(CausalLanguageModel model, ResolvedSftRecipe recipe)
-    {
-        try
+        using var checkpoints = new RunFolder(request);
+        var saved = new CheckpointFolder(checkpoints.Path, rows.Fingerprint(recipe, request.BaseModelName ?? request.ModelFolder));
+        var order = new BatchOrder(rows.Train, recipe.BatchSize * recipe.Accumulation, recipe.Seed);
+        var loop = new TrainingLoop(model, Optimization(recipe), time, Step)
         {
-            var options = new LoraOptions { Rank = recipe.Rank, Alpha = recipe.Alpha, Dropout = recipe.Dropout, TargetModules = recipe.TargetModules };
-            model.AttachLora(options, recipe.Seed);
-        }
-        catch (ArgumentException exception)
-        {
-            throw new TrainingFailedException(TrainingFailure.InvalidRecipe, exception.Message, exception);
-        }
-    }
-
-    private LoopResult Train(
-        CausalLanguageModel model,
-        IReadOnlyList<PackedRow> rows,
-        ResolvedSftRecipe recipe,
-        IProgress<TrainingProgress>? progress,
-        CancellationToken cancellationToken)
-    {
-        var order = new BatchOrder(rows, recipe.BatchSize, recipe.Seed);
-        var options = new OptimizationOptions
-        {
-            Steps = recipe.Steps,
-            LearningRate = recipe.LearningRate,
-            WarmupRatio = recipe.WarmupRatio,
-            WeightDecay = recipe.WeightDecay,
-            ClipNorm = recipe.ClipNorm,
+            Validate = () => Measure(TrainingStages.Validate),
+            Checkpoints = new CheckpointSchedule(saved, TimeSpan.FromSeconds(request.Recipe.CheckpointSeconds), time),
+            Meter = new ThroughputMeter(model.TrainingFlopsPerToken(rows.Length), ThroughputMeter.MeasurePeak(model.Device, time)),
         };
-        return new TrainingLoop(model, options, time).Run(Step, progress, cancellationToken);
+        var end = loop.Run(
+            () => new RunState { Steps = 0, Tokens = 0, LossBefore = Measure(TrainingStages.EvaluateBefore) }, progress, cancellationToken);
+        var after = Measure(TrainingStages.EvaluateAfter);
 
-        StepLoss Step(int step)
+        // 4. The adapter, or the model, appears whole.
+        SftModel.Save(model, folder, recipe, request, cancellationToken);
+        return new(
+            end.Steps, end.Tokens, end.LossBefore, after, time.GetElapsedTime(started).TotalSeconds, recipe, rows.EvaluatedOn, rows.TrainReport, rows.ValidationReport);
+
+        double Measure(string stage) => Evaluation.Loss(model, rows.Evaluation, recipe.BatchSize, stage, progress, cancellationToken);
+
+        IEnumerable<StepLoss> Step(int step)
         {
-            using var batch = new PackedBatch(order.BatchOf(step), model.Device);
-            return new(batch.Loss(model), batch.Tokens);
+            var all = order.BatchOf(step);
+            var learned = (double)all.Sum(row => row.LearnedCount);
+            foreach (var part in all.Chunk(recipe.BatchSize))
+            {
+                using var batch = new PackedBatch(part, model.Device);
+                yield return new(batch.Loss(model), batch.Tokens, batch.LearnedTokens / learned);
+            }
         }
     }
 
-    private static void Save(CausalLanguageModel model, SftRequest request, CancellationToken cancellationToken)
+    private static OptimizationOptions Optimization(ResolvedRecipe recipe) => new()
     {
-        var output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.OutputFolder));
-        var partial = $"{output}.{Guid.NewGuid():N}.partial";
-        try
-        {
-            model.SaveAdapter(partial, request.BaseModelName, cancellationToken);
-            cancellationToken.ThrowIfCancellationRequested();
-            if (Directory.Exists(output)) Directory.Delete(output); // empty, or this fails
-            Directory.Move(partial, output);
-        }
-        finally
-        {
-            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        }
-    }
+        Steps = recipe.Steps,
+        LearningRate = recipe.LearningRate,
+        Schedule = recipe.Schedule,
+        WarmupRatio = recipe.WarmupRatio,
+        DecayRatio = recipe.DecayRatio,
+        WeightDecay = recipe.WeightDecay,
+        ClipNorm = recipe.ClipNorm,
+        Beta2 = recipe.Beta2,
+        ValidateEvery = recipe.ValidateEvery,
+        Patience = recipe.Patience,
+    };
 
     private static void ThrowIfOccupied(string output)
     {
@@ -124,9 +95,14 @@ public sealed class SftTraining(TimeProvider time)
         if (errors.Count > 0) throw new TrainingFailedException(TrainingFailure.InvalidRecipe, "the recipe cannot be used: " + string.Join("; ", errors));
     }
 
-    private static TrainingFailedException NothingToLearn(EncodedRows rows) => new(
-        TrainingFailure.UnusableRows,
-        rows.Skipped == 0
-            ? "there are no training rows"
-            : $"none of the {rows.Skipped} training rows can be learned from; {rows.FirstSkipReason}");
+    /// <summary>The folder of the run's checkpoints: the caller's, or one that goes with the run.</summary>
+    private sealed class RunFolder(SftRequest request) : IDisposable
+    {
+        public string Path { get; } = request.CheckpointFolder ?? $"{System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(request.OutputFolder))}.{Guid.NewGuid():N}.checkpoints";
+
+        public void Dispose()
+        {
+            if (request.CheckpointFolder is null && Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
+        }
+    }
 }

@@ -1,0 +1,85 @@
+using ModelOps.Models.Decoder;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace ModelOps.Models;
+
+// Shapes: N supervised positions, C of them in a chunk, D width, V vocabulary.
+
+/// <summary>
+/// Mean of −log softmax(cap(h Wᵀ))[target], chunk by chunk: logits of a large vocabulary never stand there whole. Its gradients are made in the
+/// forward pass, while a chunk's logits are at hand (Hsu et al. 2024, Liger Kernel), so that nothing is computed twice.
+/// </summary>
+internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
+{
+    /// <summary>Logits at a time: 64 MB of fp32.</summary>
+    private const long ChunkElements = 1 << 24;
+
+    private const string Gradients = "gradients";
+
+    private static readonly Scalar one = 1;
+    private static readonly Scalar minusOne = -1;
+
+    public override string Name => "CrossEntropy";
+
+    /// <param name="hidden_ND">N at least 1.</param>
+    /// <param name="targets_N">int64, each in the vocabulary.</param>
+    /// <returns>A scalar, in nats.</returns>
+    public static Tensor Mean(Tensor hidden_ND, Tensor head_VD, Tensor targets_N, SoftCap? cap)
+    {
+        if (is_grad_enabled() && (hidden_ND.requires_grad || head_VD.requires_grad)) return apply(hidden_ND, head_VD, targets_N, new Cap(cap));
+        using var frozen = no_grad();
+        return Compute(hidden_ND, head_VD, targets_N, cap, hiddenGradient_ND: null, headGradient_VD: null);
+    }
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        var (hidden_ND, head_VD, targets_N, cap) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], ((Cap)vars[3]).Value);
+        using var scope = NewDisposeScope();
+        var hiddenGradient_ND = empty_like(hidden_ND).DetachFromDisposeScope();
+        var headGradient_VD = head_VD.requires_grad ? zeros_like(head_VD).DetachFromDisposeScope() : null;
+        ctx.save_data(Gradients, (hiddenGradient_ND, headGradient_VD)); // save_for_backward gives only inputs and outputs back
+        return Compute(hidden_ND, head_VD, targets_N, cap, hiddenGradient_ND, headGradient_VD).MoveToOuterDisposeScope();
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        var (hidden_ND, head_VD) = ((Tensor, Tensor?))ctx.get_data(Gradients);
+        using (hidden_ND)
+        using (head_VD)
+            return [hidden_ND * grad_output, head_VD is null ? null! : head_VD * grad_output, null!, null!];
+    }
+
+    private static Tensor Compute(Tensor hidden_ND, Tensor head_VD, Tensor targets_N, SoftCap? cap, Tensor? hiddenGradient_ND, Tensor? headGradient_VD)
+    {
+        using var scope = NewDisposeScope();
+        var (count, vocabulary) = (hidden_ND.shape[0], head_VD.shape[0]);
+        var size = Math.Max(1, ChunkElements / vocabulary);
+        using Scalar share = 1.0 / count;
+        var total = zeros(1, device: hidden_ND.device);
+        for (var start = 0L; start < count; start += size)
+        {
+            using var chunk = NewDisposeScope();
+            var length = Math.Min(size, count - start);
+            var hidden_CD = hidden_ND.narrow(0, start, length);
+            var targets_C1 = targets_N.narrow(0, start, length).unsqueeze(1);
+            var raw_CV = nn.functional.linear(hidden_CD, head_VD);
+            var logits_CV = cap?.Apply(raw_CV) ?? raw_CV;
+            var sum_C1 = logits_CV.logsumexp(1, keepdim: true);
+            total.add_(sum_C1.sum(), one).add_(logits_CV.gather(1, targets_C1).sum(), minusOne);
+            if (hiddenGradient_ND is null) continue;
+
+            // ∂ loss / ∂ logits = (softmax − onehot) / N, through the cap.
+            var slope_CV = cap?.Slope(logits_CV);
+            var gradient_CV = logits_CV.add_(sum_C1, minusOne).exp_();
+            gradient_CV.scatter_add_(1, targets_C1, full_like(sum_C1, minusOne)).mul_(share);
+            if (slope_CV is not null) gradient_CV.mul_(slope_CV);
+            hiddenGradient_ND.narrow(0, start, length).copy_(gradient_CV.matmul(head_VD));
+            headGradient_VD?.add_(gradient_CV.t().matmul(hidden_CD), one);
+        }
+        return (total * share).squeeze().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What is passed through <c>apply</c> must not be null.</summary>
+    private sealed record Cap(SoftCap? Value);
+}

@@ -1,0 +1,26 @@
+namespace ModelOps.Training.Loop;
+
+/// <summary>
+/// Tells a run that left its course from one that is merely noisy: <see cref="Patience"/> losses in a row above three times the median of the
+/// latest ones, and a nat above it besides, so that a loss near zero may jump.
+/// </summary>
+internal sealed class SpikeWatch(IEnumerable<double> recent)
+{
+    private const int Window = 50;
+    private const int Least = 20;
+    private const int Patience = 8;
+    private readonly List<double> losses = [.. recent];
+
+    public IReadOnlyList<double> Recent => [.. losses];
+
+    /// <summary>Median of the losses before the latest <see cref="Patience"/>.</summary>
+    public double Usual => losses.Take(losses.Count - Patience).Order().ElementAt((losses.Count - Patience) / 2);
+
+    public bool HasLeftCourse => losses.Count >= Least + Patience && losses.TakeLast(Patience).All(loss => loss > (3 * Usual) + 1);
+
+    public void Add(double loss)
+    {
+        losses.Add(loss);
+        if (losses.Count > Window) losses.RemoveAt(0);
+    }
+}

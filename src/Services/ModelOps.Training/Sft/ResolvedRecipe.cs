@@ -1,0 +1,56 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using ModelOps.Recipes;
+
+namespace ModelOps.Training;
+
+/// <summary>A recipe with everything filled in: what a run used. See <see cref="Recipe"/> for the meaning of each.</summary>
+public sealed record ResolvedRecipe
+{
+    public required TrainingMethod Method { get; init; }
+    public required int Epochs { get; init; }
+
+    /// <summary>Updates in all.</summary>
+    public required int Steps { get; init; }
+
+    public required int BatchSize { get; init; }
+    public required int Accumulation { get; init; }
+    public required int SequenceLength { get; init; }
+    public required bool Packing { get; init; }
+    public required LearnedTokens TrainOn { get; init; }
+    public required double NeftuneAlpha { get; init; }
+    public required double LearningRate { get; init; }
+    public required LearningRateSchedule Schedule { get; init; }
+    public required double WarmupRatio { get; init; }
+    public required double DecayRatio { get; init; }
+    public required double WeightDecay { get; init; }
+    public required double ClipNorm { get; init; }
+    public required double Beta2 { get; init; }
+
+    /// <summary>Null, as are the other settings of an update, where every weight is trained.</summary>
+    public required int? Rank { get; init; }
+
+    public required double? Alpha { get; init; }
+    public required double? Dropout { get; init; }
+    public required string? TargetModules { get; init; }
+    public required bool? Rslora { get; init; }
+    public required bool? Dora { get; init; }
+
+    /// <summary>Null: measured only before and after.</summary>
+    public required int? ValidateEvery { get; init; }
+
+    public required int? Patience { get; init; }
+    public required int Samples { get; init; }
+    public required bool GradientCheckpointing { get; init; }
+    public required ComputeDevice Device { get; init; }
+    public required int Seed { get; init; }
+
+    /// <summary>In the names that a recipe file has.</summary>
+    public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, ResolvedRecipeJson.Default.ResolvedRecipe);
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ResolvedRecipe))]
+[JsonSerializable(typeof(string))]
+internal sealed partial class ResolvedRecipeJson : JsonSerializerContext;

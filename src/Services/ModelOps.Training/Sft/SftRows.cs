@@ -1,0 +1,60 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+using ModelOps.ModelFiles;
+using ModelOps.Recipes;
+using ModelOps.Training.Data;
+
+namespace ModelOps.Training.Sft;
+
+/// <summary>The rows of a run as the model will read them.</summary>
+/// <param name="Train">Learned from.</param>
+/// <param name="Evaluation">Measured on.</param>
+internal sealed record SftRows(
+    int Length, IReadOnlyList<PackedRow> Train, IReadOnlyList<PackedRow> Evaluation, EvaluationRows EvaluatedOn, RowReport TrainReport, RowReport ValidationReport)
+{
+    private const int TrainSample = 128;
+
+    /// <exception cref="TrainingFailedException">No row is left to learn from, or the model has no usable chat template.</exception>
+    public static SftRows Prepare(SftRequest request, ModelFolder folder, CancellationToken cancellationToken)
+    {
+        var recipe = request.Recipe;
+        var encoder = new ExampleEncoder(folder, recipe.TrainOn);
+        var train = EncodedRows.Encode(encoder, request.TrainRows, cancellationToken);
+        if (train.Sequences.Count == 0) throw NothingToLearn(train);
+        var length = RecipeResolution.SequenceLength(recipe, folder.Config, train.Longest);
+        train = train.Fit(length);
+        if (train.Sequences.Count == 0) throw NothingToLearn(train);
+        var validation = EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken).Fit(length);
+        var evaluatedOn = validation.Sequences.Count > 0 ? EvaluationRows.Validation : EvaluationRows.TrainSample;
+        var evaluation = evaluatedOn == EvaluationRows.Validation ? validation.Sequences : train.Sample(TrainSample, recipe.Seed);
+        return new(length, Rows(train.Sequences, length, recipe), Rows(evaluation, length, recipe), evaluatedOn, train.Report, validation.Report);
+    }
+
+    /// <summary>SHA-256 of all that a run is made from besides the base's weights, hex.</summary>
+    public string Fingerprint(ResolvedRecipe recipe, string baseModel)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(recipe, ResolvedRecipeJson.Default.ResolvedRecipe));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(baseModel, ResolvedRecipeJson.Default.String));
+        Span<byte> length = stackalloc byte[sizeof(int)];
+        foreach (var document in Train.Concat(Evaluation).SelectMany(row => row.Documents))
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(length, document.Length);
+            hash.AppendData(length);
+            hash.AppendData(MemoryMarshal.AsBytes(document.Tokens.AsSpan()));
+            hash.AppendData(MemoryMarshal.AsBytes(document.Learned.AsSpan()));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static IReadOnlyList<PackedRow> Rows(IReadOnlyList<TrainingSequence> sequences, int length, Recipe recipe) =>
+        recipe.Packing ? SequencePacker.Pack(sequences, length) : [.. sequences.Select(sequence => new PackedRow([sequence]))];
+
+    private static TrainingFailedException NothingToLearn(EncodedRows rows) => new(
+        TrainingFailure.UnusableRows,
+        rows.Skipped == 0
+            ? "there are no training rows"
+            : $"none of the {rows.Skipped} training rows can be learned from; {rows.FirstSkipReason}");
+}

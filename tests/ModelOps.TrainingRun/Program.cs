@@ -1,0 +1,30 @@
+using System.Globalization;
+using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.Recipes;
+using ModelOps.Training;
+
+// BASE OUTPUT CHECKPOINTS RECIPE: fine-tunes BASE on a few fixed rows until it is done or killed; says each step and its loss once it is done.
+var recipe = (RecipeFile.Parse(args[3]) as RecipeReading.Read)!.Recipe;
+var rows = Enumerable.Range(0, 40).Select(row => new ChatExample([
+    new ChatMessage("user", $"What does {row % 8} mean?"),
+    new ChatMessage(ChatMessage.AssistantRole, $"It means that there are {row} things in the world.")])).ToList();
+await new SftTraining(TimeProvider.System).RunAsync(
+    new SftRequest
+    {
+        ModelFolder = args[0],
+        TrainRows = rows[8..],
+        ValidationRows = rows[..8],
+        OutputFolder = args[1],
+        CheckpointFolder = args[2],
+        BaseModelName = "tiny",
+        Recipe = recipe,
+        Threads = 1,
+    },
+    new Losses(),
+    CancellationToken.None);
+
+internal sealed class Losses : IProgress<TrainingProgress>
+{
+    public void Report(TrainingProgress value) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{value.Stage} {value.Step} {value.Metrics[TrainingMetrics.Loss]:R}"));
+}
