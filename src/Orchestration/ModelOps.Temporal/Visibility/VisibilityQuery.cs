@@ -118,7 +118,7 @@ public sealed class VisibilityQuery
             {
                 JsonValueKind.Null => null,
                 JsonValueKind.String => (object?)value.GetString(),
-                _ => value.TryGetInt64(out var whole) ? whole : value.GetDouble(),
+                _ => value.TryGetInt64(out var whole) ? (object)whole : value.GetDouble(), // not both as a double
             }).ToList();
             if (values.Count == Keys().Count()) return values;
         }
