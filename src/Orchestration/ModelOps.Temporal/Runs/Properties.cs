@@ -1,3 +1,4 @@
+using Google.Protobuf.Collections;
 using Temporalio.Api.Command.V1;
 
 namespace ModelOps.Temporal;
@@ -44,7 +45,7 @@ internal sealed class Properties(Run run) : RunPart(run)
     });
 
     /// <summary>An empty value removes what it names.</summary>
-    private static void Merge(IDictionary<string, Payload> into, IDictionary<string, Payload> upserted)
+    private static void Merge(MapField<string, Payload> into, MapField<string, Payload> upserted)
     {
         foreach (var (name, value) in upserted)
         {

@@ -1,5 +1,4 @@
 using Microsoft.Data.Sqlite;
-using ModelOps.Temporal.Visibility;
 
 namespace ModelOps.Temporal;
 
@@ -16,18 +15,17 @@ internal sealed class StoreWriter(SqliteConnection connection) : IDisposable
     private const string clearInbox = "DELETE FROM inbox WHERE run = $p0";
     private const string addInbox = "INSERT INTO inbox VALUES ($p0, $p1, $p2)";
     private readonly Dictionary<string, Statement> prepared = [];
-    private SqliteTransaction? transaction;
 
     public void Write(StoreBatch batch)
     {
-        using (transaction = connection.BeginTransaction(deferred: false))
-        {
-            foreach (var change in batch.Runs)
-                Write(change);
-            foreach (var other in batch.Others)
-                Execute(other.Text, [.. other.Parameters]);
-            transaction.Commit();
-        }
+        using var transaction = connection.BeginTransaction(deferred: false);
+        foreach (var statement in prepared.Values)
+            statement.Transaction = transaction;
+        foreach (var change in batch.Runs)
+            Write(change, transaction);
+        foreach (var other in batch.Others)
+            Execute(transaction, other.Text, [.. other.Parameters]);
+        transaction.Commit();
     }
 
     public void Dispose()
@@ -37,36 +35,35 @@ internal sealed class StoreWriter(SqliteConnection connection) : IDisposable
         connection.Dispose();
     }
 
-    private void Write(RunChange change)
+    private void Write(RunChange change, SqliteTransaction transaction)
     {
         var row = change.Row;
         Execute(
-            saveRun, row.Number, row.Key.Namespace, row.Key.WorkflowId, row.Key.RunId, row.RequestId, (int)row.Status,
+            transaction, saveRun, row.Number, row.Key.Namespace, row.Key.WorkflowId, row.Key.RunId, row.RequestId, (int)row.Status,
             row.StartTime.UtcTicks, row.CloseTime?.UtcTicks);
         foreach (var added in change.Events)
-            Execute(addEvent, row.Number, added.EventId, added.ToByteArray());
+            Execute(transaction, addEvent, row.Number, added.EventId, added.ToByteArray());
         foreach (var (id, info) in change.Activities)
         {
             if (info is null)
-                Execute(deleteActivity, row.Number, id);
+                Execute(transaction, deleteActivity, row.Number, id);
             else
-                Execute(saveActivity, row.Number, id, info);
+                Execute(transaction, saveActivity, row.Number, id, info);
         }
         if (change.Inbox is { } inbox)
         {
-            Execute(clearInbox, row.Number);
+            Execute(transaction, clearInbox, row.Number);
             for (var i = 0; i < inbox.Length; i++)
-                Execute(addInbox, row.Number, i, inbox[i].ToByteArray());
+                Execute(transaction, addInbox, row.Number, i, inbox[i].ToByteArray());
         }
         if (change.Visibility is { } visibility)
-            Execute(visibility.Text, [.. visibility.Parameters]);
+            Execute(transaction, visibility.Text, [.. visibility.Parameters]);
     }
 
-    private void Execute(string sql, params ReadOnlySpan<object?> values)
+    private void Execute(SqliteTransaction transaction, string sql, params ReadOnlySpan<object?> values)
     {
         if (!prepared.TryGetValue(sql, out var statement))
-            prepared[sql] = statement = new Statement(connection, sql);
-        statement.Transaction = transaction;
+            prepared[sql] = statement = new Statement(connection, sql) { Transaction = transaction };
         statement.Execute(values);
     }
 }
