@@ -16,6 +16,7 @@ namespace ModelOps.Temporal;
 /// </summary>
 public sealed class TemporalServer : IAsyncDisposable
 {
+    private const int MaxMessageBytes = 64 * 1024 * 1024;
     private readonly WebApplication app;
     private readonly Engine engine;
     private readonly Retention retention;
@@ -82,7 +83,7 @@ public sealed class TemporalServer : IAsyncDisposable
         builder.Services.AddGrpc(grpc =>
         {
             grpc.IgnoreUnknownServices = true; // the fallback names what is not implemented
-            grpc.MaxReceiveMessageSize = null;
+            grpc.MaxReceiveMessageSize = MaxMessageBytes;
             grpc.MaxSendMessageSize = null;
         });
         AddService(new WorkflowService(runs));

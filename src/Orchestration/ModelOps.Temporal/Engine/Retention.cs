@@ -13,7 +13,7 @@ internal sealed class Retention : IAsyncDisposable
     {
         this.engine = engine;
         timer = new PeriodicTimer(interval, engine.Time);
-        sweeping = SweepAsync();
+        sweeping = Task.Run(SweepAsync);
     }
 
     public async ValueTask DisposeAsync()
@@ -24,18 +24,19 @@ internal sealed class Retention : IAsyncDisposable
 
     private async Task SweepAsync()
     {
-        while (await timer.WaitForNextTickAsync().ConfigureAwait(false))
+        do
         {
             foreach (var ns in engine.Transact(() => engine.Namespaces.All.ToArray()))
                 await SweepAsync(ns).ConfigureAwait(false);
         }
+        while (await timer.WaitForNextTickAsync().ConfigureAwait(false));
     }
 
     private async Task SweepAsync(DescribeNamespaceResponse ns)
     {
         var limit = engine.Time.GetUtcNow() - ns.Config.WorkflowExecutionRetentionTtl.ToTimeSpan();
         using var reader = engine.Read();
-        while (reader.ClosedBefore(ns.NamespaceInfo.Name, limit, batch) is { Count: > 0 } expired)
+        while (!engine.Stopping.IsCancellationRequested && reader.ClosedBefore(ns.NamespaceInfo.Name, limit, batch) is { Count: > 0 } expired)
         {
             await engine.TransactAsync(() =>
             {

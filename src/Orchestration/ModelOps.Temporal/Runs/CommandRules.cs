@@ -15,17 +15,25 @@ internal static class CommandRules
         CommandType.ContinueAsNewWorkflowExecution,
     ];
 
+    private static readonly Dictionary<CommandType, Command.AttributesOneofCase> attributesOf = System.Enum.GetValues<Command.AttributesOneofCase>()
+        .Where(attributes => attributes != Command.AttributesOneofCase.None)
+        .ToDictionary(attributes => System.Enum.Parse<CommandType>($"{attributes}"[..^"CommandAttributes".Length]));
+
     public static CommandFault? Check(
         Run run, RespondWorkflowTaskCompletedRequest request, IReadOnlyDictionary<string, IndexedValueType> attributeTypes)
     {
         // A run does not close over news that its worker has not seen.
         if ((run.Inbox.Count > 0 || run.Updates.AreWaiting) && request.Commands.Any(command => closing.Contains(command.CommandType)))
             return new(WorkflowTaskFailedCause.UnhandledCommand, "UnhandledCommand");
+        if (request.Messages.Any(message => message.Body is null) || request.Messages.DistinctBy(message => message.Id).Count() < request.Messages.Count)
+            return new(WorkflowTaskFailedCause.BadUpdateWorkflowExecutionMessage, "A message has no body, or its id twice.");
         var activities = run.Activities.Pending.Select(activity => activity.Info.ActivityId).ToHashSet();
         var canceled = new HashSet<string>();
         var timers = new HashSet<string>();
         foreach (var command in request.Commands)
         {
+            if (!attributesOf.TryGetValue(command.CommandType, out var attributes) || command.AttributesCase != attributes)
+                return new(WorkflowTaskFailedCause.UnhandledCommand, $"A {command.CommandType} command does not carry its attributes.");
             var fault = command.CommandType switch
             {
                 CommandType.ScheduleActivityTask => Check(command.ScheduleActivityTaskCommandAttributes, run, activities),
@@ -36,13 +44,9 @@ internal static class CommandRules
                 CommandType.StartChildWorkflowExecution => Check(command.StartChildWorkflowExecutionCommandAttributes),
                 CommandType.SignalExternalWorkflowExecution => Check(command.SignalExternalWorkflowExecutionCommandAttributes),
                 CommandType.UpsertWorkflowSearchAttributes =>
-                    Check(command.UpsertWorkflowSearchAttributesCommandAttributes?.SearchAttributes, attributeTypes),
-                CommandType.ContinueAsNewWorkflowExecution => command.ContinueAsNewWorkflowExecutionCommandAttributes is null
-                    ? new(WorkflowTaskFailedCause.BadContinueAsNewAttributes, "ContinueAsNewWorkflowExecutionCommandAttributes is not set.")
-                    : null,
+                    Check(command.UpsertWorkflowSearchAttributesCommandAttributes.SearchAttributes, attributeTypes),
                 CommandType.ScheduleNexusOperation or CommandType.RequestCancelNexusOperation =>
-                    new(WorkflowTaskFailedCause.FeatureDisabled, "Nexus operations are not supported by this server."),
-                CommandType.Unspecified => new CommandFault(WorkflowTaskFailedCause.UnhandledCommand, "A command has no type."),
+                    new CommandFault(WorkflowTaskFailedCause.FeatureDisabled, "Nexus operations are not supported by this server."),
                 _ => null,
             };
             if (fault is not null)
@@ -55,7 +59,6 @@ internal static class CommandRules
     {
         var message = wanted switch
         {
-            null => "ScheduleActivityTaskCommandAttributes is not set.",
             { ActivityId: "" } => "ActivityId is not set.",
             { ActivityType: null or { Name: "" } } => $"ActivityType is not set. ActivityId={wanted.ActivityId}",
             _ when !wanted.StartToCloseTimeout.IsSet() && !wanted.ScheduleToCloseTimeout.IsSet() =>
@@ -64,19 +67,19 @@ internal static class CommandRules
         };
         if (message is not null)
             return new(WorkflowTaskFailedCause.BadScheduleActivityAttributes, message);
-        return activities.Add(wanted!.ActivityId)
+        return activities.Add(wanted.ActivityId)
             ? null
             : new(WorkflowTaskFailedCause.ScheduleActivityDuplicateId, $"The activity id {wanted.ActivityId} of {run.Key.WorkflowId} is in use.");
     }
 
     private static CommandFault? Check(RequestCancelActivityTaskCommandAttributes wanted, Run run) =>
-        wanted is null || wanted.ScheduledEventId <= 0 || wanted.ScheduledEventId > run.History.Count
-            ? new(WorkflowTaskFailedCause.BadRequestCancelActivityAttributes, $"No activity was scheduled by event {wanted?.ScheduledEventId}.")
+        wanted.ScheduledEventId <= 0 || wanted.ScheduledEventId > run.History.Count
+            ? new(WorkflowTaskFailedCause.BadRequestCancelActivityAttributes, $"No activity was scheduled by event {wanted.ScheduledEventId}.")
             : null;
 
     private static CommandFault? Check(StartTimerCommandAttributes wanted, Run run, HashSet<string> timers, HashSet<string> canceled)
     {
-        if (wanted is null or { TimerId: "" } || !wanted.StartToFireTimeout.IsSet())
+        if (wanted.TimerId.Length == 0 || !wanted.StartToFireTimeout.IsSet())
             return new(WorkflowTaskFailedCause.BadStartTimerAttributes, "A timer needs an id and a time.");
         var inUse = run.Timers.Has(wanted.TimerId) && !canceled.Contains(wanted.TimerId);
         return !inUse && timers.Add(wanted.TimerId)
@@ -86,8 +89,8 @@ internal static class CommandRules
 
     private static CommandFault? Check(CancelTimerCommandAttributes wanted, Run run, HashSet<string> timers, HashSet<string> canceled)
     {
-        var known = wanted is not null && (timers.Remove(wanted.TimerId) || (run.Timers.Has(wanted.TimerId) && canceled.Add(wanted.TimerId)));
-        return known ? null : new(WorkflowTaskFailedCause.BadCancelTimerAttributes, $"There is no timer {wanted?.TimerId}.");
+        var known = timers.Remove(wanted.TimerId) || (run.Timers.Has(wanted.TimerId) && canceled.Add(wanted.TimerId));
+        return known ? null : new(WorkflowTaskFailedCause.BadCancelTimerAttributes, $"There is no timer {wanted.TimerId}.");
     }
 
     private static CommandFault? Check(SearchAttributes? attributes, IReadOnlyDictionary<string, IndexedValueType> types)
@@ -103,17 +106,17 @@ internal static class CommandRules
         }
     }
 
-    private static CommandFault? Check(RecordMarkerCommandAttributes wanted) => wanted is null or { MarkerName: "" }
+    private static CommandFault? Check(RecordMarkerCommandAttributes wanted) => wanted.MarkerName.Length == 0
         ? new(WorkflowTaskFailedCause.BadRecordMarkerAttributes, "A marker needs a name.")
         : null;
 
     private static CommandFault? Check(StartChildWorkflowExecutionCommandAttributes wanted) =>
-        wanted is null or { WorkflowId: "" } or { WorkflowType: null or { Name: "" } }
+        wanted is { WorkflowId: "" } or { WorkflowType: null or { Name: "" } }
             ? new(WorkflowTaskFailedCause.BadStartChildExecutionAttributes, "A child workflow needs an id and a type.")
             : null;
 
     private static CommandFault? Check(SignalExternalWorkflowExecutionCommandAttributes wanted) =>
-        wanted is null or { SignalName: "" } or { Execution: null or { WorkflowId: "" } }
+        wanted is { SignalName: "" } or { Execution: null or { WorkflowId: "" } }
             ? new(WorkflowTaskFailedCause.BadSignalWorkflowExecutionAttributes, "A signal needs a name and a workflow id.")
             : null;
 }
