@@ -178,7 +178,7 @@ public class CancelsUntakenActivity
             CancellationToken = cancel.Token,
         });
         await Workflow.DelayAsync(20);
-        await cancel.CancelAsync();
+        cancel.Cancel();
         try
         {
             return await activity;

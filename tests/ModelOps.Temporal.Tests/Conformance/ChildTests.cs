@@ -111,7 +111,7 @@ public class RunsChild
                     {
                         options.CancellationToken = cancel.Token;
                         var sleeper = await Workflow.StartChildWorkflowAsync((Sleeper w) => w.RunAsync(60_000), options);
-                        await cancel.CancelAsync();
+                        cancel.Cancel();
                         return await sleeper.GetResultAsync();
                     }
                 case "taken":

@@ -160,7 +160,7 @@ public class Timers
             await Workflow.DelayAsync(milliseconds);
             fired.Add(milliseconds);
         }));
-        await cancel.CancelAsync();
+        cancel.Cancel();
         try
         {
             await endless;
