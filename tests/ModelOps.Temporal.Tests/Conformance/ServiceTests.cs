@@ -51,6 +51,16 @@ public sealed class ServiceTests(TemporalService service) : ConformanceTest(serv
         });
     }
 
+    /// <summary>A poll that the client tries again while its worker stops: the worker would wait for it a whole minute.</summary>
+    [Fact(Timeout = Timeout)]
+    public async Task Poll_OfAWorkerThatHasShutDown_EndsAtOnce()
+    {
+        if (!TemporalService.IsEmbedded) Assert.Skip("a real server may let it wait");
+        await Client.WorkflowService.ShutdownWorkerAsync(new() { Namespace = Service.Namespace, Identity = "gone", WorkerInstanceKey = Queue, TaskQueue = Queue });
+        var task = await Client.WorkflowService.PollActivityTaskQueueAsync(new() { Namespace = Service.Namespace, TaskQueue = new() { Name = $"{Queue}-other" }, WorkerInstanceKey = Queue });
+        Assert.True(task.TaskToken.IsEmpty);
+    }
+
     [Fact(Timeout = Timeout)]
     public async Task Call_NotSupported_IsUnimplementedByName()
     {

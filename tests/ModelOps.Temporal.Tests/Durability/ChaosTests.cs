@@ -11,7 +11,7 @@ namespace ModelOps.Temporal.Tests.Durability;
 
 /// <summary>
 /// Mixed workflows while the service is killed at random, from seeds. MODELOPS_CHAOS_KILLS and MODELOPS_CHAOS_WORKFLOWS set the size: 60 and 1000 for
-/// the whole, 8 and 150 by default.
+/// the whole, 6 and 120 by default.
 /// </summary>
 public sealed class ChaosTests(ITestOutputHelper output)
 {
@@ -27,7 +27,7 @@ public sealed class ChaosTests(ITestOutputHelper output)
     [Fact]
     public async Task Kill_ManyTimesAmongMixedWorkflows_EachEndsAsWithoutTheKills()
     {
-        var (kills, count) = (Size("MODELOPS_CHAOS_KILLS", 8), Size("MODELOPS_CHAOS_WORKFLOWS", 150));
+        var (kills, count) = (Size("MODELOPS_CHAOS_KILLS", 6), Size("MODELOPS_CHAOS_WORKFLOWS", 120));
         var clock = Stopwatch.StartNew();
         await using var service = await ServiceProcess.StartNewAsync(Cancel);
         var client = await service.ConnectAsync();

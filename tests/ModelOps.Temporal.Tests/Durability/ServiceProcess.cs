@@ -51,7 +51,11 @@ internal sealed class ServiceProcess : IAsyncDisposable
         await StartAsync(cancellationToken);
     }
 
-    public Task<TemporalClient> ConnectAsync() => TemporalClient.ConnectAsync(new(Address));
+    /// <summary>A client that is soon back when the service is.</summary>
+    public Task<TemporalClient> ConnectAsync() => TemporalClient.ConnectAsync(new(Address)
+    {
+        RpcRetry = new() { InitialInterval = TimeSpan.FromMilliseconds(50), MaxInterval = TimeSpan.FromMilliseconds(500), MaxElapsedTime = TimeSpan.FromSeconds(30), MaxRetries = 100 },
+    });
 
     public async ValueTask DisposeAsync()
     {

@@ -4,7 +4,9 @@ namespace ModelOps.Temporal;
 internal sealed class Matching(Engine engine)
 {
     private const int defaultPriority = 3;
+    private static readonly TimeSpan departureMemory = TimeSpan.FromMinutes(5);
     private readonly Dictionary<QueueKey, TaskQueue> queues = [];
+    private readonly Dictionary<string, DateTimeOffset> departed = [];
     private bool stopped;
 
     /// <summary>A queue, made when it is asked for.</summary>
@@ -48,8 +50,8 @@ internal sealed class Matching(Engine engine)
         var queue = engine.Transact(() =>
         {
             var polled = Queue(key);
-            if (stopped)
-                poller.Give(null);
+            if (stopped || departed.ContainsKey(poller.InstanceKey))
+                poller.Give(null); // a poll that was tried again while its worker stopped would keep the worker waiting
             else
                 polled.Add(poller);
             return polled;
@@ -81,6 +83,11 @@ internal sealed class Matching(Engine engine)
     /// <summary>A worker stops: its polls end, and what waits for it alone goes to the others.</summary>
     public void Shutdown(string ns, string taskQueue, string stickyQueue, string instanceKey)
     {
+        var now = engine.Time.GetUtcNow();
+        foreach (var gone in departed.Where(worker => now - worker.Value > departureMemory).Select(worker => worker.Key).ToArray())
+            departed.Remove(gone);
+        if (instanceKey.Length > 0)
+            departed[instanceKey] = now;
         foreach (var kind in System.Enum.GetValues<TaskKind>())
             Queue(new(ns, kind, taskQueue)).Remove(poller => poller.InstanceKey == instanceKey);
         if (stickyQueue.Length == 0)
