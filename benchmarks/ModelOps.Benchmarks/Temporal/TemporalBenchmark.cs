@@ -65,7 +65,7 @@ internal static class TemporalBenchmark
     private static async Task ThroughputAsync(string database, int workflows, double fsyncs, CancellationToken cancel)
     {
         await using var server = await StartAsync(database, cancel);
-        await WithWorkerAsync(server, cancel, async client =>
+        await WithWorkerAsync(server, async client =>
         {
             await ManyAsync(200, number => client.ExecuteWorkflowAsync((OneActivity w) => w.RunAsync(number), Options())); // compiles, fills caches
             var latencies = new List<double>();
@@ -83,19 +83,19 @@ internal static class TemporalBenchmark
             var rate = workflows / clock.Elapsed.TotalSeconds;
             var used = (Process.GetCurrentProcess().TotalProcessorTime - cpu).TotalMilliseconds / workflows;
             Console.WriteLine($"one-activity workflows, {Concurrency} at a time: {rate:F0}/s ({Target(rate >= 150)}: 150/s), {rate / fsyncs:F2} a fsync of the disk, {used:F1} ms of CPU each, worker and client included");
-        });
+        }, cancel);
     }
 
     private static async Task RecoveryAsync(string database, int runs, CancellationToken cancel)
     {
         await using (var server = await StartAsync(database, cancel))
         {
-            await WithWorkerAsync(server, cancel, async client =>
+            await WithWorkerAsync(server, async client =>
             {
                 await ManyAsync(runs, _ => client.StartWorkflowAsync((Waiting w) => w.RunAsync(), Options()));
                 using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
                 while ((await BacklogAsync(client)) > 0) await tick.WaitForNextTickAsync(cancel);
-            });
+            }, cancel);
         }
         var clock = Stopwatch.StartNew();
         await using var again = await StartAsync(database, cancel);
@@ -115,7 +115,7 @@ internal static class TemporalBenchmark
     {
         await using var server = await StartAsync(database, cancel);
         WorkflowHandle? handle = null;
-        await WithWorkerAsync(server, cancel, async client =>
+        await WithWorkerAsync(server, async client =>
         {
             var clock = Stopwatch.StartNew();
             handle = await client.StartWorkflowAsync((Timers w) => w.RunAsync(events / EventsPerTimer), Options());
@@ -124,21 +124,21 @@ internal static class TemporalBenchmark
             clock.Restart();
             var history = await handle.FetchHistoryAsync();
             Console.WriteLine($"history of {history.Events.Count} events: read in {clock.Elapsed.TotalMilliseconds:F0} ms");
-        });
+        }, cancel);
     }
 
     /// <summary>Of the whole process, so that the worker's and the client's memory is in it too; the worker's cache is full before the first measurement.</summary>
     private static async Task MemoryAsync(string database, int workflows, CancellationToken cancel)
     {
         await using var server = await StartAsync(database, cancel);
-        await WithWorkerAsync(server, cancel, async client =>
+        await WithWorkerAsync(server, async client =>
         {
             await ManyAsync(workflows / 10, number => client.ExecuteWorkflowAsync((OneActivity w) => w.RunAsync(number), Options()));
             var (heap, resident) = Measure();
             await ManyAsync(workflows - (workflows / 10), number => client.ExecuteWorkflowAsync((OneActivity w) => w.RunAsync(number), Options()));
             var (heapAfter, residentAfter) = Measure();
             Console.WriteLine($"memory after {workflows / 10} and after {workflows} workflows: heap {heap:F0} and {heapAfter:F0} MB ({heapAfter - heap:+0.0;-0.0} MB), resident {resident:F0} and {residentAfter:F0} MB");
-        });
+        }, cancel);
 
         static (double Heap, double Resident) Measure()
         {
@@ -151,7 +151,7 @@ internal static class TemporalBenchmark
     private static Task<TemporalServer> StartAsync(string database, CancellationToken cancel) =>
         TemporalServer.StartAsync(new() { DatabasePath = database }, NullLoggerFactory.Instance, cancel);
 
-    private static async Task WithWorkerAsync(TemporalServer server, CancellationToken cancel, Func<TemporalClient, Task> run)
+    private static async Task WithWorkerAsync(TemporalServer server, Func<TemporalClient, Task> run, CancellationToken cancel)
     {
         var client = await TemporalClient.ConnectAsync(new(server.Address));
         var options = new TemporalWorkerOptions(Queue) { MaxCachedWorkflows = 500 }
