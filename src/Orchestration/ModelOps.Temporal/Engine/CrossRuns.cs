@@ -117,7 +117,8 @@ internal sealed class CrossRuns(Engine engine)
         // 4. and whoever waits for its end hears of it.
         if (next is not null)
             return;
-        if (run.Start.ParentWorkflowExecution is { } parent && engine.FindOpen(run.Start.ParentWorkflowNamespace, parent) is { Closed: false } waiting)
+        if (run.Start.ParentWorkflowExecution is { } parent
+            && engine.FindOpen(run.Start.ParentWorkflowNamespace, parent) is { Closed: false } waiting)
             waiting.Children.HasClosed(run.Start.ParentInitiatedEventId, run.Execution, end);
         engine.Schedules.Closed(run, end);
     }
@@ -132,7 +133,12 @@ internal sealed class CrossRuns(Engine engine)
         switch (child.Initiated.ParentClosePolicy)
         {
             case ParentClosePolicy.RequestCancel:
-                run.Signals.RequestCancel(new() { Cause = parentClosed, ExternalWorkflowExecution = parent.Execution, Identity = identity });
+                run.Signals.RequestCancel(new()
+                {
+                    Cause = parentClosed,
+                    ExternalWorkflowExecution = parent.Execution,
+                    Identity = identity,
+                });
                 break;
             case ParentClosePolicy.Abandon:
                 break;
@@ -143,5 +149,5 @@ internal sealed class CrossRuns(Engine engine)
     }
 
     private void Terminate(RunKey key, string reason) =>
-        engine.FindOpen(key.Namespace, new() { WorkflowId = key.WorkflowId, RunId = key.RunId })?.Lifetime.Terminate(reason, null, identity);
+        engine.FindOpen(key.Namespace, key.Execution)?.Lifetime.Terminate(reason, null, identity);
 }

@@ -264,7 +264,8 @@ internal sealed class Engine : IAsyncDisposable
                 return null;
 
             // 2. Everything that changed since, together.
-            var batch = new StoreBatch([.. dirty.Select(run => new RunChange(run, Namespaces.AttributeTypes(run.Key.Namespace)))], [.. writes]);
+            var changes = dirty.Select(run => new RunChange(run, Namespaces.AttributeTypes(run.Key.Namespace)));
+            var batch = new StoreBatch([.. changes], [.. writes]);
             closing.AddRange(dirty.Where(run => run.Closed));
             dirty.Clear();
             writes.Clear();

@@ -56,7 +56,8 @@ internal sealed class Matching(Engine engine)
                 polled.Add(poller);
             return polled;
         });
-        await ((Task)poller.Given).WaitAsync(patience, engine.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)poller.Given).WaitAsync(patience, engine.Time, cancellationToken)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
         // 2. Leave the queue, unless a task came; a sticky queue whose worker is gone gives up what waits in it.
         engine.Transact(() =>
@@ -108,7 +109,8 @@ internal sealed class Matching(Engine engine)
     private static int PriorityOf(Priority? priority) => priority is { PriorityKey: > 0 } ? priority.PriorityKey : defaultPriority;
 
     private TaskQueue? StickyQueue(Run run) =>
-        run.Task.Sticky?.WorkerTaskQueue.Name is { } name && Queue(new(run.Key.Namespace, TaskKind.Workflow, name)) is { HasPollers: true } queue
+        run.Task.Sticky?.WorkerTaskQueue.Name is { } name
+        && Queue(new(run.Key.Namespace, TaskKind.Workflow, name)) is { HasPollers: true } queue
             ? queue
             : null;
 

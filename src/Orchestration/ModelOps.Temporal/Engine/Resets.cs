@@ -14,7 +14,7 @@ internal static class Resets
         var execution = request.WorkflowExecution;
         var row = engine.FindRow(ns, execution) ?? throw RpcErrors.WorkflowNotFound(execution.WorkflowId);
         var latest = engine.FindRow(ns, new() { WorkflowId = row.Key.WorkflowId })!;
-        if (latest.RequestId == request.RequestId && engine.FindOpen(ns, new() { WorkflowId = row.Key.WorkflowId, RunId = latest.Key.RunId }) is { } known)
+        if (request.RequestId.Length > 0 && latest.RequestId == request.RequestId && engine.FindOpen(ns, latest.Key.Execution) is { } known)
             return known;
         var history = Events(engine, row);
         var point = (int)request.WorkflowTaskFinishEventId - 1;
@@ -42,7 +42,7 @@ internal static class Resets
     {
         using var reader = engine.Read();
         var stored = reader.Events(row.Number, 0, long.MaxValue, int.MaxValue);
-        var tail = engine.FindOpen(row.Key.Namespace, new() { WorkflowId = row.Key.WorkflowId, RunId = row.Key.RunId })?.History.After(stored.Count);
+        var tail = engine.FindOpen(row.Key.Namespace, row.Key.Execution)?.History.After(stored.Count);
         return [.. stored, .. tail ?? []];
     }
 
@@ -52,10 +52,10 @@ internal static class Resets
         if (request.ResetReapplyType == ResetReapplyType.None)
             return;
 #pragma warning restore CS0612
-        foreach (var signal in later.Where(e => e.AttributesCase == AttributesCase.WorkflowExecutionSignaledEventAttributes))
-        {
-            if (!request.ResetReapplyExcludeTypes.Contains(ResetReapplyExcludeType.Signal))
-                run.Signals.Receive(new() { WorkflowExecutionSignaledEventAttributes = signal.WorkflowExecutionSignaledEventAttributes.Clone() });
-        }
+        if (request.ResetReapplyExcludeTypes.Contains(ResetReapplyExcludeType.Signal))
+            return;
+        var signals = later.Select(e => e.WorkflowExecutionSignaledEventAttributes).OfType<WorkflowExecutionSignaledEventAttributes>();
+        foreach (var signal in signals)
+            run.Signals.Receive(new() { WorkflowExecutionSignaledEventAttributes = signal.Clone() });
     }
 }

@@ -36,7 +36,8 @@ internal sealed class Retention : IAsyncDisposable
     {
         var limit = engine.Time.GetUtcNow() - ns.Config.WorkflowExecutionRetentionTtl.ToTimeSpan();
         using var reader = engine.Read();
-        while (!engine.Stopping.IsCancellationRequested && reader.ClosedBefore(ns.NamespaceInfo.Name, limit, batch) is { Count: > 0 } expired)
+        while (!engine.Stopping.IsCancellationRequested
+            && reader.ClosedBefore(ns.NamespaceInfo.Name, limit, batch) is { Count: > 0 } expired)
         {
             await engine.TransactAsync(() =>
             {

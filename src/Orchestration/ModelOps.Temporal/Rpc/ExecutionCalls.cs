@@ -59,7 +59,11 @@ internal sealed class ExecutionCalls(Engine engine)
                 DefaultWorkflowTaskTimeout = run.Start.WorkflowTaskTimeout,
                 UserMetadata = run.Lifetime.Metadata,
             },
-            WorkflowExtendedInfo = new() { CancelRequested = run.Signals.CancelRequested, OriginalStartTime = Timestamp.FromDateTimeOffset(run.Lifetime.StartTime) },
+            WorkflowExtendedInfo = new()
+            {
+                CancelRequested = run.Signals.CancelRequested,
+                OriginalStartTime = Timestamp.FromDateTimeOffset(run.Lifetime.StartTime),
+            },
         };
         if (run.Closed)
             return description;
@@ -73,8 +77,9 @@ internal sealed class ExecutionCalls(Engine engine)
     {
         var row = await engine.TransactAsync(() =>
         {
-            engine.FindOpen(request.Namespace, request.WorkflowExecution)?.Lifetime.Terminate("Delete workflow execution", null, "history-service");
-            return engine.FindRow(request.Namespace, request.WorkflowExecution) ?? throw RpcErrors.WorkflowNotFound(request.WorkflowExecution.WorkflowId);
+            var execution = request.WorkflowExecution;
+            engine.FindOpen(request.Namespace, execution)?.Lifetime.Terminate("Delete workflow execution", null, "history-service");
+            return engine.FindRow(request.Namespace, execution) ?? throw RpcErrors.WorkflowNotFound(execution.WorkflowId);
         }).ConfigureAwait(false);
 
         // Stored as closed, it has left memory before its rows go.

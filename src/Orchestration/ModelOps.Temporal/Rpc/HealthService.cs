@@ -11,7 +11,7 @@ internal sealed class HealthService : IServiceMethodProvider<HealthService>
     public void OnServiceMethodDiscovery(ServiceMethodProviderContext<HealthService> context)
     {
         var bytes = Marshallers.Create(static bytes => bytes, static bytes => bytes);
-        context.AddUnaryMethod(
-            new Method<byte[], byte[]>(MethodType.Unary, "grpc.health.v1.Health", "Check", bytes, bytes), [], (_, _, _) => Task.FromResult(serving));
+        var check = new Method<byte[], byte[]>(MethodType.Unary, "grpc.health.v1.Health", "Check", bytes, bytes);
+        context.AddUnaryMethod(check, [], (_, _, _) => Task.FromResult(serving));
     }
 }

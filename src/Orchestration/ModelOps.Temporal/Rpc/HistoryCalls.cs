@@ -13,7 +13,8 @@ internal sealed class HistoryCalls(Engine engine)
     {
         var (row, from) = engine.Transact(() => Locate(request.Namespace, request.Execution, request.NextPageToken));
         var closeOnly = request.HistoryEventFilterType == HistoryEventFilterType.CloseEvent;
-        var (count, closed, transient) = await ExtentAsync(row, from, closeOnly, request.WaitNewEvent, cancellationToken).ConfigureAwait(false);
+        var (count, closed, transient) =
+            await ExtentAsync(row, from, closeOnly, request.WaitNewEvent, cancellationToken).ConfigureAwait(false);
         await engine.DurableAsync().ConfigureAwait(false);
 
         using var reader = engine.Read();
@@ -39,7 +40,8 @@ internal sealed class HistoryCalls(Engine engine)
     public async Task<GetWorkflowExecutionHistoryReverseResponse> GetReverseAsync(
         GetWorkflowExecutionHistoryReverseRequest request, CancellationToken cancellationToken)
     {
-        var (row, from) = await engine.TransactAsync(() => Locate(request.Namespace, request.Execution, request.NextPageToken)).ConfigureAwait(false);
+        var (row, from) = await engine.TransactAsync(() => Locate(request.Namespace, request.Execution, request.NextPageToken))
+            .ConfigureAwait(false);
         using var reader = engine.Read();
         var events = reader.EventsBackwards(row.Number, from > 0 ? from : long.MaxValue, Limit(request.MaximumPageSize));
         return new()
@@ -88,7 +90,8 @@ internal sealed class HistoryCalls(Engine engine)
 
     private (RunRow Row, long From) Locate(string ns, WorkflowExecution execution, ByteString page)
     {
-        var (runId, from) = page.ToStringUtf8().Split('|') is [var id, var next] && long.TryParse(next, CultureInfo.InvariantCulture, out var number)
+        var (runId, from) =
+            page.ToStringUtf8().Split('|') is [var id, var next] && long.TryParse(next, CultureInfo.InvariantCulture, out var number)
             ? (id, number)
             : (execution.RunId, 0);
         var row = engine.FindRow(ns, new() { WorkflowId = execution.WorkflowId, RunId = runId });
@@ -103,7 +106,7 @@ internal sealed class HistoryCalls(Engine engine)
         while (true)
         {
             var (count, closed, transient, change) = engine.Transact(() =>
-                engine.FindOpen(row.Key.Namespace, new() { WorkflowId = row.Key.WorkflowId, RunId = row.Key.RunId }) is { } run
+                engine.FindOpen(row.Key.Namespace, row.Key.Execution) is { } run
                     ? (run.History.Count, run.Closed, run.Task.Transient, wait ? engine.ChangeAsync(run) : Task.CompletedTask)
                     : (StoredCount(row), true, [], Task.CompletedTask));
             var left = until - engine.Time.GetUtcNow();

@@ -20,7 +20,11 @@ internal sealed class NamespaceCalls(Engine engine)
             if (engine.Namespaces.Find(request.Namespace) is not null)
                 throw RpcErrors.WithDetails(StatusCode.AlreadyExists, "Namespace already exists.", new NamespaceAlreadyExistsFailure());
             engine.Namespaces.Put(Namespaces.Describe(
-                request.Namespace, request.WorkflowExecutionRetentionPeriod.OrZero(), request.Description, request.OwnerEmail, request.Data));
+                request.Namespace,
+                request.WorkflowExecutionRetentionPeriod.OrZero(),
+                request.Description,
+                request.OwnerEmail,
+                request.Data));
             return new RegisterNamespaceResponse();
         });
 

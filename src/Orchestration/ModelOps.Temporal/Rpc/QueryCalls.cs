@@ -25,7 +25,8 @@ internal sealed class QueryCalls(Engine engine)
                 return new() { QueryRejected = new() { Status = status } };
 
             // 2. A sticky worker that does not take it may be gone: then to any.
-            await ((Task)query.Answered).WaitAsync(stickyPatience, engine.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)query.Answered).WaitAsync(stickyPatience, engine.Time, cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (!query.Answered.IsCompleted && !cancellationToken.IsCancellationRequested)
                 engine.Transact(() => offer = offer?.Queue is null ? offer : Reoffer(run, query, offer));
             return Response(await query.Answered.WaitAsync(patience, engine.Time, cancellationToken).ConfigureAwait(false));
@@ -45,7 +46,8 @@ internal sealed class QueryCalls(Engine engine)
         }
     }
 
-    public Task<RespondQueryTaskCompletedResponse> AnswerAsync(RespondQueryTaskCompletedRequest request, CancellationToken cancellationToken)
+    public Task<RespondQueryTaskCompletedResponse> AnswerAsync(
+        RespondQueryTaskCompletedRequest request, CancellationToken cancellationToken)
     {
         if (TaskToken.QueryId(request.TaskToken) is not { } id || !pending.TryGetValue(id, out var query))
             throw RpcErrors.NotFound("query task not found, or already expired");
@@ -62,7 +64,8 @@ internal sealed class QueryCalls(Engine engine)
     private static QueryWorkflowResponse Response(Temporalio.Api.Query.V1.WorkflowQueryResult result) =>
         result.ResultType == QueryResultType.Answered
             ? new() { QueryResult = result.Answer }
-            : throw RpcErrors.WithDetails(StatusCode.InvalidArgument, result.ErrorMessage, new QueryFailedFailure { Failure = result.Failure });
+            : throw RpcErrors.WithDetails(
+                StatusCode.InvalidArgument, result.ErrorMessage, new QueryFailedFailure { Failure = result.Failure });
 
     private static bool IsRejected(WorkflowExecutionStatus status, QueryRejectCondition condition) => condition switch
     {
@@ -77,7 +80,7 @@ internal sealed class QueryCalls(Engine engine)
         if (IsRejected(run.Lifetime.Status, request.QueryRejectCondition))
             return (run, run.Lifetime.Status);
         if (!run.Closed && run.Task.Attempt >= failingAttempt)
-            throw new RpcException(new Status(StatusCode.FailedPrecondition, "Cannot query workflow due to Workflow Task in failed state."));
+            throw RpcErrors.FailedPrecondition("Cannot query workflow due to Workflow Task in failed state.");
         if (!run.Closed && (run.Task.State != WorkflowTaskState.None || run.Task.LastStartedEventId == 0))
             run.Queries.Add(query);
         else

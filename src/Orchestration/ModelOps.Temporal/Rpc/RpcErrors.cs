@@ -10,6 +10,8 @@ internal static class RpcErrors
 
     public static RpcException InvalidArgument(string message) => new(new Status(StatusCode.InvalidArgument, message));
 
+    public static RpcException FailedPrecondition(string message) => new(new Status(StatusCode.FailedPrecondition, message));
+
     public static RpcException WorkflowNotFound(string workflowId) =>
         NotFound($"workflow not found for ID: {workflowId}");
 

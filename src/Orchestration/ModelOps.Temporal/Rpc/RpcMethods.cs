@@ -3,7 +3,7 @@ using Grpc.Core;
 
 namespace ModelOps.Temporal;
 
-/// <summary>Adds methods to a gRPC service by their request types: <c>XRequest</c> is the method <c>X</c>. No generated code is needed.</summary>
+/// <summary>Adds methods to a gRPC service by their requests, without generated code: <c>XRequest</c> is the method <c>X</c>.</summary>
 internal sealed class RpcMethods<TService>(ServiceMethodProviderContext<TService> context, string service, Engine engine)
     where TService : class
 {

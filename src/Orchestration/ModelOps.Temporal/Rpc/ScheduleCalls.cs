@@ -60,7 +60,7 @@ internal sealed class ScheduleCalls(Engine engine)
             var entry = Known(request.Namespace, request.ScheduleId);
             var token = request.ConflictToken.IsEmpty ? 0 : long.Parse(request.ConflictToken.ToStringUtf8(), CultureInfo.InvariantCulture);
             if (!Checked(() => entry.Live.Update(request.Schedule, token, engine.Time.GetUtcNow())))
-                throw new RpcException(new Status(StatusCode.FailedPrecondition, "The schedule changed since its conflict token was read."));
+                throw RpcErrors.FailedPrecondition("The schedule changed since its conflict token was read.");
             entry.Memo = request.Memo ?? entry.Memo;
             entry.SearchAttributes = request.SearchAttributes ?? entry.SearchAttributes;
             engine.Schedules.Advance(entry);
@@ -91,7 +91,8 @@ internal sealed class ScheduleCalls(Engine engine)
                 throw RpcErrors.InvalidArgument("Listing schedules by a query is not supported by this server.");
             var size = request.MaximumPageSize is > 0 and < defaultPageSize ? request.MaximumPageSize : defaultPageSize;
             var after = request.NextPageToken.ToStringUtf8();
-            var page = engine.Schedules.All(request.Namespace).Where(entry => string.CompareOrdinal(entry.Id, after) > 0).Take(size).ToArray();
+            var later = engine.Schedules.All(request.Namespace).Where(entry => string.CompareOrdinal(entry.Id, after) > 0);
+            var page = later.Take(size).ToArray();
             return new ListSchedulesResponse
             {
                 Schedules = { page.Select(Entry) },

@@ -50,7 +50,14 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
                 : (response, target, Attempt(1, () => UpdateCalls.Admit(target, update.Request)));
         });
         var updated = await updates.WaitAsync(run, admitted, update.WaitPolicy, cancellationToken).ConfigureAwait(false);
-        return new() { Responses = { new ExecuteMultiOperationResponse.Types.Response { StartWorkflow = started }, new ExecuteMultiOperationResponse.Types.Response { UpdateWorkflow = updated } } };
+        return new()
+        {
+            Responses =
+            {
+                new ExecuteMultiOperationResponse.Types.Response { StartWorkflow = started },
+                new ExecuteMultiOperationResponse.Types.Response { UpdateWorkflow = updated },
+            },
+        };
 
         T Attempt<T>(int operation, Func<T> work)
         {
@@ -145,6 +152,7 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
 
     private void Check(StartWorkflowExecutionRequest request)
     {
+        var attributeTypes = engine.Namespaces.AttributeTypes(request.Namespace);
         string?[] faults =
         [
             request.WorkflowId.Length == 0 ? "WorkflowId is not set on request." : null,
@@ -153,7 +161,7 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
             request.WorkflowStartDelay.IsSet() && request.CronSchedule.Length > 0
                 ? "CronSchedule and WorkflowStartDelay may not be used together."
                 : null,
-            FaultOf<VisibilityException>(() => VisibilityTable.Attributes(request.SearchAttributes, engine.Namespaces.AttributeTypes(request.Namespace))),
+            FaultOf<VisibilityException>(() => VisibilityTable.Attributes(request.SearchAttributes, attributeTypes)),
             FaultOf<ScheduleException>(() => _ = request.CronSchedule.Length > 0 ? WorkflowCron.Parse(request.CronSchedule) : null),
         ];
         if (faults.Any(fault => fault is not null))

@@ -16,7 +16,8 @@ internal sealed class UpdateCalls(Engine engine)
         return run.Updates.Admit(request);
     }
 
-    public async Task<UpdateWorkflowExecutionResponse> UpdateAsync(UpdateWorkflowExecutionRequest request, CancellationToken cancellationToken)
+    public async Task<UpdateWorkflowExecutionResponse> UpdateAsync(
+        UpdateWorkflowExecutionRequest request, CancellationToken cancellationToken)
     {
         var (run, update) = engine.Transact(() =>
         {

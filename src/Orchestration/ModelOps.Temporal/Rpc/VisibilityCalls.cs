@@ -20,12 +20,14 @@ internal sealed class VisibilityCalls(Engine engine)
         };
     }
 
-    public async Task<CountWorkflowExecutionsResponse> CountAsync(CountWorkflowExecutionsRequest request, CancellationToken cancellationToken)
+    public async Task<CountWorkflowExecutionsResponse> CountAsync(
+        CountWorkflowExecutionsRequest request, CancellationToken cancellationToken)
     {
         var query = await ParseAsync(request.Namespace, request.Query).ConfigureAwait(false);
         using var reader = engine.Read();
         var counts = Checked(() => reader.Count(query.Count(request.Namespace)));
-        var groups = counts.Where(count => count.Status is not null).Select(count => new CountWorkflowExecutionsResponse.Types.AggregationGroup
+        var ofStatus = counts.Where(count => count.Status is not null);
+        var groups = ofStatus.Select(count => new CountWorkflowExecutionsResponse.Types.AggregationGroup
         {
             GroupValues = { Keyword($"{count.Status}") },
             Count = count.Count,
@@ -33,7 +35,8 @@ internal sealed class VisibilityCalls(Engine engine)
         return new() { Count = counts.Sum(count => count.Count), Groups = { groups } };
     }
 
-    public static Task<GetSearchAttributesResponse> GetSearchAttributesAsync(GetSearchAttributesRequest request, CancellationToken cancellationToken) =>
+    public static Task<GetSearchAttributesResponse> GetSearchAttributesAsync(
+        GetSearchAttributesRequest request, CancellationToken cancellationToken) =>
         Task.FromResult(new GetSearchAttributesResponse { Keys = { VisibilityField.Predefined.ToDictionary() } });
 
     private static Payload Keyword(string value) => new()

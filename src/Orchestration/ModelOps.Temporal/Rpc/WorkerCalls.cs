@@ -26,7 +26,10 @@ internal sealed class WorkerCalls(Engine engine, HistoryCalls histories)
             var before = run.Task.LastStartedEventId;
             var unfit = Commands.Complete(run, request, engine.Namespaces.AttributeTypes(run.Key.Namespace));
             if (unfit is not null)
-                run.Task.Fail(unfit.Cause, new() { Message = unfit.Message, Source = "Server", ServerFailureInfo = new() }, request.Identity);
+            {
+                var failure = new Failure { Message = unfit.Message, Source = "Server", ServerFailureInfo = new() };
+                run.Task.Fail(unfit.Cause, failure, request.Identity);
+            }
             return (unfit, run.Task.LastStartedEventId == before ? before : 0);
         }).ConfigureAwait(false);
         return fault is null ? new() { ResetHistoryEventId = resetTo } : throw RpcErrors.InvalidArgument($"{fault.Cause}: {fault.Message}");
@@ -49,13 +52,15 @@ internal sealed class WorkerCalls(Engine engine, HistoryCalls histories)
     public Task<ResetStickyTaskQueueResponse> ResetStickyAsync(ResetStickyTaskQueueRequest request, CancellationToken cancellationToken) =>
         engine.TransactAsync(() =>
         {
-            var run = engine.FindOpen(request.Namespace, request.Execution) ?? throw RpcErrors.WorkflowNotFound(request.Execution.WorkflowId);
+            var run = engine.FindOpen(request.Namespace, request.Execution)
+                ?? throw RpcErrors.WorkflowNotFound(request.Execution.WorkflowId);
             run.Task.Unstick();
             return new ResetStickyTaskQueueResponse();
         });
 
     private Run Started(ByteString token) =>
-        engine.FindOpen(token) is { Closed: false, Task.State: WorkflowTaskState.Started } run && run.Task.Stamp == TaskToken.WorkflowStamp(token)
+        engine.FindOpen(token) is { Closed: false, Task.State: WorkflowTaskState.Started } run
+        && run.Task.Stamp == TaskToken.WorkflowStamp(token)
             ? run
             : throw RpcErrors.WorkflowTaskNotFound();
 }

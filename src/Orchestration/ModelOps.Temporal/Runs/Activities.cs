@@ -169,7 +169,7 @@ internal sealed class Activities(Run run) : RunPart(run)
         },
     });
 
-    /// <summary>Asks for an activity's end: a worker hears of it with its next heartbeat; an activity that no worker has ends now.</summary>
+    /// <summary>Asks for an activity's end: its worker hears of it with the next heartbeat; without a worker it ends now.</summary>
     public void RequestCancel(long scheduledEventId, long completedEventId, string identity)
     {
         Run.Append(new()

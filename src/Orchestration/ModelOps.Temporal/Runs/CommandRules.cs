@@ -15,9 +15,10 @@ internal static class CommandRules
         CommandType.ContinueAsNewWorkflowExecution,
     ];
 
-    private static readonly Dictionary<CommandType, Command.AttributesOneofCase> attributesOf = System.Enum.GetValues<Command.AttributesOneofCase>()
-        .Where(attributes => attributes != Command.AttributesOneofCase.None)
-        .ToDictionary(attributes => System.Enum.Parse<CommandType>($"{attributes}"[..^"CommandAttributes".Length]));
+    private static readonly Dictionary<CommandType, Command.AttributesOneofCase> attributesOf =
+        System.Enum.GetValues<Command.AttributesOneofCase>()
+            .Where(attributes => attributes != Command.AttributesOneofCase.None)
+            .ToDictionary(attributes => System.Enum.Parse<CommandType>($"{attributes}"[..^"CommandAttributes".Length]));
 
     public static CommandFault? Check(
         Run run, RespondWorkflowTaskCompletedRequest request, IReadOnlyDictionary<string, IndexedValueType> attributeTypes)
@@ -25,7 +26,8 @@ internal static class CommandRules
         // A run does not close over news that its worker has not seen.
         if ((run.Inbox.Count > 0 || run.Updates.AreWaiting) && request.Commands.Any(command => closing.Contains(command.CommandType)))
             return new(WorkflowTaskFailedCause.UnhandledCommand, "UnhandledCommand");
-        if (request.Messages.Any(message => message.Body is null) || request.Messages.DistinctBy(message => message.Id).Count() < request.Messages.Count)
+        var messageIds = new HashSet<string>();
+        if (request.Messages.Any(message => message.Body is null || !messageIds.Add(message.Id)))
             return new(WorkflowTaskFailedCause.BadUpdateWorkflowExecutionMessage, "A message has no body, or its id twice.");
         var activities = run.Activities.Pending.Select(activity => activity.Info.ActivityId).ToHashSet();
         var canceled = new HashSet<string>();
@@ -36,7 +38,7 @@ internal static class CommandRules
                 return new(WorkflowTaskFailedCause.UnhandledCommand, $"A {command.CommandType} command does not carry its attributes.");
             var fault = command.CommandType switch
             {
-                CommandType.ScheduleActivityTask => Check(command.ScheduleActivityTaskCommandAttributes, run, activities),
+                CommandType.ScheduleActivityTask => Check(command.ScheduleActivityTaskCommandAttributes, activities),
                 CommandType.RequestCancelActivityTask => Check(command.RequestCancelActivityTaskCommandAttributes, run),
                 CommandType.StartTimer => Check(command.StartTimerCommandAttributes, run, timers, canceled),
                 CommandType.CancelTimer => Check(command.CancelTimerCommandAttributes, run, timers, canceled),
@@ -55,26 +57,26 @@ internal static class CommandRules
         return null;
     }
 
-    private static CommandFault? Check(ScheduleActivityTaskCommandAttributes wanted, Run run, HashSet<string> activities)
+    private static CommandFault? Check(ScheduleActivityTaskCommandAttributes wanted, HashSet<string> activities)
     {
         var message = wanted switch
         {
             { ActivityId: "" } => "ActivityId is not set.",
             { ActivityType: null or { Name: "" } } => $"ActivityType is not set. ActivityId={wanted.ActivityId}",
             _ when !wanted.StartToCloseTimeout.IsSet() && !wanted.ScheduleToCloseTimeout.IsSet() =>
-                $"A valid StartToClose or ScheduleToCloseTimeout is not set. ActivityId={wanted.ActivityId} ActivityType={wanted.ActivityType.Name}",
+                $"A valid StartToClose or ScheduleToCloseTimeout is not set. ActivityId={wanted.ActivityId}",
             _ => null,
         };
         if (message is not null)
             return new(WorkflowTaskFailedCause.BadScheduleActivityAttributes, message);
         return activities.Add(wanted.ActivityId)
             ? null
-            : new(WorkflowTaskFailedCause.ScheduleActivityDuplicateId, $"The activity id {wanted.ActivityId} of {run.Key.WorkflowId} is in use.");
+            : new(WorkflowTaskFailedCause.ScheduleActivityDuplicateId, $"The activity id {wanted.ActivityId} is in use.");
     }
 
     private static CommandFault? Check(RequestCancelActivityTaskCommandAttributes wanted, Run run) =>
         wanted.ScheduledEventId <= 0 || wanted.ScheduledEventId > run.History.Count
-            ? new(WorkflowTaskFailedCause.BadRequestCancelActivityAttributes, $"No activity was scheduled by event {wanted.ScheduledEventId}.")
+            ? new(WorkflowTaskFailedCause.BadRequestCancelActivityAttributes, $"Event {wanted.ScheduledEventId} scheduled no activity.")
             : null;
 
     private static CommandFault? Check(StartTimerCommandAttributes wanted, Run run, HashSet<string> timers, HashSet<string> canceled)

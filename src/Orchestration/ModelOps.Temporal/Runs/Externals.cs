@@ -2,7 +2,7 @@ using Temporalio.Api.Command.V1;
 
 namespace ModelOps.Temporal;
 
-/// <summary>What a run asks of other runs: signals and cancel requests. They are carried out with the workflow task that asks for them.</summary>
+/// <summary>What a run asks of other runs, signals and cancel requests: done in the transaction of the workflow task that asks.</summary>
 internal static class Externals
 {
     public static void Signal(Run run, Command command, long completedEventId)

@@ -64,7 +64,8 @@ internal sealed class Lifetime(Run run) : RunPart(run)
     }
 
     /// <summary>Whoever needs the workflow now does not wait for its start delay; a retry or cron schedule keeps its time.</summary>
-    public void EndStartDelay() => startDelayEnded |= Start.Initiator == ContinueAsNewInitiator.Unspecified && Start.CronSchedule.Length == 0;
+    public void EndStartDelay() =>
+        startDelayEnded |= Start.Initiator == ContinueAsNewInitiator.Unspecified && Start.CronSchedule.Length == 0;
 
     public void Complete(Payloads? result, long completedEventId)
     {

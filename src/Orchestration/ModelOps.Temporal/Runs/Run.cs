@@ -65,7 +65,7 @@ internal sealed class Run
 
     public WorkflowExecutionStartedEventAttributes Start => Lifetime.Start;
     public bool Closed => Lifetime.Status != WorkflowExecutionStatus.Running;
-    public WorkflowExecution Execution => new() { WorkflowId = Key.WorkflowId, RunId = Key.RunId };
+    public WorkflowExecution Execution => Key.Execution;
     public DateTimeOffset Now => Time.GetUtcNow();
 
     /// <summary>When <see cref="Elapse"/> has something to do next.</summary>
@@ -195,4 +195,7 @@ internal sealed class Run
 }
 
 /// <summary>A run's names. Temporal's run ids are unique by themselves.</summary>
-internal sealed record RunKey(string Namespace, string WorkflowId, string RunId);
+internal sealed record RunKey(string Namespace, string WorkflowId, string RunId)
+{
+    public WorkflowExecution Execution => new() { WorkflowId = WorkflowId, RunId = RunId };
+}

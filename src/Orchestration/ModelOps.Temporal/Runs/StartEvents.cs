@@ -8,7 +8,8 @@ internal static class StartEvents
     private static readonly Duration defaultTaskTimeout = Duration.FromTimeSpan(TimeSpan.FromSeconds(10));
     private static readonly TimeSpan longestTaskTimeout = TimeSpan.FromMinutes(2);
 
-    public static WorkflowExecutionStartedEventAttributes OfRequest(StartWorkflowExecutionRequest request, string runId, DateTimeOffset now) =>
+    public static WorkflowExecutionStartedEventAttributes OfRequest(
+        StartWorkflowExecutionRequest request, string runId, DateTimeOffset now) =>
         Complete(runId, now, new()
         {
             WorkflowType = request.WorkflowType,

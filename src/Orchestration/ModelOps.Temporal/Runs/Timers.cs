@@ -18,7 +18,8 @@ internal sealed class Timers(Run run) : RunPart(run)
         {
             case AttributesCase.TimerStartedEventAttributes:
                 var started = applied.TimerStartedEventAttributes;
-                pending.Add(started.TimerId, new Timer(applied.EventId, started.StartToFireTimeout.Limit(applied.EventTime.ToDateTimeOffset())));
+                var fireAt = started.StartToFireTimeout.Limit(applied.EventTime.ToDateTimeOffset());
+                pending.Add(started.TimerId, new Timer(applied.EventId, fireAt));
                 break;
             case AttributesCase.TimerFiredEventAttributes:
                 pending.Remove(applied.TimerFiredEventAttributes.TimerId);
@@ -66,8 +67,9 @@ internal sealed class Timers(Run run) : RunPart(run)
 
     public override void Elapse(DateTimeOffset now)
     {
-        foreach (var (timerId, timer) in pending.Where(timer => timer.Value.Deadline <= now).OrderBy(timer => timer.Value.Deadline).ToArray())
-            Run.Receive(new HistoryEvent { TimerFiredEventAttributes = new() { TimerId = timerId, StartedEventId = timer.StartedEventId } });
+        var due = pending.Where(timer => timer.Value.Deadline <= now).OrderBy(timer => timer.Value.Deadline).ToArray();
+        foreach (var (id, timer) in due)
+            Run.Receive(new HistoryEvent { TimerFiredEventAttributes = new() { TimerId = id, StartedEventId = timer.StartedEventId } });
     }
 
     private sealed class Timer(long startedEventId, DateTimeOffset fireAt)

@@ -9,7 +9,9 @@ internal static class Times
 
     /// <summary>When a limit that began at a time ends; never, when there is no limit.</summary>
     public static DateTimeOffset Limit(this Duration? duration, DateTimeOffset from) =>
-        duration.IsSet() && duration!.ToTimeSpan() is var span && span < DateTimeOffset.MaxValue - from ? from + span : DateTimeOffset.MaxValue;
+        duration.IsSet() && duration!.ToTimeSpan() is var span && span < DateTimeOffset.MaxValue - from
+            ? from + span
+            : DateTimeOffset.MaxValue;
 
     public static Duration? Shorter(Duration? one, Duration? other) =>
         !one.IsSet() ? other : !other.IsSet() || one!.ToTimeSpan() <= other!.ToTimeSpan() ? one : other;

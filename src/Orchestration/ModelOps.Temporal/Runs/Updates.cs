@@ -31,7 +31,8 @@ internal sealed class Updates(Run run) : RunPart(run)
     private readonly Dictionary<string, RunUpdate> updates = [];
 
     /// <summary>Whether the worker has yet to be told of one.</summary>
-    public bool AreWaiting => updates.Values.Any(update => update is { Stage: UpdateWorkflowExecutionLifecycleStage.Admitted, IsSent: false });
+    public bool AreWaiting =>
+        updates.Values.Any(update => update is { Stage: UpdateWorkflowExecutionLifecycleStage.Admitted, IsSent: false });
 
     public RunUpdate? Find(string updateId) => updates.GetValueOrDefault(updateId);
 
@@ -139,7 +140,8 @@ internal sealed class Updates(Run run) : RunPart(run)
         {
             Reject(update, new()
             {
-                Message = "Workflow Update is rejected because it wasn't processed by worker. Probably, Workflow Update is not supported by the worker.",
+                Message = "Workflow Update is rejected because it wasn't processed by worker. "
+                    + "Probably, Workflow Update is not supported by the worker.",
                 Source = "Server",
                 ApplicationFailureInfo = new() { Type = "UnprocessedUpdate", NonRetryable = true },
             });

@@ -86,8 +86,8 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
     /// <summary>Makes a task, unless there is one already or it is not time for one.</summary>
     public void Schedule()
     {
-        var replacesSpeculative = isSpeculative && State == WorkflowTaskState.Scheduled;
-        if (Run.Closed || (State != WorkflowTaskState.None && !replacesSpeculative) || Run.Lifetime.InBackoff || retryAt < DateTimeOffset.MaxValue)
+        var isThere = State == WorkflowTaskState.Started || (State == WorkflowTaskState.Scheduled && !isSpeculative);
+        if (Run.Closed || isThere || Run.Lifetime.InBackoff || retryAt < DateTimeOffset.MaxValue)
             return;
         isSpeculative = false;
         if (Attempt == 1)

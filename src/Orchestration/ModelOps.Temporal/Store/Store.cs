@@ -30,7 +30,7 @@ internal sealed class Store : IAsyncDisposable
         var connection = Connect();
         try
         {
-            Execute(connection, $"PRAGMA journal_mode = WAL; PRAGMA synchronous = {(temporary ? "OFF" : "FULL")}; PRAGMA cache_size = -16384;");
+            Execute(connection, $"PRAGMA journal_mode = WAL; PRAGMA synchronous = {(temporary ? "OFF" : "FULL")};");
             Execute(connection, StoreSchema.Create);
             writer = new StoreWriter(connection);
         }
@@ -156,9 +156,15 @@ internal sealed class Store : IAsyncDisposable
 
 internal static partial class StoreLog
 {
-    [LoggerMessage(EventId = 2, Level = LogLevel.Critical, Message = "Nothing is written to {Path} any more, and no call is answered: a change could not be made rows")]
+    [LoggerMessage(
+        EventId = 2,
+        Level = LogLevel.Critical,
+        Message = "Nothing is written to {Path} any more, and no call is answered: a change could not be made rows")]
     public static partial void WriterEnded(ILogger logger, string path, Exception failure);
 
-    [LoggerMessage(EventId = 1, Level = LogLevel.Error, Message = "A commit to {Path} failed and is tried again; no call is answered before it succeeds")]
+    [LoggerMessage(
+        EventId = 1,
+        Level = LogLevel.Error,
+        Message = "A commit to {Path} failed and is tried again; no call is answered before it succeeds")]
     public static partial void CommitFailed(ILogger logger, string path, Exception failure);
 }

@@ -47,13 +47,16 @@ internal sealed class StoreReader(SqliteConnection connection) : IDisposable
     /// <summary>A count's rows: one number, or status and number.</summary>
     public List<(WorkflowExecutionStatus? Status, long Count)> Count(SqlStatement count) => Query(
         count.Text,
-        row => row.FieldCount == 1 ? ((WorkflowExecutionStatus?)null, row.GetInt64(0)) : ((WorkflowExecutionStatus)row.GetInt32(0), row.GetInt64(1)),
+        row => row.FieldCount == 1
+            ? ((WorkflowExecutionStatus?)null, row.GetInt64(0))
+            : ((WorkflowExecutionStatus)row.GetInt32(0), row.GetInt64(1)),
         [.. count.Parameters]);
 
     public List<byte[]> Namespaces() => Query("SELECT info FROM namespaces ORDER BY name", row => (byte[])row[0]);
 
     public List<(string Namespace, string Name, IndexedValueType Type)> AttributeTypes() => Query(
-        "SELECT namespace, name, type FROM search_attributes", row => (row.GetString(0), row.GetString(1), (IndexedValueType)row.GetInt32(2)));
+        "SELECT namespace, name, type FROM search_attributes",
+        row => (row.GetString(0), row.GetString(1), (IndexedValueType)row.GetInt32(2)));
 
     public List<StoredSchedule> Schedules() => Query(
         "SELECT namespace, id, request_id, state, memo, search_attributes FROM schedules",
