@@ -4,6 +4,7 @@ using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Startup;
 using ModelOps.Benchmarks.Storage;
 using ModelOps.Benchmarks.Tokenizers;
+using ModelOps.Benchmarks.Temporal;
 
 return await new RootCommand("Measures ModelOps against what the machine itself can do.")
 {
@@ -12,4 +13,5 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
     StartupBenchmark.Create(),
     StorageCommand.Create(),
     TokenizerBenchmark.Create(),
+    TemporalBenchmark.Create(),
 }.Parse(args).InvokeAsync();
