@@ -20,7 +20,7 @@ using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
-using ModelOps.Server.Workers;
+using ModelOps.Server.Workflows;
 
 var environment = Environment.GetEnvironmentVariables();
 var faults = new List<string>();
@@ -109,15 +109,9 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
-    services.AddSingleton<JobStore>();
-    services.AddSingleton<JobReferences>();
-    services.AddSingleton<WorkerSupervisor>();
-    services.AddSingleton<RegistryActivities>();
-    services.AddSingleton(provider => provider.GetRequiredService<RegistryActivities>().AddTo(new ControlActivities()));
-    services.AddSingleton<ActivityInvokerFactory>();
-    services.AddSingleton<IEnumerable<JobKind>>(JobKinds.All);
+    services.AddWorkflows(config.Workflows); // before what uses it: it stops last
+    services.AddJobs();
     services.AddSingleton<ModelRouter>();
-    services.AddSingleton<JobQueue>().AddHostedService(provider => provider.GetRequiredService<JobQueue>());
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
     services.AddSecurity(home, config.SignIn);
     services.AddRateLimits(config.RateLimits);
@@ -167,7 +161,9 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     api.MapJobs();
     api.MapLifecycle();
     api.MapTraining();
+    api.MapWorkers();
     app.MapOpenAI();
+    WorkflowGateway.Map(app);
 }
 
 // Returns the port for the host that takes this one's place; null to end.

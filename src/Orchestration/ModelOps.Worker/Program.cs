@@ -2,10 +2,18 @@ using System.Globalization;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using ModelOps.Storage;
 using ModelOps.Worker.Hosting;
+using ModelOps.Workflows;
 
 // One process per role, started and watched by the server. It listens on a Unix socket that only its owner can open, says
 // "ready" on standard output, and stops when its standard input ends: that happens however the server dies.
 if (WorkerOptions.Parse(args, out var errors) is not { } options)
+{
+    await Console.Error.WriteLineAsync(string.Join('\n', errors));
+    return 2;
+}
+
+using var server = options.Role == WorkerRole.Inference ? null : ServerConnection.FromEnvironment(out errors);
+if (errors.Count > 0)
 {
     await Console.Error.WriteLineAsync(string.Join('\n', errors));
     return 2;
@@ -25,6 +33,7 @@ builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.
 builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024 * 1024);
 builder.Services.AddSingleton(options);
 builder.Services.AddSingleton(TimeProvider.System);
+if (server is not null) builder.Services.AddSingleton(server);
 
 using var stores = ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), options.Home);
 builder.Services.AddWorkerRole(options, stores);

@@ -9,6 +9,9 @@ public sealed record ArtifactManifest
 {
     public const int CurrentSchemaVersion = 1;
 
+    /// <summary>The attribute that names the job that made it.</summary>
+    public const string JobAttribute = "job";
+
     public int SchemaVersion { get; init; } = CurrentSchemaVersion;
     public required string Name { get; init; }
     public required string Version { get; init; }

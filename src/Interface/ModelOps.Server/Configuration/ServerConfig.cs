@@ -4,6 +4,7 @@ using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
+using ModelOps.Server.Workflows;
 using ModelOps.Storage;
 
 namespace ModelOps.Server.Configuration;
@@ -25,6 +26,8 @@ public sealed record ServerConfig
     public ObjectStoreOptions Objects { get; init; } = new();
 
     public SignInOptions SignIn { get; init; } = new();
+
+    public WorkflowsOptions Workflows { get; init; } = new();
 
     public LifecycleOptions Lifecycle { get; init; } = new();
 

@@ -29,7 +29,7 @@ public static class DatasetEndpoints
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
 
     private static async Task<IResult> CreateVersionAsync(
-        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, JobService jobs, HttpContext context, CancellationToken cancellationToken)
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
@@ -47,7 +47,7 @@ public static class DatasetEndpoints
             JsonSerializer.SerializeToElement(options, IngestionJson.Default.IngestionOptions),
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
-        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Ingestion, json, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Ingestion, json, context.User.Identity!.Name!, cancellationToken));
     }
 }
 
@@ -85,9 +85,11 @@ public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts, 
             .FirstOrDefaultAsync(cancellationToken);
     }
 
+    /// <summary>A version that is listed already stays as it is.</summary>
     public async Task AddAsync(DatasetVersionRow version, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        if (await context.DatasetVersions.AnyAsync(v => v.Dataset == version.Dataset && v.Version == version.Version, cancellationToken)) return;
         if (!await context.Datasets.AnyAsync(d => d.Name == version.Dataset, cancellationToken))
             context.Datasets.Add(new DatasetRow { Name = version.Dataset, CreatedAt = version.CreatedAt });
         context.DatasetVersions.Add(version);

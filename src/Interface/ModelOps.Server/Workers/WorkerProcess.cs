@@ -37,12 +37,13 @@ public sealed partial class WorkerProcess : IAsyncDisposable
 
     /// <exception cref="WorkerStartException">It did not come up within 30 s; its last words are in the message.</exception>
     public static async Task<WorkerProcess> StartAsync(
-        WorkerRole role, string home, ObjectStoreOptions objects, int threads, ILogger logger, CancellationToken cancellationToken)
+        WorkerRole role, string home, ObjectStoreOptions objects, WorkerLink link, int threads, ILogger logger, CancellationToken cancellationToken)
     {
         var folder = Directory.CreateTempSubdirectory("modelops-"); // mode 0700; a socket's path may have 107 bytes at most
         var socket = Path.Combine(folder.FullName, "worker.sock");
         var start = WorkerProgram.Find().StartInfo(
             objects,
+            link,
             "--role", role.ToString().ToLowerInvariant(),
             "--home", home,
             "--socket", socket,

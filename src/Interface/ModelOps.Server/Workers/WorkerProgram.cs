@@ -24,7 +24,7 @@ public sealed record WorkerProgram(string Path)
     }
 
     /// <param name="objects">Handed over in the environment: a command line is for every user of the machine to read.</param>
-    public ProcessStartInfo StartInfo(ObjectStoreOptions objects, params IReadOnlyList<string> arguments)
+    public ProcessStartInfo StartInfo(ObjectStoreOptions objects, WorkerLink link, params IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(Path)
         {
@@ -41,7 +41,7 @@ public sealed record WorkerProgram(string Path)
         // The server's configuration, its secrets too, is not the worker's: it gets what it needs.
         foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith(ConfigInput.EnvironmentPrefix, StringComparison.OrdinalIgnoreCase)).ToList())
             start.Environment.Remove(inherited);
-        foreach (var (name, value) in objects.ToEnvironment()) start.Environment[name] = value;
+        foreach (var (name, value) in objects.ToEnvironment().Concat(link.ToEnvironment())) start.Environment[name] = value;
         return start;
     }
 }

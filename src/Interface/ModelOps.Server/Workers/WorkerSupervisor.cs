@@ -5,7 +5,7 @@ using ModelOps.Workflows;
 namespace ModelOps.Server.Workers;
 
 /// <summary>At most one worker process per role, started when it is first needed and again after it died.</summary>
-public sealed partial class WorkerSupervisor(ServerHome home, ObjectStoreOptions objects, ILogger<WorkerSupervisor> logger) : IAsyncDisposable
+public sealed partial class WorkerSupervisor(ServerHome home, ObjectStoreOptions objects, WorkerLink link, ILogger<WorkerSupervisor> logger) : IAsyncDisposable
 {
     // llama.cpp's threads spin at barriers: on a machine without a free core they collapse.
     private static readonly int threads = Math.Max(1, Environment.ProcessorCount - 1);
@@ -27,7 +27,7 @@ public sealed partial class WorkerSupervisor(ServerHome home, ObjectStoreOptions
                 workers.Remove(role);
                 await worker.DisposeAsync();
             }
-            return workers[role] = await WorkerProcess.StartAsync(role, home.Root, objects, threads, logger, cancellationToken);
+            return workers[role] = await WorkerProcess.StartAsync(role, home.Root, objects, link, threads, logger, cancellationToken);
         }
         finally
         {

@@ -16,6 +16,9 @@ public sealed record WorkerOptions
     /// <summary>Threads for arithmetic.</summary>
     public required int Threads { get; init; }
 
+    /// <summary>Which worker this is, for people: <c>training 4711@machine</c>.</summary>
+    public string Identity => $"{Role.Name()} {Environment.ProcessId}@{Environment.MachineName}";
+
     /// <summary>Verified artifacts laid out as folders; rebuilt when deleted.</summary>
     public string Cache => Path.Combine(Home, "cache", "artifacts");
 
