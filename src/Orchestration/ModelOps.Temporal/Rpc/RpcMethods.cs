@@ -1,0 +1,44 @@
+using Grpc.AspNetCore.Server.Model;
+using Grpc.Core;
+
+namespace ModelOps.Temporal;
+
+/// <summary>Adds methods to a gRPC service by their request types: <c>XRequest</c> is the method <c>X</c>. No generated code is needed.</summary>
+internal sealed class RpcMethods<TService>(ServiceMethodProviderContext<TService> context, string service)
+    where TService : class
+{
+    private const string requestSuffix = "Request";
+
+    public void Add<TRequest, TResponse>(Func<TRequest, CancellationToken, Task<TResponse>> handle)
+        where TRequest : class, IMessage<TRequest>, new()
+        where TResponse : class, IMessage<TResponse>, new()
+    {
+        var name = typeof(TRequest).Name[..^requestSuffix.Length];
+        var method = new Method<TRequest, TResponse>(MethodType.Unary, service, name, Marshaller<TRequest>(), Marshaller<TResponse>());
+        context.AddUnaryMethod(method, [], async (_, request, call) =>
+        {
+            try
+            {
+                return await handle(request, call.CancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (call.CancellationToken.IsCancellationRequested)
+            {
+                throw new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
+            }
+        });
+    }
+
+    private static Marshaller<T> Marshaller<T>()
+        where T : class, IMessage<T>, new()
+    {
+        var parser = new MessageParser<T>(() => new T());
+        return new(
+            (message, to) =>
+            {
+                to.SetPayloadLength(message.CalculateSize());
+                message.WriteTo(to.GetBufferWriter());
+                to.Complete();
+            },
+            from => parser.ParseFrom(from.PayloadAsReadOnlySequence()));
+    }
+}

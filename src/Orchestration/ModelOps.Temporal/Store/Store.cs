@@ -1,0 +1,136 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+
+namespace ModelOps.Temporal;
+
+/// <summary>
+/// The SQLite database: write-ahead log, every commit fsynced. One thread writes; while it waits for the disk, changes gather for the
+/// next commit (group commit). Readers have connections of their own and see the last commit.
+/// </summary>
+internal sealed class Store : IAsyncDisposable
+{
+    private static readonly TimeSpan retryPause = TimeSpan.FromMilliseconds(500);
+    private readonly string path;
+    private readonly bool temporary;
+    private readonly ILogger logger;
+    private readonly string connectionString;
+    private readonly SemaphoreSlim changed = new(0, 1);
+    private readonly CancellationTokenSource stopping = new();
+    private readonly StoreWriter writer;
+    private Task writing = Task.CompletedTask;
+
+    private Store(string path, bool temporary, ILogger logger)
+    {
+        this.path = path;
+        this.temporary = temporary;
+        this.logger = logger;
+        connectionString = new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString();
+        var connection = Connect();
+        try
+        {
+            Execute(connection, $"PRAGMA journal_mode = WAL; PRAGMA synchronous = {(temporary ? "OFF" : "FULL")}; PRAGMA cache_size = -16384;");
+            Execute(connection, StoreSchema.Create);
+            writer = new StoreWriter(connection);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <param name="path">Null: a temporary database, which is not fsynced and goes with the store.</param>
+    /// <param name="logger">For commits that fail.</param>
+    public static Store Open(string? path, ILogger logger)
+    {
+        var isTemporary = path is null;
+        path ??= Path.Combine(Directory.CreateTempSubdirectory("temporal-").FullName, "temporal.db");
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        return new Store(path, isTemporary, logger);
+    }
+
+    /// <summary>Starts writing.</summary>
+    /// <param name="take">Gives what is to be written, and the promise to fulfil when it is on disk.</param>
+    public void Start(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take) =>
+        writing = Task.Factory.StartNew(() => Write(take), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    /// <summary>There is something to write.</summary>
+    public void Signal()
+    {
+        try
+        {
+            changed.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // It is awake already.
+        }
+    }
+
+    public StoreReader Read() => new(Connect());
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync().ConfigureAwait(false);
+        Signal();
+        await writing.ConfigureAwait(false);
+        writer.Dispose();
+        using (var connection = new SqliteConnection(connectionString))
+            SqliteConnection.ClearPool(connection);
+        if (temporary)
+            Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+        changed.Dispose();
+        stopping.Dispose();
+    }
+
+    private static void Execute(SqliteConnection connection, string sql)
+    {
+        using var command = new SqliteCommand(sql, connection);
+        command.ExecuteNonQuery();
+    }
+
+    private SqliteConnection Connect()
+    {
+        var connection = new SqliteConnection(connectionString);
+        connection.Open();
+        return connection;
+    }
+
+    private void Write(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            changed.Wait();
+            while (take() is { } next)
+                Write(next.Batch, next.Durable);
+        }
+    }
+
+    /// <summary>A commit that fails (a full disk) is tried until it succeeds: nobody is told of what is not on disk.</summary>
+    private void Write(StoreBatch batch, TaskCompletionSource durable)
+    {
+        while (true)
+        {
+            try
+            {
+                writer.Write(batch);
+                durable.SetResult();
+                return;
+            }
+            catch (SqliteException failure)
+            {
+                StoreLog.CommitFailed(logger, path, failure);
+                if (!stopping.Token.WaitHandle.WaitOne(retryPause))
+                    continue;
+                durable.SetException(failure);
+                return;
+            }
+        }
+    }
+}
+
+internal static partial class StoreLog
+{
+    [LoggerMessage(EventId = 1, Level = LogLevel.Error, Message = "A commit to {Path} failed and is tried again; no call is answered before it succeeds")]
+    public static partial void CommitFailed(ILogger logger, string path, Exception failure);
+}
