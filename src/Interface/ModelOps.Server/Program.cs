@@ -111,7 +111,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton<JobStore>();
     services.AddSingleton<JobReferences>();
-    services.AddSingleton<WorkerSupervisor>();
+    services.AddWorkers(config.Workers);
     services.AddSingleton<RegistryActivities>();
     services.AddSingleton(provider => provider.GetRequiredService<RegistryActivities>().AddTo(new ControlActivities()));
     services.AddSingleton<ActivityInvokerFactory>();
@@ -167,6 +167,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     api.MapJobs();
     api.MapLifecycle();
     api.MapTraining();
+    api.MapWorkers();
     app.MapOpenAI();
 }
 

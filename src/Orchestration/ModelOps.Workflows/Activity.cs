@@ -12,6 +12,12 @@ public enum WorkerRole
     Inference,
 }
 
+public static class WorkerRoleNames
+{
+    /// <summary>As people write it: <c>training</c>.</summary>
+    public static string Name(this WorkerRole role) => role.ToString().ToLowerInvariant();
+}
+
 /// <summary>The contract of an activity: data in, data out, as JSON.</summary>
 public sealed record Activity<TInput, TResult>(
     string Name, WorkerRole Role, JsonTypeInfo<TInput> InputType, JsonTypeInfo<TResult> ResultType);

@@ -4,6 +4,7 @@ using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
+using ModelOps.Server.Workers;
 using ModelOps.Storage;
 
 namespace ModelOps.Server.Configuration;
@@ -31,6 +32,8 @@ public sealed record ServerConfig
     public LimitOptions Limits { get; init; } = new();
 
     public RateLimitOptions RateLimits { get; init; } = new();
+
+    public WorkersOptions Workers { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 

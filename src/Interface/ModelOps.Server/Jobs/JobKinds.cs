@@ -13,13 +13,13 @@ public static class JobKinds
 
     public static IReadOnlyList<JobKind> All { get; } =
     [
-        new(Ingestion, async (input, activities, cancellationToken) => JsonSerializer.SerializeToElement(
+        new(Ingestion, WorkerRole.Data, async (input, activities, cancellationToken) => JsonSerializer.SerializeToElement(
             ToWire(await DatasetIngestionWorkflow.RunAsync(input.Deserialize(ActivityJson.Default.DatasetIngestionInput)!, activities, cancellationToken)),
             WireJson.Default.IngestionResult)),
-        new(Sft, async (input, activities, cancellationToken) => JsonSerializer.SerializeToElement(
+        new(Sft, WorkerRole.Training, async (input, activities, cancellationToken) => JsonSerializer.SerializeToElement(
             ToWire(await SftTrainingWorkflow.RunAsync(input.Deserialize(ActivityJson.Default.SftTrainingInput)!, activities, cancellationToken)),
             WireJson.Default.TrainingResult)),
-        new(Quantize, async (input, activities, cancellationToken) =>
+        new(Quantize, WorkerRole.Quantization, async (input, activities, cancellationToken) =>
         {
             var quantization = input.Deserialize(ActivityJson.Default.QuantizationInput)!;
             var output = await QuantizationWorkflow.RunAsync(quantization, activities, cancellationToken);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text.Json;
 using System.Threading.Channels;
 using ModelOps.Client;
@@ -9,13 +10,16 @@ using ModelOps.Workflows;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>What a kind of job does: its input and result as JSON, the work by activities.</summary>
+/// <param name="Role">The role whose workers do most of it.</param>
 /// <param name="Run">Runs the workflow; the result is the kind's wire type.</param>
-public sealed record JobKind(string Name, Func<JsonElement, IActivityInvoker, CancellationToken, Task<JsonElement>> Run);
+public sealed record JobKind(string Name, WorkerRole Role, Func<JsonElement, IActivityInvoker, CancellationToken, Task<JsonElement>> Run);
 
-/// <summary>Runs jobs in the background, one of each kind at a time, in order of arrival.</summary>
+/// <summary>Runs jobs in the background, of each kind as many at a time as its role may have workers, in order of arrival.</summary>
 public sealed partial class JobQueue(
-    IEnumerable<JobKind> kinds, JobStore store, ActivityInvokerFactory invokers, ArtifactRefusals refusals, TimeProvider time, ILogger<JobQueue> logger) : BackgroundService
+    IEnumerable<JobKind> kinds, JobStore store, ActivityInvokerFactory invokers, WorkersOptions workers, ArtifactRefusals refusals, TimeProvider time,
+    ILogger<JobQueue> logger) : BackgroundService
 {
+    private static readonly ActivitySource source = new("ModelOps.Server.Jobs");
     private static readonly TimeSpan pause = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<string, (JobKind Kind, Channel<string> Waiting)> queues =
@@ -41,10 +45,15 @@ public sealed partial class JobQueue(
         return await store.GetAsync(id, cancellationToken);
     }
 
+    /// <summary>Jobs of that role that are not begun.</summary>
+    public int Waiting(WorkerRole role) => queues.Values.Where(queue => queue.Kind.Role == role).Sum(queue => queue.Waiting.Reader.Count);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         foreach (var job in await UnfinishedAsync(stoppingToken)) queues[job.Kind].Waiting.Writer.TryWrite(job.Id);
-        await Task.WhenAll(queues.Values.Select(queue => ConsumeAsync(queue.Kind, queue.Waiting.Reader, stoppingToken)));
+        await Task.WhenAll(queues.Values.SelectMany(queue => Enumerable
+            .Repeat(queue, workers.Of(queue.Kind.Role).Max)
+            .Select(queue => ConsumeAsync(queue.Kind, queue.Waiting.Reader, stoppingToken))));
     }
 
     /// <summary>Tries until it can: a database that does not answer for a moment ends no server.</summary>
@@ -93,6 +102,9 @@ public sealed partial class JobQueue(
             await store.CancelAsync(id, stopping);
             return;
         }
+        // The trace that the job's lines here and in its workers share, also where nobody listens for spans.
+        using var span = source.CreateActivity($"job {kind.Name}", ActivityKind.Internal) ?? new Activity($"job {kind.Name}");
+        span.SetTag("modelops.job.id", id).Start();
         await store.StartAsync(id, stopping);
         Log.Started(logger, id, kind.Name);
         await using var progress = new ProgressWriter(id, store, time);

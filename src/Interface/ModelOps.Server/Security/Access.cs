@@ -100,6 +100,8 @@ public static class Access
         Row("GET /api/v1/deployments/{name}", readers, "deployments:read"),
         Row("DELETE /api/v1/deployments/{name}", makers, "deployments:write", "deployment.deleted"),
 
+        Row("GET /api/v1/workers", readers, "workers:read"),
+
         Row("GET /v1/models", readers, "inference"),
         Row("GET /v1/models/{id}", readers, "inference"),
         Row("POST /v1/chat/completions", callers, "inference"),

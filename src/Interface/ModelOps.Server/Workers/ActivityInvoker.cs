@@ -35,15 +35,17 @@ public sealed class ActivityInvokerFactory(ControlActivities control, WorkerSupe
         private async Task<TResult> InWorkerAsync<TInput, TResult>(
             Activity<TInput, TResult> activity, TInput input, CancellationToken cancellationToken)
         {
-            WorkerProcess worker;
+            WorkerLease taken;
             try
             {
-                worker = await workers.GetAsync(activity.Role, cancellationToken);
+                taken = await workers.LeaseAsync(activity.Role, cancellationToken);
             }
             catch (WorkerStartException e)
             {
                 throw new ActivityException(ActivityFailures.WorkerDied, e.Message, retryable: true, e);
             }
+            using var lease = taken;
+            var worker = lease.Process;
             var request = new ActivityRequest
             {
                 Name = activity.Name,
@@ -88,8 +90,8 @@ public sealed class ActivityInvokerFactory(ControlActivities control, WorkerSupe
         {
             await Task.WhenAny(worker.Exited, Task.Delay(TimeSpan.FromSeconds(2)));
             return worker.Exited.IsCompleted
-                ? $"the {role.ToString().ToLowerInvariant()} worker {worker.HowItEnded} while it ran this; the server's log has its last words, and the job can be started again"
-                : $"the {role.ToString().ToLowerInvariant()} worker broke off: {e.Status.Detail}";
+                ? $"the {role.Name()} worker {worker.HowItEnded}. It ran this job; the server goes on with a new worker, and the job can be started again"
+                : $"the {role.Name()} worker broke off: {e.Status.Detail}";
         }
     }
 }

@@ -29,13 +29,14 @@ public sealed class ActivityHandlers
 }
 
 /// <summary>Runs one activity per call: heartbeats while it runs, then its result or failure. Cancelling the call cancels it.</summary>
-internal sealed partial class ActivityService(ActivityHandlers handlers, ILogger<ActivityService> logger) : ActivityWorker.ActivityWorkerBase
+internal sealed partial class ActivityService(ActivityHandlers handlers, ServerLink server, ILogger<ActivityService> logger) : ActivityWorker.ActivityWorkerBase
 {
     public override async Task Execute(
         ActivityRequest request, IServerStreamWriter<ActivityEvent> responseStream, ServerCallContext context)
     {
         if (handlers.Find(request.Name) is not { } run)
             throw new RpcException(new Status(StatusCode.Unimplemented, $"this worker has no activity {request.Name}"));
+        using var task = server.Begin();
         Log.Started(logger, request.Name);
         // Only the newest heartbeat matters to whoever is slow to read.
         var heartbeats = Channel.CreateBounded<ActivityProgress>(

@@ -1,0 +1,10 @@
+using ModelOps.Client;
+
+namespace ModelOps.Server.Workers;
+
+public static class WorkerEndpoints
+{
+    public static void MapWorkers(this IEndpointRouteBuilder api) =>
+        api.MapGet("/workers", (WorkerSupervisor workers) => new Page<Worker>(workers.List()))
+            .WithTags("workers").WithName("listWorkers").WithSummary("Lists the worker processes that this server runs.");
+}
