@@ -17,6 +17,7 @@ using ModelOps.Server.Jobs;
 using ModelOps.Server.Lifecycle;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
@@ -109,6 +110,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
+    services.AddJobNews(config);
     services.AddSingleton<JobStore>();
     services.AddSingleton<JobReferences>();
     services.AddWorkers(config.Workers);
@@ -119,8 +121,9 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<ModelRouter>();
     services.AddSingleton<JobQueue>().AddHostedService(provider => provider.GetRequiredService<JobQueue>());
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
+    if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it
     services.AddSecurity(home, config.SignIn);
-    services.AddRateLimits(config.RateLimits);
+    services.AddRateLimits(config.RateLimits, config.Redis);
     services.AddApiDescription();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
@@ -146,6 +149,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     app.UseRateLimits();
     app.UseAuthorization();
     app.UseAuditTrail();
+    app.UseWebSockets();
 
     app.MapGet("/healthz", () => Results.Text("ok"))
         .WithTags("health").WithName("getHealth").WithSummary("Says that the process lives.").Produces<string>(contentType: "text/plain");

@@ -2,6 +2,7 @@ using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Workers;
@@ -32,6 +33,8 @@ public sealed record ServerConfig
     public LimitOptions Limits { get; init; } = new();
 
     public RateLimitOptions RateLimits { get; init; } = new();
+
+    public RedisOptions Redis { get; init; } = new();
 
     public WorkersOptions Workers { get; init; } = new();
 

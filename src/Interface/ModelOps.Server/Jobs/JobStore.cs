@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
@@ -8,10 +7,8 @@ using ModelOps.Registry;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>Jobs and their events in the metadata database; the one place that writes them.</summary>
-public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimeProvider time)
+public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNews news, TimeProvider time)
 {
-    private readonly ConcurrentDictionary<string, TaskCompletionSource> changes = new(StringComparer.Ordinal);
-
     public async Task<Job> CreateAsync(string kind, JsonElement input, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
@@ -87,14 +84,14 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
     {
         while (true)
         {
-            var changed = Changed(id); // before reading, so that a change in between is not missed
-            foreach (var next in await ReadEventsAsync(id, after, cancellationToken))
+            var next = news.Next(id);
+            foreach (var one in await ReadEventsAsync(id, after, cancellationToken))
             {
-                yield return next;
-                after = next.Sequence;
-                if (IsFinal(next.State)) yield break;
+                yield return one;
+                after = one.Sequence;
+                if (IsFinal(one.State)) yield break;
             }
-            await changed.WaitAsync(cancellationToken);
+            await news.WaitAsync(next, cancellationToken);
         }
     }
 
@@ -130,11 +127,8 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
         });
         await context.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        if (changes.TryRemove(id, out var waiting)) waiting.SetResult();
+        news.Publish(id);
     }
-
-    private Task Changed(string id) =>
-        changes.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     private async Task<IReadOnlyList<JobEvent>> ReadEventsAsync(string id, long after, CancellationToken cancellationToken)
     {
