@@ -17,6 +17,7 @@ using ModelOps.Cli.SignIn;
 using ModelOps.Cli.Signing;
 using ModelOps.Cli.Training;
 using ModelOps.Cli.Users;
+using ModelOps.Cli.Workers;
 
 namespace ModelOps.Cli;
 
@@ -51,6 +52,7 @@ public static class CommandTree
             DeployCommand.Create(cli),
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),
+            WorkersCommand.Create(cli),
             BackupCommand.CreateBackup(cli),
             BackupCommand.CreateRestore(cli),
             SignInCommands.Login(cli),

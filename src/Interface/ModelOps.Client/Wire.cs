@@ -300,6 +300,42 @@ public sealed record Deployment
     public string? Error { get; init; }
 }
 
+// --- workers
+
+[JsonConverter(typeof(JsonStringEnumConverter<WorkerState>))]
+public enum WorkerState
+{
+    [JsonStringEnumMemberName("starting")] Starting,
+    [JsonStringEnumMemberName("ready")] Ready,
+    [JsonStringEnumMemberName("stopping")] Stopping,
+    /// <summary>It died, and the pause before the next start is not over.</summary>
+    [JsonStringEnumMemberName("waiting")] Waiting,
+}
+
+/// <summary>A worker process of the server that answers.</summary>
+public sealed record Worker
+{
+    /// <summary><c>data</c>, <c>training</c>, <c>quantization</c> or <c>inference</c>.</summary>
+    public required string Role { get; init; }
+    public required WorkerState State { get; init; }
+    /// <summary>Null while none runs.</summary>
+    public int? ProcessId { get; init; }
+    /// <summary>Physical memory in bytes.</summary>
+    public long Memory { get; init; }
+    /// <summary>Use of processors over the last second; 100 is one core.</summary>
+    public double CpuPercent { get; init; }
+    /// <summary>Activities or generations that it runs.</summary>
+    public int Tasks { get; init; }
+    /// <summary>Threads for arithmetic.</summary>
+    public int Threads { get; init; }
+    /// <summary>How often a process of the role died since the server's start.</summary>
+    public int Restarts { get; init; }
+    /// <summary>When the state began.</summary>
+    public required DateTimeOffset Since { get; init; }
+    /// <summary>How the role's last process that died ended.</summary>
+    public string? Error { get; init; }
+}
+
 // --- health
 
 /// <param name="Status">ready or starting.</param>

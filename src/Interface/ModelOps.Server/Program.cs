@@ -17,9 +17,11 @@ using ModelOps.Server.Jobs;
 using ModelOps.Server.Lifecycle;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
+using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
 
 var environment = Environment.GetEnvironmentVariables();
@@ -110,11 +112,13 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
     services.AddWorkflows(config.Workflows); // before what uses it: it stops last
-    services.AddJobs();
+    services.AddWorkers(config.Workers);
+    services.AddJobs(config);
     services.AddSingleton<ModelRouter>();
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
+    if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it
     services.AddSecurity(home, config.SignIn);
-    services.AddRateLimits(config.RateLimits);
+    services.AddRateLimits(config.RateLimits, config.Redis);
     services.AddApiDescription();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
@@ -140,6 +144,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     app.UseRateLimits();
     app.UseAuthorization();
     app.UseAuditTrail();
+    app.UseWebSockets();
 
     app.MapGet("/healthz", () => Results.Text("ok"))
         .WithTags("health").WithName("getHealth").WithSummary("Says that the process lives.").Produces<string>(contentType: "text/plain");

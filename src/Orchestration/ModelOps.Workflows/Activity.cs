@@ -21,6 +21,12 @@ public static class WorkerRoleNames
     public static string TaskQueue(this WorkerRole role) => $"modelops-{role.Name()}";
 }
 
+public static class WorkerIdentity
+{
+    /// <summary>How a worker of this machine names itself: <c>training 4711@machine</c>.</summary>
+    public static string Of(WorkerRole role, int processId) => $"{role.Name()} {processId}@{Environment.MachineName}";
+}
+
 /// <summary>The contract of an activity: data in, data out, as JSON. <see cref="ActivityLimits"/> says how long and how often it may run.</summary>
 public sealed record Activity<TInput, TResult>(string Name, WorkerRole Role, ActivityLimits Limits);
 

@@ -31,7 +31,7 @@ public sealed class InterruptedJobTests
             Assert.Equal(JobState.Failed, ended.State);
             var job = await client.Jobs.GetAsync(killed.Id, cancel);
             Assert.Equal("worker_died", job.Error!.Type);
-            Assert.Contains("signal 9", job.Error.Message, StringComparison.Ordinal);
+            Assert.Contains("the training worker was ended by SIGKILL (signal 9)", job.Error.Message, StringComparison.Ordinal);
 
             // 2. A new process takes the next job; canceling that ends it at its next step.
             var canceled = await client.Jobs.StartTrainingAsync(endless, cancel);
@@ -42,7 +42,7 @@ public sealed class InterruptedJobTests
 
             // 3. Nothing half-made is listed, no scratch is left.
             Assert.Empty(await client.Artifacts.ListAsync("adapter", cancel));
-            await Eventually.HoldsAsync(() => !Directory.EnumerateFileSystemEntries(Path.Combine(home, "tmp", "worker-training")).Any(), cancel);
+            await Eventually.HoldsAsync(() => !Directory.EnumerateFileSystemEntries(Path.Combine(home, "tmp", "worker-training-1")).Any(), cancel);
         }
         Directory.Delete(home, recursive: true);
     }

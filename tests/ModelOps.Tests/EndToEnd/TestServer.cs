@@ -83,7 +83,8 @@ internal sealed class TestServer : IAsyncDisposable
         process.Dispose();
     }
 
-    private static string CommandLine(string folder)
+    /// <param name="folder">The process, below /proc.</param>
+    public static string CommandLine(string folder)
     {
         try
         {

@@ -2,8 +2,10 @@ using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
+using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
 using ModelOps.Storage;
 
@@ -34,6 +36,10 @@ public sealed record ServerConfig
     public LimitOptions Limits { get; init; } = new();
 
     public RateLimitOptions RateLimits { get; init; } = new();
+
+    public RedisOptions Redis { get; init; } = new();
+
+    public WorkersOptions Workers { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 

@@ -34,6 +34,10 @@ public static class JobEndpoints
             .ExcludeFromDescription();
         jobs.MapGet("/{id}/events", EventsAsync)
             .WithName("watchJob").WithSummary("Streams the events of a job (SSE) until its end.").Produces<JobEvent>(contentType: "text/event-stream");
+        jobs.MapGet("/{id}/events/ws", JobSocket.AnswerAsync)
+            .WithName("watchJobBySocket").WithSummary("Sends the events of a job over a WebSocket until its end, those behind the number 'after'.")
+            .Produces(StatusCodes.Status101SwitchingProtocols).Produces<JobEvent>();
+        jobs.MapMethods("/{id}/events/ws", [HttpMethods.Connect], JobSocket.AnswerAsync).ExcludeFromDescription(); // by HTTP/2: RFC 8441
     }
 
     public static IResult Accepted(Job job) => Results.Accepted($"/api/v1/jobs/{job.Id}", job);
@@ -65,5 +69,5 @@ public static class JobEndpoints
             yield return new SseItem<JobEvent>(next, "job") { EventId = next.Sequence.ToString(CultureInfo.InvariantCulture) };
     }
 
-    private static IResult NoSuchJob(string id) => Problems.NotFound($"no job {id}; GET /api/v1/jobs lists them");
+    public static IResult NoSuchJob(string id) => Problems.NotFound($"no job {id}; GET /api/v1/jobs lists them");
 }

@@ -5,9 +5,10 @@ using ModelOps.Workflows;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>A kind of job: the workflow that does it, and its output in the wire's words.</summary>
+/// <param name="Role">The role whose workers do most of it.</param>
 /// <param name="Workflow">Name of the workflow's type.</param>
 /// <param name="ToWire">From the job's input and the workflow's output.</param>
-public sealed record JobKind(string Name, string Workflow, Func<JsonElement, JsonElement, JsonElement> ToWire);
+public sealed record JobKind(string Name, WorkerRole Role, string Workflow, Func<JsonElement, JsonElement, JsonElement> ToWire);
 
 public static class JobKinds
 {
@@ -17,11 +18,11 @@ public static class JobKinds
 
     private static readonly Dictionary<string, JobKind> kinds = new JobKind[]
     {
-        new(Ingestion, "DatasetIngestion", (_, output) => JsonSerializer.SerializeToElement(
+        new(Ingestion, WorkerRole.Data, "DatasetIngestion", (_, output) => JsonSerializer.SerializeToElement(
             ToWire(output.Deserialize(ActivityJson.Default.DatasetIngestionOutput)!), WireJson.Default.IngestionResult)),
-        new(Sft, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
+        new(Sft, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
             ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult)),
-        new(Quantize, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
+        new(Quantize, WorkerRole.Quantization, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
             ToWire(input.Deserialize(ActivityJson.Default.QuantizationInput)!, output.Deserialize(ActivityJson.Default.QuantizationOutput)!),
             WireJson.Default.QuantizationResult)),
     }.ToDictionary(kind => kind.Name, StringComparer.Ordinal);

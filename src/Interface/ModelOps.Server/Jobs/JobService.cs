@@ -1,5 +1,6 @@
 using System.Text.Json;
 using ModelOps.Client;
+using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
 
 namespace ModelOps.Server.Jobs;
@@ -8,12 +9,14 @@ namespace ModelOps.Server.Jobs;
 /// What users do with jobs. It is written down before it is answered, and so survives a crash; <see cref="JobReconciler"/> then does it to the
 /// workflow, on whichever server has that.
 /// </summary>
-public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconciler reconciler)
+public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconciler reconciler, WorkerDemand demand, WorkerSupervisor workers)
 {
     public async Task<Job> CreateAsync(string kind, JsonElement input, string createdBy, CancellationToken cancellationToken)
     {
         var job = await store.CreateAsync(kind, input, createdBy, engine.Name, cancellationToken);
         reconciler.Wake();
+        demand.Expect(JobKinds.Of(kind).Role);
+        workers.Wake();
         return job;
     }
 

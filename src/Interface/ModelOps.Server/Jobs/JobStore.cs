@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -21,10 +20,9 @@ public enum JobWish
 }
 
 /// <summary>Jobs and their events in the metadata database; the one place that writes them.</summary>
-public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimeProvider time)
+public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNews news, TimeProvider time)
 {
     private const int MostLogLines = 10_000;
-    private readonly ConcurrentDictionary<string, TaskCompletionSource> changes = new(StringComparer.Ordinal);
 
     /// <param name="engine">Where its workflow will be.</param>
     public async Task<Job> CreateAsync(string kind, JsonElement input, string createdBy, string engine, CancellationToken cancellationToken)
@@ -168,7 +166,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
     {
         while (true)
         {
-            var changed = Changed(id); // before reading, so that a change in between is not missed
+            var more = news.Next(id);
             var ended = await HasEndedAsync(id, cancellationToken); // before the events: of an ended job they are all there
             foreach (var next in await ReadEventsAsync(id, after, cancellationToken))
             {
@@ -176,7 +174,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
                 after = next.Sequence;
             }
             if (ended) yield break;
-            await changed.WaitAsync(cancellationToken);
+            await news.WaitAsync(more, cancellationToken);
         }
     }
 
@@ -198,12 +196,9 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
         });
         await context.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        if (changes.TryRemove(id, out var waiting)) waiting.SetResult();
+        news.Publish(id);
         return true;
     }
-
-    private Task Changed(string id) =>
-        changes.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     private async Task<bool> HasEndedAsync(string id, CancellationToken cancellationToken)
     {

@@ -92,6 +92,7 @@ public static class Access
         Row("GET /api/v1/jobs", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/events", readers, "jobs:read"),
+        Row("* /api/v1/jobs/{id}/events/ws", readers, "jobs:read"),
         Row("POST /api/v1/jobs/{id}/cancel", makers, "jobs:write", "job.canceled"),
         Row("POST /api/v1/jobs/{id}/pause", makers, "jobs:write", "job.paused"),
         Row("POST /api/v1/jobs/{id}/resume", makers, "jobs:write", "job.resumed"),
@@ -106,6 +107,8 @@ public static class Access
         Row("POST /api/v1/deployments", makers, "deployments:write", "deployment.created"),
         Row("GET /api/v1/deployments/{name}", readers, "deployments:read"),
         Row("DELETE /api/v1/deployments/{name}", makers, "deployments:write", "deployment.deleted"),
+
+        Row("GET /api/v1/workers", readers, "workers:read"),
 
         Row("GET /v1/models", readers, "inference"),
         Row("GET /v1/models/{id}", readers, "inference"),

@@ -1,5 +1,5 @@
+using System.Collections.Concurrent;
 using ModelOps.Server.Jobs;
-using ModelOps.Server.Workers;
 using ModelOps.Workflows;
 using Temporalio.Api.Enums.V1;
 using Temporalio.Api.TaskQueue.V1;
@@ -9,11 +9,18 @@ using Temporalio.Client;
 namespace ModelOps.Server.Workflows;
 
 /// <summary>How much waits on the task queue of a role.</summary>
-public sealed class WorkerDemand(WorkflowEngine engine, JobReconciler jobs)
+public sealed class WorkerDemand(WorkflowEngine engine, JobReconciler jobs, TimeProvider time)
 {
+    private static readonly TimeSpan expected = TimeSpan.FromSeconds(5);
+    private readonly ConcurrentDictionary<WorkerRole, long> expectedSince = new();
+
+    /// <summary>An activity of the role comes soon: its process can start meanwhile.</summary>
+    public void Expect(WorkerRole role) => expectedSince[role] = time.GetTimestamp();
+
     /// <summary>Activities that no worker has taken yet; asks nobody while there is no unfinished job.</summary>
     public async ValueTask<int> WaitingAsync(WorkerRole role, CancellationToken cancellationToken)
     {
+        if (expectedSince.TryGetValue(role, out var since) && time.GetElapsedTime(since) < expected) return 1;
         if (jobs.Open == 0 || !engine.IsRunning) return 0;
         var client = await engine.ClientAsync(cancellationToken);
         var queue = await client.WorkflowService.DescribeTaskQueueAsync(
@@ -26,33 +33,5 @@ public sealed class WorkerDemand(WorkflowEngine engine, JobReconciler jobs)
             },
             new RpcOptions { CancellationToken = cancellationToken });
         return (int)Math.Min(queue.Stats?.ApproximateBacklogCount ?? 0, int.MaxValue);
-    }
-}
-
-/// <summary>Starts a worker for whatever waits.</summary>
-public sealed partial class WorkerStarter(WorkerDemand demand, WorkerSupervisor workers, TimeProvider time, ILogger<WorkerStarter> logger) : BackgroundService
-{
-    private static readonly TimeSpan interval = TimeSpan.FromMilliseconds(500);
-    private static readonly WorkerRole[] roles = [WorkerRole.Data, WorkerRole.Training, WorkerRole.Quantization];
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(interval, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-            foreach (var role in roles)
-                try
-                {
-                    if (await demand.WaitingAsync(role, stoppingToken) > 0) await workers.GetAsync(role, stoppingToken);
-                }
-                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-                {
-                    Log.NotStarted(logger, e, role);
-                }
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(1, LogLevel.Error, "no {Role} worker could be started")]
-        public static partial void NotStarted(ILogger logger, Exception exception, WorkerRole role);
     }
 }

@@ -1,6 +1,4 @@
 using ModelOps.Server.Jobs;
-using ModelOps.Server.Workers;
-using ModelOps.Workflows;
 
 namespace ModelOps.Server.Workflows;
 
@@ -14,20 +12,6 @@ public static class WorkflowSetup
         services.AddSingleton<IControlActivities, RegistryActivities>();
         services.AddHttpForwarder();
         services.AddSingleton<WorkflowGateway>();
-    }
-
-    public static void AddJobs(this IServiceCollection services)
-    {
-        services.AddSingleton<JobStore>();
-        services.AddSingleton<JobReferences>();
-        services.AddSingleton<JobService>();
-        services.AddSingleton<JobReports>();
-        services.AddSingleton<WorkerSupervisor>();
         services.AddSingleton<WorkerDemand>();
-        services.AddHostedService<WorkerStarter>();
-        services.AddSingleton<JobReconciler>().AddHostedService(provider => provider.GetRequiredService<JobReconciler>());
     }
-
-    public static void MapWorkers(this IEndpointRouteBuilder api) =>
-        api.MapGet("/workers/settings", (WorkflowsOptions options) => new WorkerSettings(options.Namespace)).ExcludeFromDescription();
 }

@@ -6,7 +6,7 @@ using Temporalio.Exceptions;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>What surrounds every activity: heartbeats, reports to the job, its failure in the job's words.</summary>
-public sealed partial class ActivityRunner(ServerConnection server, WorkerOptions options, TimeProvider time, ILogger<ActivityRunner> logger)
+public sealed partial class ActivityRunner(ServerConnection server, ServerLink link, WorkerOptions options, TimeProvider time, ILogger<ActivityRunner> logger)
 {
     public const string ActivitySourceName = "ModelOps.Worker";
     private static readonly ActivitySource source = new(ActivitySourceName);
@@ -18,6 +18,7 @@ public sealed partial class ActivityRunner(ServerConnection server, WorkerOption
         var name = context.Info.ActivityType;
         _ = ActivityContext.TryParse(run.TraceParent, traceState: null, isRemote: true, out var parent);
         using var span = source.StartActivity(name, ActivityKind.Consumer, parent);
+        using var task = link.Begin();
         await using var reports = new ActivityReports(server, context.Info, options.Identity, time);
         using var alive = new CancellationTokenSource();
         var heartbeats = BeatAsync(context, alive.Token);
