@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 
 namespace ModelOps.Temporal;
@@ -19,11 +18,13 @@ public sealed class TemporalServer : IAsyncDisposable
 {
     private readonly WebApplication app;
     private readonly Engine engine;
+    private readonly Retention retention;
 
     private TemporalServer(WebApplication app, Engine engine, string address)
     {
         this.app = app;
         this.engine = engine;
+        retention = new Retention(engine);
         Address = address;
     }
 
@@ -41,7 +42,7 @@ public sealed class TemporalServer : IAsyncDisposable
                 $"{options.Address} can be reached from other machines: set {nameof(options.AllowRemote)} and a {nameof(options.Token)}.",
                 nameof(options));
         }
-        var runs = new Engine(options, loggerFactory);
+        var runs = Open(options, loggerFactory);
         var listener = Build(options, loggerFactory, runs);
         try
         {
@@ -60,7 +61,8 @@ public sealed class TemporalServer : IAsyncDisposable
     /// <summary>Stops listening, writes what is left, and closes the database.</summary>
     public async ValueTask DisposeAsync()
     {
-        engine.Stop();
+        await engine.StopAsync().ConfigureAwait(false);
+        await retention.DisposeAsync().ConfigureAwait(false);
         await app.StopAsync().ConfigureAwait(false);
         await app.DisposeAsync().ConfigureAwait(false);
         await engine.DisposeAsync().ConfigureAwait(false);
@@ -79,16 +81,41 @@ public sealed class TemporalServer : IAsyncDisposable
         builder.Services.AddRoutingCore();
         builder.Services.AddGrpc(grpc =>
         {
-            grpc.IgnoreUnknownServices = true;
+            grpc.IgnoreUnknownServices = true; // the fallback names what is not implemented
             grpc.MaxReceiveMessageSize = null;
             grpc.MaxSendMessageSize = null;
         });
-        var workflowService = new WorkflowService(runs, options);
-        builder.Services.AddSingleton(workflowService);
-        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IServiceMethodProvider<WorkflowService>>(workflowService));
+        AddService(new WorkflowService(runs));
+        AddService(new OperatorService(runs));
+        AddService(new HealthService());
+
         var listener = builder.Build();
+        if (options.Token is { } token)
+        {
+            var bearer = new BearerToken(token);
+            listener.Use((context, next) => bearer.Allows(context.Request) ? next(context) : GrpcStatus.UnauthenticatedAsync(context));
+        }
         listener.UseRouting();
         listener.MapGrpcService<WorkflowService>();
+        listener.MapGrpcService<OperatorService>();
+        listener.MapGrpcService<HealthService>();
+        listener.MapFallback(GrpcStatus.UnimplementedAsync);
         return listener;
+
+        void AddService<TService>(TService service)
+            where TService : class, IServiceMethodProvider<TService> =>
+            builder.Services.AddSingleton(service).AddSingleton<IServiceMethodProvider<TService>>(service);
+    }
+
+    private static Engine Open(TemporalServerOptions options, ILoggerFactory loggerFactory)
+    {
+        var opened = new Engine(options.DatabasePath, loggerFactory.CreateLogger<Store>(), options.TimeProvider);
+        return opened.Transact(() =>
+        {
+            var known = opened.Namespaces.Find(options.Namespace);
+            if (known?.Config.WorkflowExecutionRetentionTtl.ToTimeSpan() != options.Retention)
+                opened.Namespaces.Put(Namespaces.Describe(options.Namespace, options.Retention));
+            return opened;
+        });
     }
 }

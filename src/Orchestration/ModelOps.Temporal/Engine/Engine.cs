@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using ModelOps.Temporal.Visibility;
+using Temporalio.Api.Workflow.V1;
 
 namespace ModelOps.Temporal;
 
@@ -12,39 +14,46 @@ internal sealed class Engine : IAsyncDisposable
     private readonly Lock gate = new();
     private readonly Store store;
     private readonly StoreReader reader;
-    private readonly TimeProvider time;
     private readonly Dictionary<string, Run> open = [];
     private readonly Dictionary<(string Namespace, string WorkflowId), Run> current = [];
-    private readonly Dictionary<QueueKey, TaskQueue> queues = [];
     private readonly Alarms<Run> alarms;
+    private readonly CrossRuns crossRuns;
     private readonly List<Run> touched = [];
     private readonly HashSet<Run> dirty = [];
     private readonly List<Run> closing = [];
-    private readonly Dictionary<Run, TaskCompletionSource> watchers = [];
+    private readonly List<SqlStatement> writes = [];
+    private readonly Dictionary<Run, (long Revision, TaskCompletionSource Changed)> watchers = [];
+    private readonly CancellationTokenSource stopping = new();
     private TaskCompletionSource saving = NewPromise();
     private Task saved = Task.CompletedTask;
     private long lastRunNumber;
-    private bool stopped;
 
-    public Engine(TemporalServerOptions options, ILoggerFactory loggerFactory)
+    /// <param name="databasePath">Null for a temporary database.</param>
+    /// <param name="logger">For commits that fail.</param>
+    /// <param name="time">The clock.</param>
+    public Engine(string? databasePath, ILogger logger, TimeProvider time)
     {
-        time = options.TimeProvider;
-        store = Store.Open(options.DatabasePath, loggerFactory.CreateLogger<Store>());
+        store = Store.Open(databasePath, logger);
+        Time = time;
         reader = store.Read();
         lastRunNumber = reader.LastRunNumber();
         alarms = new Alarms<Run>(time, Ring);
+        Namespaces = new Namespaces(this, reader);
+        Matching = new Matching(this);
+        Schedules = new ScheduleRunner(this);
+        crossRuns = new CrossRuns(this);
         Recover();
         store.Start(TakeBatch);
     }
 
-    public int OpenRuns
-    {
-        get
-        {
-            lock (gate)
-                return open.Count;
-        }
-    }
+    public TimeProvider Time { get; }
+
+    /// <summary>The service stops: nobody waits any longer.</summary>
+    public CancellationToken Stopping => stopping.Token;
+
+    public Namespaces Namespaces { get; }
+    public Matching Matching { get; }
+    public ScheduleRunner Schedules { get; }
 
     /// <summary>Changes runs, with everything that follows in other runs.</summary>
     public T Transact<T>(Func<T> change)
@@ -62,146 +71,123 @@ internal sealed class Engine : IAsyncDisposable
         }
     }
 
+    /// <summary>As <see cref="Transact{T}"/>; completes when the change is on disk.</summary>
+    public async Task<T> TransactAsync<T>(Func<T> change)
+    {
+        var result = Transact(change);
+        await DurableAsync().ConfigureAwait(false);
+        return result;
+    }
+
     /// <summary>Completes when all that was changed before the call is on disk.</summary>
     public Task DurableAsync()
     {
         lock (gate)
-            return dirty.Count == 0 ? saved : saving.Task;
+            return dirty.Count == 0 && writes.Count == 0 ? saved : saving.Task;
     }
 
     /// <summary>In a transaction: a run in memory, open or not yet stored as closed. No run id means the newest run.</summary>
-    public Run? FindOpen(string ns, string workflowId, string runId)
+    public Run? FindOpen(string ns, WorkflowExecution execution)
     {
-        var run = runId.Length > 0 ? open.GetValueOrDefault(runId) : current.GetValueOrDefault((ns, workflowId));
-        return run is null || run.Key.Namespace != ns || (workflowId.Length > 0 && run.Key.WorkflowId != workflowId) ? null : Touch(run);
+        var run = execution.RunId.Length > 0
+            ? open.GetValueOrDefault(execution.RunId)
+            : current.GetValueOrDefault((ns, execution.WorkflowId));
+        return run?.Key is { } key && key.Namespace == ns && (execution.WorkflowId.Length == 0 || key.WorkflowId == execution.WorkflowId)
+            ? Touch(run)
+            : null;
     }
 
     /// <summary>In a transaction: the run that a task token names.</summary>
     public Run? FindOpen(ByteString taskToken) => open.GetValueOrDefault(TaskToken.RunId(taskToken)) is { } run ? Touch(run) : null;
 
     /// <summary>In a transaction: the row of a run, open or closed. No run id means the newest run.</summary>
-    public RunRow? FindRow(string ns, string workflowId, string runId) =>
-        FindOpen(ns, workflowId, runId) is { } run ? Row(run)
-        : runId.Length > 0 ? reader.Find(ns, workflowId, runId)
-        : reader.FindLatest(ns, workflowId);
+    public RunRow? FindRow(string ns, WorkflowExecution execution) =>
+        FindOpen(ns, execution) is { } run ? RunRow.Of(run)
+        : execution.RunId.Length > 0 ? reader.Find(ns, execution.WorkflowId, execution.RunId)
+        : reader.FindLatest(ns, execution.WorkflowId);
+
+    /// <summary>In a transaction: a run, open or closed; a closed one as its history tells it, to be read only.</summary>
+    public Run? Load(string ns, WorkflowExecution execution)
+    {
+        if (FindOpen(ns, execution) is { } run)
+            return run;
+        return FindRow(ns, execution) is { } row
+            ? Run.Restore(row.Key, row.Number, row.RequestId, Time, reader.Events(row.Number, 0, long.MaxValue, int.MaxValue))
+            : null;
+    }
 
     /// <summary>In a transaction: starts a run.</summary>
-    public Run Start(RunKey key, string requestId, WorkflowExecutionStartedEventAttributes start, Action<Run>? then = null)
+    /// <param name="key">With an id that no run has yet.</param>
+    /// <param name="requestId">Of the request that starts it.</param>
+    /// <param name="begin">Writes its first events.</param>
+    public Run Start(RunKey key, string requestId, Action<Run> begin)
     {
-        var run = new Run(key, ++lastRunNumber, requestId, time);
+        var run = new Run(key, ++lastRunNumber, requestId, Time);
         Add(run);
         Touch(run);
-        run.Lifetime.Begin(start);
-        then?.Invoke(run);
+        begin(run);
         return run;
     }
 
-    /// <summary>Waits for a task; null when none came in time.</summary>
-    public async Task<Handout?> PollAsync(QueueKey key, Poller poller, TimeSpan patience, CancellationToken cancellationToken)
+    /// <summary>In a transaction: the run changes in it.</summary>
+    public Run Touch(Run run)
     {
-        var queue = Transact(() =>
-        {
-            var polled = Queue(key);
-            if (stopped)
-                poller.Give(null);
-            else
-                polled.Add(poller);
-            return polled;
-        });
-        var handout = await GivenAsync(poller, patience, cancellationToken).ConfigureAwait(false);
-        if (handout is null)
-        {
-            lock (gate)
-                queue.Remove(poller);
-            handout = await poller.Given.ConfigureAwait(false);
-        }
-        await DurableAsync().ConfigureAwait(false);
-        if (handout is null || !cancellationToken.IsCancellationRequested)
-            return handout;
-        Transact(() =>
-        {
-            handout.Return();
-            return true;
-        });
-        return null;
+        if (!touched.Contains(run))
+            touched.Add(run);
+        return run;
     }
 
-    /// <summary>In a transaction: completes at the run's next change.</summary>
+    /// <summary>In a transaction: further rows for its commit.</summary>
+    public void Write(SqlStatement statement)
+    {
+        writes.Add(statement);
+        store.Signal();
+    }
+
+    /// <summary>In a transaction: completes when the run is not as it is now.</summary>
     public Task ChangeAsync(Run run)
     {
-        if (!watchers.TryGetValue(run, out var watcher))
-            watchers[run] = watcher = NewPromise();
-        return watcher.Task;
+        if (run.Closed)
+            return Task.CompletedTask;
+        if (!watchers.TryGetValue(run, out var watcher) || watcher.Revision != run.Revision)
+            watchers[run] = watcher = (run.Revision, watcher.Changed ?? NewPromise());
+        return watcher.Changed.Task;
     }
 
     public StoreReader Read() => store.Read();
 
-    /// <summary>A worker stops: its polls end, and what waits for it alone goes to the others.</summary>
-    public void ShutdownWorker(string ns, string taskQueue, string stickyQueue, string instanceKey)
+    /// <summary>Ends what waits, so that workers and the listener can stop.</summary>
+    public Task StopAsync()
     {
         Transact(() =>
         {
-            foreach (var kind in System.Enum.GetValues<TaskKind>())
-                Queue(new(ns, kind, taskQueue)).Remove(poller => poller.InstanceKey == instanceKey);
-            if (stickyQueue.Length == 0)
-                return false;
-            var sticky = Queue(new(ns, TaskKind.Workflow, stickyQueue));
-            sticky.Remove(_ => true);
-            foreach (var left in sticky.Abandon().Where(offer => offer.IsValid))
-            {
-                left.Run.Task.Unstick();
-                Dispatch(Touch(left.Run));
-            }
+            Matching.Stop();
             return true;
         });
+        return stopping.CancelAsync();
     }
-
-    /// <summary>Ends the polls, so that workers and the listener can stop.</summary>
-    public void Stop() => Transact(() =>
-    {
-        stopped = true;
-        foreach (var queue in queues.Values)
-            queue.Remove(_ => true);
-        return stopped;
-    });
 
     public async ValueTask DisposeAsync()
     {
+        Schedules.Dispose();
         alarms.Dispose();
         await store.DisposeAsync().ConfigureAwait(false);
         reader.Dispose();
+        stopping.Dispose();
     }
 
     private static TaskCompletionSource NewPromise() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private static RunRow Row(Run run) =>
-        new(run.Number, run.Key, run.RequestId, run.Lifetime.Status, run.Lifetime.StartTime, run.Lifetime.CloseTime);
-
-    private static async Task<Handout?> GivenAsync(Poller poller, TimeSpan patience, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await poller.Given.WaitAsync(patience, cancellationToken).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            return null;
-        }
-        catch (OperationCanceledException)
-        {
-            return null;
-        }
-    }
-
+    /// <summary>Takes up every open run. Its state is what is stored; deadlines, queues and offers are computed from it.</summary>
     private void Recover()
     {
         lock (gate)
         {
             foreach (var stored in reader.OpenRuns())
             {
-                var run = Run.Restore(stored.Row.Key, stored.Row.Number, stored.Row.RequestId, time, stored.Events);
+                var run = Run.Restore(stored.Row.Key, stored.Row.Number, stored.Row.RequestId, Time, stored.Events);
                 foreach (var (id, info) in stored.Activities)
-                    run.Activities.Restore(id, Temporalio.Api.Workflow.V1.PendingActivityInfo.Parser.ParseFrom(info));
+                    run.Activities.Restore(id, PendingActivityInfo.Parser.ParseFrom(info));
                 foreach (var received in stored.Inbox)
                     run.AddToInbox(received);
                 Add(run);
@@ -211,6 +197,8 @@ internal sealed class Engine : IAsyncDisposable
                 Touch(run).Resume();
                 Settle();
             }
+            Schedules.Recover(reader.Schedules());
+            Settle();
         }
     }
 
@@ -228,13 +216,6 @@ internal sealed class Engine : IAsyncDisposable
             current.Remove(key);
     }
 
-    private Run Touch(Run run)
-    {
-        if (!touched.Contains(run))
-            touched.Add(run);
-        return run;
-    }
-
     /// <summary>Ends a transaction: carries the effects out, which may touch further runs, and leaves the changes to be stored.</summary>
     private void Settle()
     {
@@ -247,7 +228,7 @@ internal sealed class Engine : IAsyncDisposable
                 while (touched[i].Effects.TryDequeue(out var effect))
                 {
                     settled = false;
-                    Carry(touched[i], effect);
+                    crossRuns.Carry(touched[i], effect);
                 }
             }
         }
@@ -258,63 +239,18 @@ internal sealed class Engine : IAsyncDisposable
             alarms.Set(run, run.Deadline);
             if (run.IsChanged && dirty.Add(run))
                 store.Signal();
-            if (watchers.Remove(run, out var watcher))
-                watcher.SetResult();
+            if (watchers.TryGetValue(run, out var watcher) && watcher.Revision != run.Revision && watchers.Remove(run))
+                watcher.Changed.SetResult();
         }
         touched.Clear();
     }
 
-    private void Carry(Run run, Effect effect)
+    private void Ring() => Transact(() =>
     {
-        switch (effect)
-        {
-            case Effect.DispatchWorkflowTask when run.Task.State == WorkflowTaskState.Scheduled:
-                Dispatch(run);
-                break;
-            case Effect.DispatchActivity { Activity: var activity }:
-                Offer(
-                    new ActivityOffer(run, activity) { Priority = PriorityOf(activity.Scheduled.Priority) },
-                    TaskKind.Activity,
-                    activity.Scheduled.TaskQueue.Name);
-                break;
-            case Effect.Closed:
-                foreach (var offer in run.Offers.ToArray())
-                    offer.Queue?.Remove(offer);
-                break;
-        }
-    }
-
-    private void Dispatch(Run run)
-    {
-        var sticky = run.Task.Sticky?.WorkerTaskQueue.Name;
-        if (sticky is not null && !Queue(new(run.Key.Namespace, TaskKind.Workflow, sticky)).HasPollers)
-        {
-            run.Task.Unstick();
-            sticky = null;
-        }
-        Offer(new WorkflowTaskOffer(run) { Priority = PriorityOf(run.Start.Priority) }, TaskKind.Workflow, sticky ?? run.Start.TaskQueue.Name);
-    }
-
-    private void Offer(Offer offer, TaskKind kind, string queue) => Queue(new(offer.Run.Key.Namespace, kind, queue)).Add(offer);
-
-    private static int PriorityOf(Priority? priority) => priority is { PriorityKey: > 0 } ? priority.PriorityKey : 3;
-
-    private TaskQueue Queue(QueueKey key)
-    {
-        if (!queues.TryGetValue(key, out var queue))
-            queues[key] = queue = new TaskQueue(key, time);
-        return queue;
-    }
-
-    private void Ring()
-    {
-        lock (gate)
-        {
-            foreach (var run in alarms.TakeDue())
-                Touch(run).Elapse();
-            Settle();
-        }
-    }
+        foreach (var run in alarms.TakeDue())
+            Touch(run).Elapse();
+        return true;
+    });
 
     private (StoreBatch Batch, TaskCompletionSource Durable)? TakeBatch()
     {
@@ -324,13 +260,14 @@ internal sealed class Engine : IAsyncDisposable
             foreach (var closed in closing.Where(run => !dirty.Contains(run)))
                 Forget(closed);
             closing.Clear();
-            if (dirty.Count == 0)
+            if (dirty.Count == 0 && writes.Count == 0)
                 return null;
 
             // 2. Everything that changed since, together.
-            var batch = new StoreBatch([.. dirty.Select(run => new RunChange(Row(run), run))]);
+            var batch = new StoreBatch([.. dirty.Select(run => new RunChange(run, Namespaces.AttributeTypes(run.Key.Namespace)))], [.. writes]);
             closing.AddRange(dirty.Where(run => run.Closed));
             dirty.Clear();
+            writes.Clear();
             var durable = saving;
             saved = durable.Task;
             saving = NewPromise();

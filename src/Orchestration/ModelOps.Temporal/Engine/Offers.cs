@@ -18,7 +18,7 @@ internal sealed class WorkflowTaskOffer(Run run) : Offer
 
 /// <param name="Run">Whose task it is.</param>
 /// <param name="SeenEventId">The worker has the history up to here.</param>
-internal sealed record WorkflowTaskHandout(Run Run, long SeenEventId) : Handout
+internal sealed record WorkflowTaskHandout(Run Run, long SeenEventId) : Handout(Run)
 {
     private readonly string stamp = Run.Task.Stamp;
 
@@ -39,6 +39,8 @@ internal sealed record WorkflowTaskHandout(Run Run, long SeenEventId) : Handout
         ScheduledTime = Timestamp.FromDateTimeOffset(Run.Task.ScheduledAt),
         StartedTime = Timestamp.FromDateTimeOffset(Run.Task.StartedAt),
         History = new(),
+        Messages = { Run.Updates.Send(Run.Task.StartedEventId) },
+        Queries = { Run.Queries.Send().ToDictionary(query => query.Id, query => query.Query) },
     };
 
     public override void Return()
@@ -63,7 +65,7 @@ internal sealed class ActivityOffer(Run run, Activity activity) : Offer
     }
 }
 
-internal sealed record ActivityHandout(Run Run, Activity Activity) : Handout
+internal sealed record ActivityHandout(Run Run, Activity Activity) : Handout(Run)
 {
     private readonly int attempt = Activity.Info.Attempt;
 
@@ -93,5 +95,37 @@ internal sealed record ActivityHandout(Run Run, Activity Activity) : Handout
     {
         if (Activity.IsStarted && !Activity.IsClosing && Activity.Info.Attempt == attempt)
             Run.Activities.Return(Activity);
+    }
+}
+
+internal sealed class QueryOffer(Run run, PendingQuery query, bool sticky) : Offer
+{
+    public override Run Run => run;
+    public PendingQuery Query => query;
+    public override bool IsValid => !query.Answered.IsCompleted;
+
+    public override Handout Begin(Poller poller) => new QueryHandout(run, query, sticky);
+}
+
+/// <summary>A question by itself. A worker that has the run needs no history for it; any other gets the whole.</summary>
+internal sealed record QueryHandout(Run Run, PendingQuery Query, bool IsSticky) : Handout(Run)
+{
+    public PollWorkflowTaskQueueResponse Response { get; } = new()
+    {
+        TaskToken = TaskToken.Query(Run, Query),
+        WorkflowExecution = Run.Execution,
+        WorkflowType = Run.Start.WorkflowType,
+        PreviousStartedEventId = Run.Task.LastStartedEventId,
+        Query = Query.Query,
+        WorkflowExecutionTaskQueue = new() { Name = Run.Start.TaskQueue.Name, Kind = TaskQueueKind.Normal },
+        History = new(),
+    };
+
+    /// <summary>How much of the history belongs to the answer: what the last workflow task has seen, and not a task in flight.</summary>
+    public long UpTo { get; } = Run.History.Count;
+
+    // Whoever asked asks again.
+    public override void Return()
+    {
     }
 }

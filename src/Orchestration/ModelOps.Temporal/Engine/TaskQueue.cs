@@ -9,7 +9,7 @@ internal enum TaskKind
 internal sealed record QueueKey(string Namespace, TaskKind Kind, string Name);
 
 /// <summary>A worker that waits for one task.</summary>
-internal sealed class Poller(string identity, string instanceKey)
+internal sealed class Poller(string identity, string instanceKey, bool isSticky)
 {
     private readonly TaskCompletionSource<Handout?> given = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -18,6 +18,9 @@ internal sealed class Poller(string identity, string instanceKey)
     /// <summary>Names the worker process, so that its shutdown ends its polls.</summary>
     public string InstanceKey => instanceKey;
 
+    /// <summary>Whether it polls the queue of one worker's cached runs.</summary>
+    public bool IsSticky => isSticky;
+
     public Task<Handout?> Given => given.Task;
 
     /// <param name="handout">Null when there is none.</param>
@@ -25,7 +28,7 @@ internal sealed class Poller(string identity, string instanceKey)
 }
 
 /// <summary>A task that was handed to a worker.</summary>
-internal abstract record Handout
+internal abstract record Handout(Run Run)
 {
     /// <summary>Takes the task back: its worker went away before it got the answer.</summary>
     public abstract void Return();
@@ -58,12 +61,13 @@ internal sealed class TaskQueue(QueueKey key, TimeProvider time)
     private readonly Dictionary<string, DateTimeOffset> recentPollers = [];
     private DateTimeOffset lastPoll;
     private long order;
-    private bool abandoned;
+
+    public bool IsPolled => pollers.Count > 0;
 
     public QueueKey Key => key;
 
     /// <summary>Whether somebody polls it, or did a moment ago.</summary>
-    public bool HasPollers => !abandoned && (pollers.Count > 0 || time.GetUtcNow() - lastPoll < pollGap);
+    public bool HasPollers => pollers.Count > 0 || time.GetUtcNow() - lastPoll < pollGap;
 
     public IEnumerable<Offer> Offers => offers.Where(offer => offer.IsValid);
 
@@ -89,7 +93,6 @@ internal sealed class TaskQueue(QueueKey key, TimeProvider time)
 
     public void Add(Poller poller)
     {
-        abandoned = false;
         Touch(poller);
         pollers.AddLast(poller);
         Match();
@@ -109,10 +112,8 @@ internal sealed class TaskQueue(QueueKey key, TimeProvider time)
             Remove(poller);
     }
 
-    /// <summary>Nobody will poll it any more: gives up what waits in it.</summary>
-    public Offer[] Abandon()
+    public Offer[] TakeAll()
     {
-        abandoned = true;
         var left = offers.ToArray();
         foreach (var offer in left)
             Remove(offer);

@@ -13,6 +13,10 @@ internal static class TaskToken
     public static ByteString Activity(Run run, Activity activity) =>
         Join(run.Key, $"{activity.ScheduledEventId}{separator}{activity.Info.Attempt}");
 
+    public static ByteString Query(Run run, PendingQuery query) => Join(run.Key, $"query{separator}{query.Id}");
+
+    public static string? QueryId(ByteString token) => Split(token) is [_, "query", var id] ? id : null;
+
     public static string? WorkflowStamp(ByteString token) => Split(token) is [_, var stamp] ? stamp : null;
 
     public static (long ScheduledEventId, int Attempt)? ActivityAttempt(ByteString token) =>

@@ -1,48 +1,95 @@
 namespace ModelOps.Temporal;
 
-/// <summary>Starting runs and acting on them.</summary>
+/// <summary>Acting on a run: signal, cancel, terminate, reset, delete; and describing it.</summary>
 internal sealed class ExecutionCalls(Engine engine)
 {
-    private static readonly TimeSpan defaultWorkflowTaskTimeout = TimeSpan.FromSeconds(10);
+    public Task<SignalWorkflowExecutionResponse> SignalAsync(SignalWorkflowExecutionRequest request, CancellationToken cancellationToken) =>
+        engine.TransactAsync(() =>
+        {
+            Open(request.Namespace, request.WorkflowExecution).Signals.Receive(
+                new()
+                {
+                    SignalName = request.SignalName,
+                    Input = request.Input,
+                    Identity = request.Identity,
+                    Header = request.Header,
+                    RequestId = request.RequestId,
+                },
+                request.Links);
+            return new SignalWorkflowExecutionResponse();
+        });
 
-    public async Task<StartWorkflowExecutionResponse> StartAsync(StartWorkflowExecutionRequest request, CancellationToken cancellationToken)
+    public Task<RequestCancelWorkflowExecutionResponse> RequestCancelAsync(
+        RequestCancelWorkflowExecutionRequest request, CancellationToken cancellationToken) => engine.TransactAsync(() =>
     {
-        var response = engine.Transact(() => Start(request));
-        await engine.DurableAsync().ConfigureAwait(false);
-        return response;
+        Open(request.Namespace, request.WorkflowExecution, request.FirstExecutionRunId).Signals.RequestCancel(
+            new() { Cause = request.Reason, Identity = request.Identity });
+        return new RequestCancelWorkflowExecutionResponse();
+    });
+
+    public Task<TerminateWorkflowExecutionResponse> TerminateAsync(
+        TerminateWorkflowExecutionRequest request, CancellationToken cancellationToken) => engine.TransactAsync(() =>
+    {
+        Open(request.Namespace, request.WorkflowExecution, request.FirstExecutionRunId)
+            .Lifetime.Terminate(request.Reason, request.Details, request.Identity);
+        return new TerminateWorkflowExecutionResponse();
+    });
+
+    /// <summary>Deletes a run with its history; an open one is terminated first.</summary>
+    public Task<DeleteWorkflowExecutionResponse> DeleteAsync(
+        DeleteWorkflowExecutionRequest request, CancellationToken cancellationToken) => DeleteAsync(request);
+
+    public Task<ResetWorkflowExecutionResponse> ResetAsync(ResetWorkflowExecutionRequest request, CancellationToken cancellationToken) =>
+        engine.TransactAsync(() => new ResetWorkflowExecutionResponse { RunId = Resets.Reset(engine, request).Key.RunId });
+
+    public Task<DescribeWorkflowExecutionResponse> DescribeAsync(
+        DescribeWorkflowExecutionRequest request, CancellationToken cancellationToken) => engine.TransactAsync(() =>
+    {
+        var run = engine.Load(request.Namespace, request.Execution) ?? throw RpcErrors.WorkflowNotFound(request.Execution.WorkflowId);
+        var description = new DescribeWorkflowExecutionResponse
+        {
+            WorkflowExecutionInfo = RunInfo.Of(run),
+            ExecutionConfig = new()
+            {
+                TaskQueue = run.Start.TaskQueue,
+                WorkflowExecutionTimeout = run.Start.WorkflowExecutionTimeout,
+                WorkflowRunTimeout = run.Start.WorkflowRunTimeout,
+                DefaultWorkflowTaskTimeout = run.Start.WorkflowTaskTimeout,
+                UserMetadata = run.Lifetime.Metadata,
+            },
+            WorkflowExtendedInfo = new() { CancelRequested = run.Signals.CancelRequested, OriginalStartTime = Timestamp.FromDateTimeOffset(run.Lifetime.StartTime) },
+        };
+        if (run.Closed)
+            return description;
+        description.PendingActivities.AddRange(run.Activities.Pending.Select(activity => activity.Describe()));
+        description.PendingChildren.AddRange(run.Children.Pending.Select(child => child.Describe()));
+        description.PendingWorkflowTask = run.Task.Describe();
+        return description;
+    });
+
+    private async Task<DeleteWorkflowExecutionResponse> DeleteAsync(DeleteWorkflowExecutionRequest request)
+    {
+        var row = await engine.TransactAsync(() =>
+        {
+            engine.FindOpen(request.Namespace, request.WorkflowExecution)?.Lifetime.Terminate("Delete workflow execution", null, "history-service");
+            return engine.FindRow(request.Namespace, request.WorkflowExecution) ?? throw RpcErrors.WorkflowNotFound(request.WorkflowExecution.WorkflowId);
+        }).ConfigureAwait(false);
+
+        // Stored as closed, it has left memory before its rows go.
+        await engine.TransactAsync(() =>
+        {
+            foreach (var write in Writes.DeleteRun(row))
+                engine.Write(write);
+            return true;
+        }).ConfigureAwait(false);
+        return new();
     }
 
-    private StartWorkflowExecutionResponse Start(StartWorkflowExecutionRequest request)
+    private Run Open(string ns, WorkflowExecution execution, string firstRunId = "")
     {
-        if (engine.FindRow(request.Namespace, request.WorkflowId, "") is { } latest)
-        {
-            if (latest.RequestId == request.RequestId)
-                return new() { RunId = latest.Key.RunId, Started = true, Status = latest.Status };
-            if (latest.Status == WorkflowExecutionStatus.Running)
-                throw RpcErrors.AlreadyStarted(latest);
-        }
-        var key = new RunKey(request.Namespace, request.WorkflowId, $"{Guid.NewGuid()}");
-        var run = engine.Start(key, request.RequestId, new()
-        {
-            WorkflowType = request.WorkflowType,
-            TaskQueue = request.TaskQueue,
-            Input = request.Input,
-            WorkflowExecutionTimeout = request.WorkflowExecutionTimeout,
-            WorkflowRunTimeout = request.WorkflowRunTimeout,
-            WorkflowTaskTimeout = request.WorkflowTaskTimeout.IsSet()
-                ? request.WorkflowTaskTimeout
-                : Duration.FromTimeSpan(defaultWorkflowTaskTimeout),
-            OriginalExecutionRunId = key.RunId,
-            FirstExecutionRunId = key.RunId,
-            Identity = request.Identity,
-            RetryPolicy = request.RetryPolicy,
-            Attempt = 1,
-            Memo = request.Memo,
-            SearchAttributes = request.SearchAttributes,
-            Header = request.Header,
-            WorkflowId = request.WorkflowId,
-            Priority = request.Priority,
-        });
-        return new() { RunId = run.Key.RunId, FirstExecutionRunId = run.Key.RunId, Started = true, Status = WorkflowExecutionStatus.Running };
+        var run = engine.FindOpen(ns, execution);
+        if (run is { Closed: false } && (firstRunId.Length == 0 || run.Start.FirstExecutionRunId == firstRunId))
+            return run;
+        throw engine.FindRow(ns, execution) is null ? RpcErrors.WorkflowNotFound(execution.WorkflowId) : RpcErrors.WorkflowClosed();
     }
 }

@@ -22,6 +22,9 @@ internal static class RpcErrors
 
     public static RpcException NotFound(string message) => WithDetails(StatusCode.NotFound, message, new NotFoundFailure());
 
+    public static RpcException NamespaceNotFound(string name) => WithDetails(
+        StatusCode.NotFound, $"Namespace {name} is not found.", new NamespaceNotFoundFailure { Namespace = name });
+
     public static RpcException AlreadyStarted(RunRow running) => WithDetails(
         StatusCode.AlreadyExists,
         $"Workflow execution is already running. WorkflowId: {running.Key.WorkflowId}, RunId: {running.Key.RunId}.",
@@ -31,6 +34,29 @@ internal static class RpcErrors
     {
         var trailers = new Metadata { { detailsHeader, StatusMessage((int)code, message, Any.Pack(detail)) } };
         return new RpcException(new Status(code, message), trailers);
+    }
+
+    /// <summary>What an error says beside its message, to be packed into another error.</summary>
+    public static IEnumerable<Any> Details(RpcException error)
+    {
+        if (error.Trailers.GetValueBytes(detailsHeader) is not { } status)
+            return [];
+        using var input = new CodedInputStream(status);
+        var details = new List<Any>();
+        while (input.ReadTag() is not 0 and var tag)
+        {
+            if (WireFormat.GetTagFieldNumber(tag) == 3)
+            {
+                var detail = new Any();
+                input.ReadMessage(detail);
+                details.Add(detail);
+            }
+            else
+            {
+                input.SkipLastField();
+            }
+        }
+        return details;
     }
 
     /// <summary>The message google.rpc.Status: code = 1, message = 2, details = 3.</summary>

@@ -4,12 +4,32 @@ using Grpc.Core;
 namespace ModelOps.Temporal;
 
 /// <summary>Adds methods to a gRPC service by their request types: <c>XRequest</c> is the method <c>X</c>. No generated code is needed.</summary>
-internal sealed class RpcMethods<TService>(ServiceMethodProviderContext<TService> context, string service)
+internal sealed class RpcMethods<TService>(ServiceMethodProviderContext<TService> context, string service, Engine engine)
     where TService : class
 {
     private const string requestSuffix = "Request";
 
+    /// <summary>Adds a method; when its request names a namespace, that exists.</summary>
     public void Add<TRequest, TResponse>(Func<TRequest, CancellationToken, Task<TResponse>> handle)
+        where TRequest : class, IMessage<TRequest>, new()
+        where TResponse : class, IMessage<TResponse>, new()
+    {
+        var field = new TRequest().Descriptor.FindFieldByName("namespace");
+        if (field is null)
+        {
+            AddAnyNamespace(handle);
+            return;
+        }
+        AddAnyNamespace<TRequest, TResponse>((request, cancellationToken) =>
+        {
+            var ns = (string)field.Accessor.GetValue(request);
+            if (engine.Transact(() => engine.Namespaces.Find(ns)) is null)
+                throw RpcErrors.NamespaceNotFound(ns);
+            return handle(request, cancellationToken);
+        });
+    }
+
+    public void AddAnyNamespace<TRequest, TResponse>(Func<TRequest, CancellationToken, Task<TResponse>> handle)
         where TRequest : class, IMessage<TRequest>, new()
         where TResponse : class, IMessage<TResponse>, new()
     {
@@ -17,13 +37,18 @@ internal sealed class RpcMethods<TService>(ServiceMethodProviderContext<TService
         var method = new Method<TRequest, TResponse>(MethodType.Unary, service, name, Marshaller<TRequest>(), Marshaller<TResponse>());
         context.AddUnaryMethod(method, [], async (_, request, call) =>
         {
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken, engine.Stopping);
             try
             {
-                return await handle(request, call.CancellationToken).ConfigureAwait(false);
+                return await handle(request, ending.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (call.CancellationToken.IsCancellationRequested)
             {
                 throw new RpcException(new Status(StatusCode.Cancelled, "The call was cancelled."));
+            }
+            catch (OperationCanceledException) when (engine.Stopping.IsCancellationRequested)
+            {
+                throw new RpcException(new Status(StatusCode.Unavailable, "The server is shutting down."));
             }
         });
     }

@@ -1,11 +1,11 @@
 namespace ModelOps.Temporal;
 
 /// <summary>What the service says of itself: the SDKs ask before they do anything else.</summary>
-internal sealed class SystemCalls(TemporalServerOptions options)
+internal static class SystemCalls
 {
     private const string serverVersion = "1.29.0";
 
-    public static Task<GetSystemInfoResponse> GetSystemInfo(GetSystemInfoRequest request, CancellationToken cancellationToken) =>
+    public static Task<GetSystemInfoResponse> GetSystemInfoAsync(GetSystemInfoRequest request, CancellationToken cancellationToken) =>
         Task.FromResult(new GetSystemInfoResponse
         {
             ServerVersion = serverVersion,
@@ -22,21 +22,14 @@ internal sealed class SystemCalls(TemporalServerOptions options)
             },
         });
 
-    public Task<DescribeNamespaceResponse> DescribeNamespace(DescribeNamespaceRequest request, CancellationToken cancellationToken) =>
-        Task.FromResult(new DescribeNamespaceResponse
+    public static Task<GetClusterInfoResponse> GetClusterInfoAsync(GetClusterInfoRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(new GetClusterInfoResponse
         {
-            NamespaceInfo = new()
-            {
-                Name = request.Namespace,
-                Id = request.Namespace,
-                State = NamespaceState.Registered,
-                Capabilities = new()
-                {
-                    SyncUpdate = true,
-                    AsyncUpdate = true,
-                    WorkerPollCompleteOnShutdown = true, // else a stopping worker's last poll loses a task
-                },
-            },
-            Config = new() { WorkflowExecutionRetentionTtl = Duration.FromTimeSpan(options.Retention) },
+            ServerVersion = serverVersion,
+            ClusterName = "embedded",
+            ClusterId = "embedded",
+            HistoryShardCount = 1,
+            PersistenceStore = "sqlite",
+            VisibilityStore = "sqlite",
         });
 }

@@ -5,51 +5,56 @@ internal sealed class WorkerCalls(Engine engine, HistoryCalls histories)
 {
     private static readonly TimeSpan patience = TimeSpan.FromSeconds(60);
 
-    public async Task<PollWorkflowTaskQueueResponse> PollWorkflowTaskAsync(
-        PollWorkflowTaskQueueRequest request, CancellationToken cancellationToken)
+    public async Task<PollWorkflowTaskQueueResponse> PollAsync(PollWorkflowTaskQueueRequest request, CancellationToken cancellationToken)
     {
         var key = new QueueKey(request.Namespace, TaskKind.Workflow, request.TaskQueue.Name);
-        var poller = new Poller(request.Identity, request.WorkerInstanceKey);
-        var handout = await engine.PollAsync(key, poller, patience, cancellationToken).ConfigureAwait(false);
-        return handout is WorkflowTaskHandout task ? histories.Fill(task) : new();
+        var poller = new Poller(request.Identity, request.WorkerInstanceKey, request.TaskQueue.Kind == TaskQueueKind.Sticky);
+        return await engine.Matching.PollAsync(key, poller, patience, cancellationToken).ConfigureAwait(false) switch
+        {
+            WorkflowTaskHandout task => histories.Fill(task),
+            QueryHandout query => histories.Fill(query),
+            _ => new(),
+        };
     }
 
-    public async Task<RespondWorkflowTaskCompletedResponse> CompleteWorkflowTaskAsync(
+    public async Task<RespondWorkflowTaskCompletedResponse> CompleteAsync(
         RespondWorkflowTaskCompletedRequest request, CancellationToken cancellationToken)
     {
-        var failed = engine.Transact(() =>
+        var fault = await engine.TransactAsync(() =>
         {
             var run = Started(request.TaskToken);
-            var cause = Commands.Complete(run, request);
-            if (cause is { } unfit)
-                run.Task.Fail(unfit, null, request.Identity);
-            return cause;
-        });
-        await engine.DurableAsync().ConfigureAwait(false);
-        return failed is { } why ? throw RpcErrors.InvalidArgument($"{why}") : new();
+            var unfit = Commands.Complete(run, request, engine.Namespaces.AttributeTypes(run.Key.Namespace));
+            if (unfit is not null)
+                run.Task.Fail(unfit.Cause, new() { Message = unfit.Message, Source = "Server", ServerFailureInfo = new() }, request.Identity);
+            return unfit;
+        }).ConfigureAwait(false);
+        return fault is null ? new() : throw RpcErrors.InvalidArgument($"{fault.Cause}: {fault.Message}");
     }
 
-    public async Task<RespondWorkflowTaskFailedResponse> FailWorkflowTaskAsync(
-        RespondWorkflowTaskFailedRequest request, CancellationToken cancellationToken)
+    public Task<RespondWorkflowTaskFailedResponse> FailAsync(
+        RespondWorkflowTaskFailedRequest request, CancellationToken cancellationToken) => engine.TransactAsync(() =>
     {
-        engine.Transact(() =>
+        Started(request.TaskToken).Task.Fail(request.Cause, request.Failure, request.Identity);
+        return new RespondWorkflowTaskFailedResponse();
+    });
+
+    public Task<ShutdownWorkerResponse> ShutdownAsync(ShutdownWorkerRequest request, CancellationToken cancellationToken) =>
+        engine.TransactAsync(() =>
         {
-            var run = Started(request.TaskToken);
-            run.Task.Fail(request.Cause, request.Failure, request.Identity);
-            return run;
+            engine.Matching.Shutdown(request.Namespace, request.TaskQueue, request.StickyTaskQueue, request.WorkerInstanceKey);
+            return new ShutdownWorkerResponse();
         });
-        await engine.DurableAsync().ConfigureAwait(false);
-        return new();
-    }
 
-    public Task<ShutdownWorkerResponse> ShutdownAsync(ShutdownWorkerRequest request, CancellationToken cancellationToken)
-    {
-        engine.ShutdownWorker(request.Namespace, request.TaskQueue, request.StickyTaskQueue, request.WorkerInstanceKey);
-        return Task.FromResult(new ShutdownWorkerResponse());
-    }
+    public Task<ResetStickyTaskQueueResponse> ResetStickyAsync(ResetStickyTaskQueueRequest request, CancellationToken cancellationToken) =>
+        engine.TransactAsync(() =>
+        {
+            var run = engine.FindOpen(request.Namespace, request.Execution) ?? throw RpcErrors.WorkflowNotFound(request.Execution.WorkflowId);
+            run.Task.Unstick();
+            return new ResetStickyTaskQueueResponse();
+        });
 
     private Run Started(ByteString token) =>
-        engine.FindOpen(token) is { Task.State: WorkflowTaskState.Started } run && run.Task.Stamp == TaskToken.WorkflowStamp(token)
+        engine.FindOpen(token) is { Closed: false, Task.State: WorkflowTaskState.Started } run && run.Task.Stamp == TaskToken.WorkflowStamp(token)
             ? run
             : throw RpcErrors.WorkflowTaskNotFound();
 }

@@ -37,7 +37,8 @@ internal sealed class Activities(Run run) : RunPart(run)
                 pending[applied.ActivityTaskStartedEventAttributes.ScheduledEventId].StartedEventId = applied.EventId;
                 break;
             case AttributesCase.ActivityTaskCancelRequestedEventAttributes:
-                RequestCancel(applied);
+                if (pending.TryGetValue(applied.ActivityTaskCancelRequestedEventAttributes.ScheduledEventId, out var canceled))
+                    canceled.CancelRequestedEventId = applied.EventId;
                 break;
             default:
                 if (ClosedActivity(applied) is { } closed && pending.Remove(closed))
@@ -53,7 +54,7 @@ internal sealed class Activities(Run run) : RunPart(run)
     }
 
     /// <summary>Fills in what an event knows only once it is in the history: the id of the start that its end names.</summary>
-    public void Wire(HistoryEvent next)
+    public override void Wire(HistoryEvent next)
     {
         var started = ClosedActivity(next) is { } closed && pending.TryGetValue(closed, out var activity) ? activity.StartedEventId : 0;
         switch (next.AttributesCase)
@@ -168,6 +169,21 @@ internal sealed class Activities(Run run) : RunPart(run)
         },
     });
 
+    /// <summary>Asks for an activity's end: a worker hears of it with its next heartbeat; an activity that no worker has ends now.</summary>
+    public void RequestCancel(long scheduledEventId, long completedEventId, string identity)
+    {
+        Run.Append(new()
+        {
+            ActivityTaskCancelRequestedEventAttributes = new()
+            {
+                ScheduledEventId = scheduledEventId,
+                WorkflowTaskCompletedEventId = completedEventId,
+            },
+        });
+        if (Find(scheduledEventId) is { IsStarted: false } waiting)
+            Cancel(waiting, null, identity);
+    }
+
     /// <summary>An attempt failed: it is tried again as its policy says, or the activity fails.</summary>
     public void Fail(Activity activity, Failure failure, string identity)
     {
@@ -204,12 +220,6 @@ internal sealed class Activities(Run run) : RunPart(run)
         AttributesCase.ActivityTaskCanceledEventAttributes => closing.ActivityTaskCanceledEventAttributes.ScheduledEventId,
         _ => null,
     };
-
-    private void RequestCancel(HistoryEvent requested)
-    {
-        if (pending.TryGetValue(requested.ActivityTaskCancelRequestedEventAttributes.ScheduledEventId, out var activity))
-            activity.CancelRequestedEventId = requested.EventId;
-    }
 
     private void TimeOut(Activity activity, TimeoutType type)
     {

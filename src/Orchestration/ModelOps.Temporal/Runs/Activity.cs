@@ -78,6 +78,14 @@ internal sealed class Activity
 
     public bool IsBackoffOver(DateTimeOffset now) => BackoffEnd <= now;
 
+    public PendingActivityInfo Describe()
+    {
+        var info = Info.Clone();
+        if (CancelRequestedEventId > 0)
+            info.State = PendingActivityState.CancelRequested;
+        return info;
+    }
+
     public void Begin(string identity, DateTimeOffset now)
     {
         Info.State = PendingActivityState.Started;

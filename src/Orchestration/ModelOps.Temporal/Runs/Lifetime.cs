@@ -1,28 +1,31 @@
+using Temporalio.Api.Command.V1;
 using AttributesCase = Temporalio.Api.History.V1.HistoryEvent.AttributesOneofCase;
 
 namespace ModelOps.Temporal;
 
-/// <summary>A run's start, its limits and its end.</summary>
+/// <summary>A run's start, its limits and its end, with the run that follows it.</summary>
 internal sealed class Lifetime(Run run) : RunPart(run)
 {
     private bool hadWorkflowTask;
+    private bool startDelayEnded;
 
     public WorkflowExecutionStartedEventAttributes Start { get; private set; } = new();
     public WorkflowExecutionStatus Status { get; private set; } = WorkflowExecutionStatus.Running;
+    public UserMetadata? Metadata { get; private set; }
     public DateTimeOffset StartTime { get; private set; }
     public DateTimeOffset? CloseTime { get; private set; }
 
     /// <summary>The first workflow task waits for a start delay, a retry or the next time of a cron schedule.</summary>
-    public bool InBackoff => !hadWorkflowTask && Run.Now < BackoffEnd;
+    public bool InBackoff => !hadWorkflowTask && !startDelayEnded && Run.Now < ExecutionTime;
 
-    public override DateTimeOffset Deadline =>
-        hadWorkflowTask ? TimeoutAt : Times.Min(BackoffEnd, TimeoutAt);
+    /// <summary>When the first workflow task is due.</summary>
+    public DateTimeOffset ExecutionTime => StartTime + Start.FirstWorkflowTaskBackoff.OrZero();
 
-    private DateTimeOffset BackoffEnd => StartTime + Start.FirstWorkflowTaskBackoff.OrZero();
+    public override DateTimeOffset Deadline => hadWorkflowTask ? TimeoutAt : Times.Min(ExecutionTime, TimeoutAt);
 
-    private DateTimeOffset TimeoutAt => Times.Min(
-        Start.WorkflowRunTimeout.Limit(BackoffEnd),
-        Start.WorkflowExecutionExpirationTime?.ToDateTimeOffset() ?? DateTimeOffset.MaxValue);
+    private DateTimeOffset ExecutionExpiration => Start.WorkflowExecutionExpirationTime?.ToDateTimeOffset() ?? DateTimeOffset.MaxValue;
+
+    private DateTimeOffset TimeoutAt => Times.Min(Start.WorkflowRunTimeout.Limit(ExecutionTime), ExecutionExpiration);
 
     public override void Apply(HistoryEvent applied)
     {
@@ -30,6 +33,7 @@ internal sealed class Lifetime(Run run) : RunPart(run)
         {
             case AttributesCase.WorkflowExecutionStartedEventAttributes:
                 Start = applied.WorkflowExecutionStartedEventAttributes;
+                Metadata = applied.UserMetadata;
                 StartTime = applied.EventTime.ToDateTimeOffset();
                 break;
             case AttributesCase.WorkflowTaskScheduledEventAttributes:
@@ -45,36 +49,97 @@ internal sealed class Lifetime(Run run) : RunPart(run)
     }
 
     /// <summary>Writes the first event; the first workflow task follows at once or after the backoff.</summary>
-    public void Begin(WorkflowExecutionStartedEventAttributes start)
+    public void Begin(WorkflowExecutionStartedEventAttributes start, UserMetadata? metadata)
     {
-        Run.Append(new() { WorkflowExecutionStartedEventAttributes = start });
+        Run.Append(new() { WorkflowExecutionStartedEventAttributes = start, UserMetadata = metadata });
         Run.Task.Schedule();
     }
 
-    public void Complete(Payloads? result, long completedEventId) => Close(new()
-    {
-        WorkflowExecutionCompletedEventAttributes = new() { Result = result, WorkflowTaskCompletedEventId = completedEventId },
-    });
+    /// <summary>Whoever needs the workflow now does not wait for its start delay; a retry or cron schedule keeps its time.</summary>
+    public void EndStartDelay() => startDelayEnded |= Start.Initiator == ContinueAsNewInitiator.Unspecified && Start.CronSchedule.Length == 0;
 
-    public void Fail(Failure failure, long completedEventId) => Close(new()
+    public void Complete(Payloads? result, long completedEventId)
     {
-        WorkflowExecutionFailedEventAttributes = new()
+        var next = NextRuns.ByCron(Run, result, failure: null);
+        Close(next, new()
         {
-            Failure = failure,
-            RetryState = RetryState.RetryPolicyNotSet,
-            WorkflowTaskCompletedEventId = completedEventId,
-        },
+            WorkflowExecutionCompletedEventAttributes = new()
+            {
+                Result = result,
+                WorkflowTaskCompletedEventId = completedEventId,
+                NewExecutionRunId = next?.RunId ?? "",
+            },
+        });
+    }
+
+    public void Fail(Failure failure, long completedEventId)
+    {
+        var (state, next) = NextRuns.AfterFailure(Run, failure, ExecutionExpiration);
+        Close(next, new()
+        {
+            WorkflowExecutionFailedEventAttributes = new()
+            {
+                Failure = failure,
+                RetryState = state,
+                WorkflowTaskCompletedEventId = completedEventId,
+                NewExecutionRunId = next?.RunId ?? "",
+            },
+        });
+    }
+
+    public void Cancel(Payloads? details, long completedEventId) => Close(null, new()
+    {
+        WorkflowExecutionCanceledEventAttributes = new() { Details = details, WorkflowTaskCompletedEventId = completedEventId },
     });
 
-    public void TimeOut() => Close(new() { WorkflowExecutionTimedOutEventAttributes = new() { RetryState = RetryState.Timeout } });
+    public void ContinueAsNew(ContinueAsNewWorkflowExecutionCommandAttributes wanted, long completedEventId)
+    {
+        var next = NextRuns.ByWorkflow(Run, wanted);
+        Close(next, new()
+        {
+            WorkflowExecutionContinuedAsNewEventAttributes = new()
+            {
+                NewExecutionRunId = next.RunId,
+                WorkflowType = next.Start.WorkflowType,
+                TaskQueue = next.Start.TaskQueue,
+                Input = next.Start.Input,
+                WorkflowRunTimeout = next.Start.WorkflowRunTimeout,
+                WorkflowTaskTimeout = next.Start.WorkflowTaskTimeout,
+                WorkflowTaskCompletedEventId = completedEventId,
+                BackoffStartInterval = next.Start.FirstWorkflowTaskBackoff,
+                Initiator = next.Start.Initiator,
+                LastCompletionResult = next.Start.LastCompletionResult,
+                Header = next.Start.Header,
+                Memo = next.Start.Memo,
+                SearchAttributes = next.Start.SearchAttributes,
+            },
+        });
+    }
+
+    public void Terminate(string reason, Payloads? details, string identity)
+    {
+        if (!Run.Closed)
+        {
+            Close(null, new()
+            {
+                WorkflowExecutionTerminatedEventAttributes = new() { Reason = reason, Details = details, Identity = identity },
+            });
+        }
+    }
 
     public override void Elapse(DateTimeOffset now)
     {
         if (TimeoutAt <= now)
-            TimeOut();
-        else if (!hadWorkflowTask && BackoffEnd <= now)
+            TimeOut(now);
+        else if (!hadWorkflowTask && ExecutionTime <= now)
             Run.Task.Schedule();
     }
+
+    /// <summary>Whether an event changes what lists show of a run.</summary>
+    public static bool IsVisible(HistoryEvent made) =>
+        made.AttributesCase is AttributesCase.WorkflowExecutionStartedEventAttributes
+            or AttributesCase.UpsertWorkflowSearchAttributesEventAttributes or AttributesCase.WorkflowPropertiesModifiedEventAttributes
+        || ClosingStatus(made) is not null;
 
     private static WorkflowExecutionStatus? ClosingStatus(HistoryEvent applied) => applied.AttributesCase switch
     {
@@ -87,10 +152,24 @@ internal sealed class Lifetime(Run run) : RunPart(run)
         _ => null,
     };
 
-    private void Close(HistoryEvent end, NextRun? next = null)
+    /// <summary>The run's time is over; when the execution's is not, a retry policy or a cron schedule goes on.</summary>
+    private void TimeOut(DateTimeOffset now)
     {
-        Run.FlushInbox();
+        var failure = new Failure { Message = "workflow timeout", TimeoutFailureInfo = new() { TimeoutType = TimeoutType.StartToClose } };
+        var (state, next) = ExecutionExpiration <= now
+            ? (RetryState.Timeout, null)
+            : NextRuns.AfterFailure(Run, failure, ExecutionExpiration);
+        Close(next, new()
+        {
+            WorkflowExecutionTimedOutEventAttributes = new() { RetryState = state, NewExecutionRunId = next?.RunId ?? "" },
+        });
+    }
+
+    private void Close(NextRun? next, HistoryEvent end)
+    {
+        // A task in flight ends without a trace but its start; what came meanwhile stands in the history.
         Run.Task.Abandon();
+        Run.FlushInbox();
         Run.Append(end);
         Run.Effects.Enqueue(new Effect.Closed(end, next));
     }

@@ -18,7 +18,12 @@ internal sealed class Run
         Lifetime = new Lifetime(this);
         Task = new WorkflowTask(this);
         Activities = new Activities(this);
-        parts = [Lifetime, Task, Activities];
+        Timers = new Timers(this);
+        Children = new Children(this);
+        Signals = new Signals(this);
+        Updates = new Updates(this);
+        Properties = new Properties(this);
+        parts = [Lifetime, Task, Activities, Timers, Children, Signals, Updates, Properties];
     }
 
     public RunKey Key { get; }
@@ -34,11 +39,23 @@ internal sealed class Run
     public Lifetime Lifetime { get; }
     public WorkflowTask Task { get; }
     public Activities Activities { get; }
+    public Timers Timers { get; }
+    public Children Children { get; }
+    public Signals Signals { get; }
+    public Updates Updates { get; }
+    public Properties Properties { get; }
+    public Queries Queries { get; } = new();
 
     /// <summary>Events that came while a workflow task was in flight: they follow that task's completion.</summary>
     public List<HistoryEvent> Inbox { get; } = [];
 
+    /// <summary>The commands of a workflow task become events: nothing comes between them.</summary>
+    public bool IsDeciding { get; set; }
+
     public Queue<Effect> Effects { get; } = new();
+
+    /// <summary>Grows with every change that somebody may wait for.</summary>
+    public long Revision { get; private set; }
 
     /// <summary>Its tasks that wait for a worker.</summary>
     public HashSet<Offer> Offers { get; } = [];
@@ -67,16 +84,28 @@ internal sealed class Run
         return run;
     }
 
+    /// <summary>Takes over the beginning of another run's history.</summary>
+    public void Adopt(IEnumerable<HistoryEvent> events)
+    {
+        foreach (var adopted in events.Select(e => e.Clone()))
+        {
+            History.Add(adopted);
+            Apply(adopted);
+        }
+    }
+
     /// <summary>Adds the next event of the history.</summary>
     public HistoryEvent Append(HistoryEvent next)
     {
-        Activities.Wire(next);
+        foreach (var part in parts)
+            part.Wire(next);
         next.EventId = History.Count + 1;
         next.TaskId = next.EventId;
         next.EventTime ??= Timestamp.FromDateTimeOffset(Now);
         next.EventType = EventTypes.Of(next);
         History.Add(next);
         Apply(next);
+        Revision++;
         return next;
     }
 
@@ -86,9 +115,11 @@ internal sealed class Run
     /// </summary>
     public void Receive(params ReadOnlySpan<HistoryEvent> events)
     {
+        if (Closed)
+            return;
         foreach (var received in events)
         {
-            if (Task.State == WorkflowTaskState.Started)
+            if (Task.State == WorkflowTaskState.Started || IsDeciding)
             {
                 received.EventTime = Timestamp.FromDateTimeOffset(Now);
                 AddToInbox(received);
@@ -99,7 +130,8 @@ internal sealed class Run
                 Append(received);
             }
         }
-        Task.Schedule();
+        if (!IsDeciding)
+            Task.Schedule();
     }
 
     public void AddToInbox(HistoryEvent received)
@@ -108,6 +140,9 @@ internal sealed class Run
         foreach (var part in parts)
             part.Expect(received);
     }
+
+    /// <summary>Takes an event out of the inbox that no longer counts.</summary>
+    public void RemoveFromInbox(Predicate<HistoryEvent> match) => inboxChanged |= Inbox.RemoveAll(match) > 0;
 
     /// <summary>Moves the inbox into the history.</summary>
     /// <returns>Whether there was anything.</returns>
@@ -122,6 +157,9 @@ internal sealed class Run
             Append(received);
         return true;
     }
+
+    /// <summary>Something changed that is not history.</summary>
+    public void Change() => Revision++;
 
     /// <summary>The inbox, when it is not stored as it is.</summary>
     public HistoryEvent[]? TakeInbox()

@@ -16,6 +16,11 @@ internal abstract class RunPart(Run run)
     {
     }
 
+    /// <summary>Fills in what an event knows only once it takes its place in the history.</summary>
+    public virtual void Wire(HistoryEvent next)
+    {
+    }
+
     public virtual void Elapse(DateTimeOffset now)
     {
     }
@@ -28,9 +33,14 @@ internal abstract record Effect
 
     public sealed record DispatchActivity(Activity Activity) : Effect;
 
+    public sealed record DispatchQuery(PendingQuery Query) : Effect;
+
+    public sealed record StartChild(Child Child) : Effect;
+
+    public sealed record SignalExternal(HistoryEvent Initiated) : Effect;
+
+    public sealed record CancelExternal(HistoryEvent Initiated) : Effect;
+
     /// <summary>The run closed with an event; <paramref name="Next"/> is the run that follows it.</summary>
     public sealed record Closed(HistoryEvent Event, NextRun? Next) : Effect;
 }
-
-/// <summary>The run that continues another one: by itself (continue-as-new), by retry policy or by cron.</summary>
-internal sealed record NextRun(string RunId, WorkflowExecutionStartedEventAttributes Start);

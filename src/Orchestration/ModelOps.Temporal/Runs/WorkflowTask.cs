@@ -1,3 +1,4 @@
+using Temporalio.Api.Workflow.V1;
 using AttributesCase = Temporalio.Api.History.V1.HistoryEvent.AttributesOneofCase;
 
 namespace ModelOps.Temporal;
@@ -40,8 +41,8 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
 
     public override DateTimeOffset Deadline => State switch
     {
-        WorkflowTaskState.Started => StartedAt + Run.Start.WorkflowTaskTimeout.ToTimeSpan(),
-        WorkflowTaskState.Scheduled when Sticky is not null => ScheduledAt + Sticky.ScheduleToStartTimeout.ToTimeSpan(),
+        WorkflowTaskState.Started => Run.Start.WorkflowTaskTimeout.Limit(StartedAt),
+        WorkflowTaskState.Scheduled when Sticky is not null => Sticky.ScheduleToStartTimeout.Limit(ScheduledAt),
         WorkflowTaskState.None => retryAt,
         _ => DateTimeOffset.MaxValue,
     };
@@ -67,7 +68,7 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
                 break;
             case AttributesCase.WorkflowTaskFailedEventAttributes:
                 State = WorkflowTaskState.None;
-                Attempt++;
+                Attempt = applied.WorkflowTaskFailedEventAttributes.Cause == WorkflowTaskFailedCause.ResetWorkflow ? 1 : Attempt + 1;
                 break;
             case AttributesCase.WorkflowTaskTimedOutEventAttributes:
                 State = WorkflowTaskState.None;
@@ -169,6 +170,21 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
         },
     });
 
+    /// <summary>The run was reset to where this task began.</summary>
+    public void FailForReset(string baseRunId, string newRunId, ResetWorkflowExecutionRequest request) => End(new()
+    {
+        WorkflowTaskFailedEventAttributes = new()
+        {
+            ScheduledEventId = ScheduledEventId,
+            StartedEventId = StartedEventId,
+            Cause = WorkflowTaskFailedCause.ResetWorkflow,
+            Failure = new() { Message = request.Reason, Source = "Server", ResetWorkflowFailureInfo = new() },
+            Identity = request.Identity,
+            BaseRunId = baseRunId,
+            NewRunId = newRunId,
+        },
+    });
+
     /// <summary>The worker did not answer in time, or its answer can no longer come.</summary>
     public void TimeOut() => End(new()
     {
@@ -182,6 +198,15 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
 
     /// <summary>The sticky worker is gone: whoever takes the task gets the whole history.</summary>
     public void Unstick() => Sticky = null;
+
+    public PendingWorkflowTaskInfo? Describe() => State == WorkflowTaskState.None ? null : new()
+    {
+        State = State == WorkflowTaskState.Started ? PendingWorkflowTaskState.Started : PendingWorkflowTaskState.Scheduled,
+        ScheduledTime = Timestamp.FromDateTimeOffset(ScheduledAt),
+        OriginalScheduledTime = Timestamp.FromDateTimeOffset(ScheduledAt),
+        StartedTime = State == WorkflowTaskState.Started ? Timestamp.FromDateTimeOffset(StartedAt) : null,
+        Attempt = Attempt,
+    };
 
     /// <summary>There is no task any more, because the run closes.</summary>
     public void Abandon()
@@ -255,6 +280,8 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
         }
         Transient = [];
         Sticky = null;
+        Run.Updates.Unsend();
+        Run.Queries.Unsend();
         if (Run.FlushInbox())
             Attempt = 1; // news may cure what failed, and its events take the ids of the transient ones
         if (Attempt > 2)

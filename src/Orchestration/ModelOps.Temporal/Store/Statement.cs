@@ -2,7 +2,7 @@ using Microsoft.Data.Sqlite;
 
 namespace ModelOps.Temporal;
 
-/// <summary>A prepared statement whose parameters <c>?1, ?2, …</c> are given in order.</summary>
+/// <summary>A prepared statement whose parameters <c>$p0, $p1, …</c> are given in order.</summary>
 internal sealed class Statement(SqliteConnection connection, string sql) : IDisposable
 {
     private readonly SqliteCommand command = new(sql, connection);
@@ -35,7 +35,7 @@ internal sealed class Statement(SqliteConnection connection, string sql) : IDisp
         for (var i = 0; i < values.Length; i++)
         {
             if (command.Parameters.Count == i)
-                command.Parameters.Add(new SqliteParameter { ParameterName = $"?{i + 1}" });
+                command.Parameters.Add(new SqliteParameter { ParameterName = $"$p{i}" });
             command.Parameters[i].Value = values[i] ?? DBNull.Value;
         }
     }

@@ -16,6 +16,7 @@ internal sealed class Store : IAsyncDisposable
     private readonly string connectionString;
     private readonly SemaphoreSlim changed = new(0, 1);
     private readonly CancellationTokenSource stopping = new();
+    private readonly FileStream hold;
     private readonly StoreWriter writer;
     private Task writing = Task.CompletedTask;
 
@@ -24,6 +25,7 @@ internal sealed class Store : IAsyncDisposable
         this.path = path;
         this.temporary = temporary;
         this.logger = logger;
+        hold = Hold(path);
         connectionString = new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString();
         var connection = Connect();
         try
@@ -35,6 +37,7 @@ internal sealed class Store : IAsyncDisposable
         catch
         {
             connection.Dispose();
+            hold.Dispose();
             throw;
         }
     }
@@ -77,10 +80,24 @@ internal sealed class Store : IAsyncDisposable
         writer.Dispose();
         using (var connection = new SqliteConnection(connectionString))
             SqliteConnection.ClearPool(connection);
+        await hold.DisposeAsync().ConfigureAwait(false);
         if (temporary)
             Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
         changed.Dispose();
         stopping.Dispose();
+    }
+
+    /// <summary>One server at a time: the kernel frees the lock when its process ends, however it ends.</summary>
+    private static FileStream Hold(string path)
+    {
+        try
+        {
+            return new FileStream($"{path}.lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException failure) when (File.Exists($"{path}.lock"))
+        {
+            throw new IOException($"{path} is in use by another Temporal server; one server at a time opens it.", failure);
+        }
     }
 
     private static void Execute(SqliteConnection connection, string sql)

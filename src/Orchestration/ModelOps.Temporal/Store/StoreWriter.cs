@@ -3,67 +3,67 @@ using Microsoft.Data.Sqlite;
 namespace ModelOps.Temporal;
 
 /// <summary>Writes batches, each in one transaction.</summary>
-internal sealed class StoreWriter : IDisposable
+internal sealed class StoreWriter(SqliteConnection connection) : IDisposable
 {
-    private readonly SqliteConnection connection;
-    private readonly Statement saveRun, addEvent, saveActivity, deleteActivity, clearInbox, addInbox;
+    private const string saveRun = """
+        INSERT INTO runs VALUES ($p0, $p1, $p2, $p3, $p4, $p5, $p6, $p7) ON CONFLICT (number) DO UPDATE SET status = $p5, close_time = $p7
+        """;
 
-    public StoreWriter(SqliteConnection connection)
-    {
-        this.connection = connection;
-        saveRun = new Statement(connection, """
-            INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-            ON CONFLICT (number) DO UPDATE SET status = ?6, close_time = ?8
-            """);
-        addEvent = new Statement(connection, "INSERT INTO events VALUES (?1, ?2, ?3)");
-        saveActivity = new Statement(connection, "INSERT OR REPLACE INTO activities VALUES (?1, ?2, ?3)");
-        deleteActivity = new Statement(connection, "DELETE FROM activities WHERE run = ?1 AND id = ?2");
-        clearInbox = new Statement(connection, "DELETE FROM inbox WHERE run = ?1");
-        addInbox = new Statement(connection, "INSERT INTO inbox VALUES (?1, ?2, ?3)");
-    }
-
-    private Statement[] Statements => [saveRun, addEvent, saveActivity, deleteActivity, clearInbox, addInbox];
+    private const string addEvent = "INSERT INTO events VALUES ($p0, $p1, $p2)";
+    private const string saveActivity = "INSERT OR REPLACE INTO activities VALUES ($p0, $p1, $p2)";
+    private const string deleteActivity = "DELETE FROM activities WHERE run = $p0 AND id = $p1";
+    private const string clearInbox = "DELETE FROM inbox WHERE run = $p0";
+    private const string addInbox = "INSERT INTO inbox VALUES ($p0, $p1, $p2)";
+    private readonly Dictionary<string, Statement> prepared = [];
 
     public void Write(StoreBatch batch)
     {
         using var transaction = connection.BeginTransaction(deferred: false);
-        foreach (var statement in Statements)
+        foreach (var statement in prepared.Values)
             statement.Transaction = transaction;
         foreach (var change in batch.Runs)
-            Write(change);
+            Write(change, transaction);
+        foreach (var other in batch.Others)
+            Execute(transaction, other.Text, [.. other.Parameters]);
         transaction.Commit();
     }
 
     public void Dispose()
     {
-        saveRun.Dispose();
-        addEvent.Dispose();
-        saveActivity.Dispose();
-        deleteActivity.Dispose();
-        clearInbox.Dispose();
-        addInbox.Dispose();
+        foreach (var statement in prepared.Values)
+            statement.Dispose();
         connection.Dispose();
     }
 
-    private void Write(RunChange change)
+    private void Write(RunChange change, SqliteTransaction transaction)
     {
         var row = change.Row;
-        saveRun.Execute(
-            row.Number, row.Key.Namespace, row.Key.WorkflowId, row.Key.RunId, row.RequestId, (int)row.Status,
+        Execute(
+            transaction, saveRun, row.Number, row.Key.Namespace, row.Key.WorkflowId, row.Key.RunId, row.RequestId, (int)row.Status,
             row.StartTime.UtcTicks, row.CloseTime?.UtcTicks);
         foreach (var added in change.Events)
-            addEvent.Execute(row.Number, added.EventId, added.ToByteArray());
+            Execute(transaction, addEvent, row.Number, added.EventId, added.ToByteArray());
         foreach (var (id, info) in change.Activities)
         {
             if (info is null)
-                deleteActivity.Execute(row.Number, id);
+                Execute(transaction, deleteActivity, row.Number, id);
             else
-                saveActivity.Execute(row.Number, id, info);
+                Execute(transaction, saveActivity, row.Number, id, info);
         }
-        if (change.Inbox is not { } inbox)
-            return;
-        clearInbox.Execute(row.Number);
-        for (var i = 0; i < inbox.Length; i++)
-            addInbox.Execute(row.Number, i, inbox[i].ToByteArray());
+        if (change.Inbox is { } inbox)
+        {
+            Execute(transaction, clearInbox, row.Number);
+            for (var i = 0; i < inbox.Length; i++)
+                Execute(transaction, addInbox, row.Number, i, inbox[i].ToByteArray());
+        }
+        if (change.Visibility is { } visibility)
+            Execute(transaction, visibility.Text, [.. visibility.Parameters]);
+    }
+
+    private void Execute(SqliteTransaction transaction, string sql, params ReadOnlySpan<object?> values)
+    {
+        if (!prepared.TryGetValue(sql, out var statement))
+            prepared[sql] = statement = new Statement(connection, sql) { Transaction = transaction };
+        statement.Execute(values);
     }
 }

@@ -1,0 +1,10 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using ModelOps.Temporal;
+
+// DATABASE PORT: the embedded Temporal service on this file and port, until it is killed; says its address once it listens.
+await using var server = await TemporalServer.StartAsync(
+    new() { DatabasePath = args[0], Address = new(IPAddress.Loopback, int.Parse(args[1], CultureInfo.InvariantCulture)) }, NullLoggerFactory.Instance);
+await Console.Out.WriteLineAsync(server.Address);
+await Task.Delay(Timeout.Infinite);
