@@ -21,10 +21,11 @@ public abstract class JobWorkflow
     private JobRun run = new(1, TraceParent: null);
 
     [WorkflowSignal("pause")]
-    public async Task PauseAsync()
+    public Task PauseAsync()
     {
         paused = true;
-        if (running is { } step) await step.CancelAsync();
+        running?.Cancel(); // CancelAsync would leave the workflow's scheduler
+        return Task.CompletedTask;
     }
 
     [WorkflowSignal("resume")]

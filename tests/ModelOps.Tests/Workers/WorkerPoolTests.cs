@@ -29,6 +29,7 @@ public sealed class WorkerPoolTests : IAsyncLifetime
             new WorkerLaunch(WorkerRole.Training, 1, folder.FullName, options.ThreadsOf(WorkerRole.Training, 8), new ObjectStoreOptions()),
             options,
             (launch, cancellationToken) => WorkerProcess.StartAsync(launch, Program, NullLoggerFactory.Instance, TimeProvider.System, cancellationToken),
+            (_, _, _) => Task.CompletedTask,
             time,
             NullLogger.Instance);
         return ValueTask.CompletedTask;

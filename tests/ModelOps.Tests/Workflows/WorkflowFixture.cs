@@ -21,8 +21,7 @@ public sealed class WorkflowFixture : IAsyncLifetime
     private static readonly JsonElement empty = JsonElement.Parse("{}");
     private readonly CancellationTokenSource stopping = new();
     private TemporalServer? server;
-    private TemporalWorker? control;
-    private TemporalWorker? training;
+    private readonly List<TemporalWorker> workers = [];
     private Task polling = Task.CompletedTask;
 
     public TemporalClient Client { get; private set; } = null!;
@@ -48,25 +47,16 @@ public sealed class WorkflowFixture : IAsyncLifetime
         Add(options, Activities.ResolveDataset, (_, _) => new ResolvedDataset(Rows));
         Add(options, Activities.RegisterArtifact, (_, input) => new PinnedArtifact(input.Name, "1", new string('c', 64)));
         Add(options, Activities.RecordDatasetVersion, (_, input) => Rows with { Name = input.Dataset });
-        control = new TemporalWorker(Client, options);
 
-        // One worker for the other roles would do: a queue each is what is tested.
         var data = new TemporalWorkerOptions(WorkerRole.Data.TaskQueue());
         Add(data, Activities.IngestDataset, (_, _) => new IngestedDataset("sft", Rows.TableVersions, Rows.TableVersions, 0, empty, new("report", 1, Base.Digest)));
         var quantization = new TemporalWorkerOptions(WorkerRole.Quantization.TaskQueue());
         Add(quantization, Activities.QuantizeModel, (_, _) => new QuantizedModel([], 1, 4.5, new Parity(1, 1, 0, 1, 1, 0)));
         var train = new TemporalWorkerOptions(WorkerRole.Training.TaskQueue()) { MaxHeartbeatThrottleInterval = TimeSpan.FromMilliseconds(100) };
         train.AddActivity(ActivityDefinition.Create(
-            Activities.TrainAdapter.Name, typeof(Task<TrainedAdapter>), [typeof(TrainAdapter), typeof(JobRun)], 2, async Task<TrainedAdapter> (_) =>
-            {
-                var context = ActivityExecutionContext.Current;
-                if (Trainings.TryGetValue(context.Info.WorkflowId!, out var behave)) await behave(context);
-                return new TrainedAdapter([], empty, 1, 1, 2, 1, 1, "validation", 0, 0);
-            }));
-        training = new TemporalWorker(Client, train);
-        polling = Task.WhenAll(
-            control.ExecuteAsync(stopping.Token), training.ExecuteAsync(stopping.Token),
-            new TemporalWorker(Client, data).ExecuteAsync(stopping.Token), new TemporalWorker(Client, quantization).ExecuteAsync(stopping.Token));
+            Activities.TrainAdapter.Name, typeof(Task<TrainedAdapter>), [typeof(TrainAdapter), typeof(JobRun)], 2, _ => TrainAsync()));
+        foreach (var queue in (TemporalWorkerOptions[])[options, data, quantization, train]) workers.Add(new TemporalWorker(Client, queue));
+        polling = Task.WhenAll(workers.Select(worker => worker.ExecuteAsync(stopping.Token)));
     }
 
     public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(QuantizationWorkflow)];
@@ -77,9 +67,17 @@ public sealed class WorkflowFixture : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();
-        await polling.ContinueWith(_ => { }, TaskScheduler.Default);
+        await polling.ContinueWith(_ => { }, TaskScheduler.Default); // it ends as canceled
+        foreach (var worker in workers) worker.Dispose();
         if (server is not null) await server.DisposeAsync();
         stopping.Dispose();
+    }
+
+    private async Task<TrainedAdapter> TrainAsync()
+    {
+        var context = ActivityExecutionContext.Current;
+        if (Trainings.TryGetValue(context.Info.WorkflowId!, out var behave)) await behave(context);
+        return new TrainedAdapter([], empty, 1, 1, 2, 1, 1, "validation", 0, 0);
     }
 
     private static void Add<TInput, TResult>(TemporalWorkerOptions options, Activity<TInput, TResult> activity, Func<string, TInput, TResult> run) =>

@@ -8,7 +8,7 @@ namespace ModelOps.Server.Hosting;
 
 /// <summary>Whether the server can do its work now: the database answers, objects can be written, the worker is there, deployments are loaded.</summary>
 public sealed class ReadinessChecks(
-    MetadataDatabase database, IObjectStore objects, DeploymentManager deployments, WorkerLink workers, TimeProvider time)
+    MetadataDatabase database, IObjectStore objects, DeploymentManager deployments, TimeProvider time)
 {
     private const string ProbeKey = "health/probe";
     private static readonly TimeSpan patience = TimeSpan.FromSeconds(2);
@@ -70,11 +70,11 @@ public sealed class ReadinessChecks(
         lastWritten = time.GetTimestamp();
     }
 
-    private IEnumerable<string> WorkerFaults()
+    private static IEnumerable<string> WorkerFaults()
     {
         try
         {
-            _ = WorkerProgram.Find(workers);
+            _ = WorkerProgram.Find();
             return [];
         }
         catch (WorkerStartException e)

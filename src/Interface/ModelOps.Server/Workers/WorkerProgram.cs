@@ -8,15 +8,18 @@ using ModelOps.Workflows;
 namespace ModelOps.Server.Workers;
 
 /// <summary>The worker's executable, beside this one: in the build's layout, in a published one, or where MODELOPS_WORKER_PATH says.</summary>
-public sealed record WorkerProgram(string Path, WorkerLink Link)
+public sealed record WorkerProgram(string Path)
 {
     private const string Nice = "/usr/bin/nice";
     private const int BatchNiceness = 10;
 
+    /// <summary>What it finds in its environment besides its object store.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <exception cref="WorkerStartException">It is nowhere; the message says where it was looked for.</exception>
-    public static WorkerProgram Find(WorkerLink link)
+    public static WorkerProgram Find()
     {
-        string[] candidates = Environment.GetEnvironmentVariable("MODELOPS_WORKER_PATH") is { Length: > 0 } chosen
+        string[] candidates = System.Environment.GetEnvironmentVariable("MODELOPS_WORKER_PATH") is { Length: > 0 } chosen
             ? [chosen]
             :
             [
@@ -24,7 +27,7 @@ public sealed record WorkerProgram(string Path, WorkerLink Link)
                 System.IO.Path.GetFullPath(System.IO.Path.Combine(AppContext.BaseDirectory, "../worker/ModelOps.Worker")),
             ];
         return Array.Find(candidates, File.Exists) is { } path
-            ? new(path, link)
+            ? new(path)
             : throw new WorkerStartException($"the worker program is missing; looked for {string.Join(" and ", candidates)}");
     }
 
@@ -54,7 +57,7 @@ public sealed record WorkerProgram(string Path, WorkerLink Link)
         // The server's configuration, its secrets too, is not the worker's: it gets what it needs.
         foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith(ConfigInput.EnvironmentPrefix, StringComparison.OrdinalIgnoreCase)).ToList())
             start.Environment.Remove(inherited);
-        foreach (var (name, value) in launch.Objects.ToEnvironment().Concat(Link.ToEnvironment())) start.Environment[name] = value;
+        foreach (var (name, value) in launch.Objects.ToEnvironment().Concat(Environment)) start.Environment[name] = value;
         return start;
     }
 }

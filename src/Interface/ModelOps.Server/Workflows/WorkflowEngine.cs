@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using ModelOps.Registry;
+using ModelOps.Server.Configuration;
 using ModelOps.Server.Hosting;
 using ModelOps.Temporal;
 using ModelOps.Workflows;
@@ -14,18 +15,19 @@ namespace ModelOps.Server.Workflows;
 /// is first needed, by a job or by a worker: a server without either does not pay for it.
 /// </summary>
 public sealed partial class WorkflowEngine(
-    WorkflowsOptions options, MetadataOptions database, ServerHome home, IEnumerable<IControlActivities> activities, TimeProvider time, ILoggerFactory loggers)
+    ServerConfig config, ServerHome home, IEnumerable<IControlActivities> activities, TimeProvider time, ILoggerFactory loggers)
     : IHostedService, IDisposable
 {
     private static readonly TimeSpan pause = TimeSpan.FromSeconds(2);
+    private readonly WorkflowsOptions options = config.Workflows;
     private readonly ILogger logger = loggers.CreateLogger<WorkflowEngine>();
     private readonly CancellationTokenSource stopping = new();
     private readonly SemaphoreSlim gate = new(1);
     private Running? running;
 
     /// <summary>Which engine a job belongs to. Servers that share a database but have each its own service run each its own jobs.</summary>
-    public string Name { get; } = options.Address is { } address ? $"{options.Namespace} at {address}"
-        : database.Provider == MetadataOptions.PostgreSql ? $"embedded {IdOf(home)}"
+    public string Name { get; } = config.Workflows.Address is { } address ? $"{config.Workflows.Namespace} at {address}"
+        : config.Database.Provider == MetadataOptions.PostgreSql ? $"embedded {IdOf(home)}"
         : "embedded";
 
     public string Namespace => options.Namespace;
