@@ -1,4 +1,4 @@
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Temporalio.Api.Enums.V1;
 using Temporalio.Api.OperatorService.V1;
 using Temporalio.Client;
@@ -16,6 +16,7 @@ namespace ModelOps.Temporal.Tests;
 public sealed class TemporalService : IAsyncDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("modelops-temporal-").FullName;
+    private readonly ILoggerFactory warnings = LoggerFactory.Create(builder => builder.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
     private readonly Lazy<Task<string>> address;
     private TemporalServer? server;
 
@@ -30,6 +31,7 @@ public sealed class TemporalService : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (server != null) await server.DisposeAsync();
+        warnings.Dispose();
         Directory.Delete(folder, recursive: true);
     }
 
@@ -38,7 +40,7 @@ public sealed class TemporalService : IAsyncDisposable
 
     private async Task<string> StartAsync()
     {
-        if (IsEmbedded) server = await TemporalServer.StartAsync(new() { DatabasePath = Path.Combine(folder, "workflows.db") }, NullLoggerFactory.Instance);
+        if (IsEmbedded) server = await TemporalServer.StartAsync(new() { DatabasePath = Path.Combine(folder, "workflows.db") }, warnings);
         var started = External ?? server!.Address;
         await DefineAttributesAsync(await TemporalClient.ConnectAsync(new(started) { Namespace = Namespace }));
         return started;

@@ -63,11 +63,14 @@ internal sealed class CrossRuns(Engine engine)
         var target = Target(run, wanted.WorkflowExecution, wanted.ChildWorkflowOnly);
         target?.Signals.Receive(new()
         {
-            SignalName = wanted.SignalName,
-            Input = wanted.Input,
-            Identity = identity,
-            Header = wanted.Header,
-            ExternalWorkflowExecution = run.Execution,
+            WorkflowExecutionSignaledEventAttributes = new()
+            {
+                SignalName = wanted.SignalName,
+                Input = wanted.Input,
+                Identity = identity,
+                Header = wanted.Header,
+                ExternalWorkflowExecution = run.Execution,
+            },
         });
         Externals.Signaled(run, initiated, target is not null);
     }

@@ -55,7 +55,7 @@ internal static class Resets
         foreach (var signal in later.Where(e => e.AttributesCase == AttributesCase.WorkflowExecutionSignaledEventAttributes))
         {
             if (!request.ResetReapplyExcludeTypes.Contains(ResetReapplyExcludeType.Signal))
-                run.Signals.Receive(signal.WorkflowExecutionSignaledEventAttributes.Clone());
+                run.Signals.Receive(new() { WorkflowExecutionSignaledEventAttributes = signal.WorkflowExecutionSignaledEventAttributes.Clone() });
         }
     }
 }

@@ -6,8 +6,9 @@ internal sealed class ExecutionCalls(Engine engine)
     public Task<SignalWorkflowExecutionResponse> SignalAsync(SignalWorkflowExecutionRequest request, CancellationToken cancellationToken) =>
         engine.TransactAsync(() =>
         {
-            Open(request.Namespace, request.WorkflowExecution).Signals.Receive(
-                new()
+            Open(request.Namespace, request.WorkflowExecution).Signals.Receive(new()
+            {
+                WorkflowExecutionSignaledEventAttributes = new()
                 {
                     SignalName = request.SignalName,
                     Input = request.Input,
@@ -15,7 +16,8 @@ internal sealed class ExecutionCalls(Engine engine)
                     Header = request.Header,
                     RequestId = request.RequestId,
                 },
-                request.Links);
+                Links = { request.Links },
+            });
             return new SignalWorkflowExecutionResponse();
         });
 

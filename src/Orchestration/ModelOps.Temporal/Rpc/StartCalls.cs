@@ -16,9 +16,9 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
     {
         if (request.SignalName.Length == 0)
             throw RpcErrors.InvalidArgument("SignalName is not set on request.");
-        var started = Start(AsStart(request));
-        engine.FindOpen(request.Namespace, new() { WorkflowId = request.WorkflowId, RunId = started.RunId })!.Signals.Receive(
-            new()
+        var signal = new HistoryEvent
+        {
+            WorkflowExecutionSignaledEventAttributes = new()
             {
                 SignalName = request.SignalName,
                 Input = request.SignalInput,
@@ -26,7 +26,11 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
                 Header = request.Header,
                 RequestId = request.RequestId,
             },
-            request.Links);
+            Links = { request.Links },
+        };
+        var started = Start(AsStart(request), signal);
+        if (!started.Started)
+            engine.FindOpen(request.Namespace, new() { WorkflowId = request.WorkflowId, RunId = started.RunId })!.Signals.Receive(signal);
         return new SignalWithStartWorkflowExecutionResponse { RunId = started.RunId, Started = started.Started };
     });
 
@@ -108,7 +112,7 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
             failure.StatusCode, "Update-with-Start could not be executed.", new MultiOperationExecutionFailure { Statuses = { statuses } });
     }
 
-    private StartWorkflowExecutionResponse Start(StartWorkflowExecutionRequest request)
+    private StartWorkflowExecutionResponse Start(StartWorkflowExecutionRequest request, HistoryEvent? signal = null)
     {
         // 1. The request is sound.
         Check(request);
@@ -132,7 +136,7 @@ internal sealed class StartCalls(Engine engine, UpdateCalls updates)
         // 3. The run.
         var key = new RunKey(request.Namespace, request.WorkflowId, $"{Guid.NewGuid()}");
         var start = StartEvents.OfRequest(request, key.RunId, engine.Time.GetUtcNow());
-        engine.Start(key, request.RequestId, run => run.Lifetime.Begin(start, request.UserMetadata));
+        engine.Start(key, request.RequestId, run => run.Lifetime.Begin(start, request.UserMetadata, signal));
         return new() { RunId = key.RunId, FirstExecutionRunId = key.RunId, Started = true, Status = WorkflowExecutionStatus.Running };
     }
 

@@ -20,15 +20,16 @@ internal sealed class WorkerCalls(Engine engine, HistoryCalls histories)
     public async Task<RespondWorkflowTaskCompletedResponse> CompleteAsync(
         RespondWorkflowTaskCompletedRequest request, CancellationToken cancellationToken)
     {
-        var fault = await engine.TransactAsync(() =>
+        var (fault, resetTo) = await engine.TransactAsync(() =>
         {
             var run = Started(request.TaskToken);
+            var before = run.Task.LastStartedEventId;
             var unfit = Commands.Complete(run, request, engine.Namespaces.AttributeTypes(run.Key.Namespace));
             if (unfit is not null)
                 run.Task.Fail(unfit.Cause, new() { Message = unfit.Message, Source = "Server", ServerFailureInfo = new() }, request.Identity);
-            return unfit;
+            return (unfit, run.Task.LastStartedEventId == before ? before : 0);
         }).ConfigureAwait(false);
-        return fault is null ? new() : throw RpcErrors.InvalidArgument($"{fault.Cause}: {fault.Message}");
+        return fault is null ? new() { ResetHistoryEventId = resetTo } : throw RpcErrors.InvalidArgument($"{fault.Cause}: {fault.Message}");
     }
 
     public Task<RespondWorkflowTaskFailedResponse> FailAsync(

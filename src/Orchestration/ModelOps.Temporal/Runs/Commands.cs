@@ -17,29 +17,44 @@ internal static class Commands
         if (CommandRules.Check(run, request, attributeTypes) is { } fault)
             return fault;
 
-        // 2. The completion, then the events of the commands directly behind it.
+        // 2. A task that only brought updates, all of them rejected, was never there.
+        var messages = request.Messages.ToDictionary(message => message.Id);
+        if (run.Task.Drop(request))
+        {
+            Finish(run, request, messages.Values);
+            return null;
+        }
+
+        // 3. The completion, then the events of the commands directly behind it.
         var completed = run.Task.Complete(request);
         run.IsDeciding = true;
-        var messages = request.Messages.ToDictionary(message => message.Id);
         foreach (var command in request.Commands)
             Apply(run, command, completed, messages, request.Identity);
-        foreach (var message in messages.Values)
+        Finish(run, request, messages.Values);
+        return null;
+    }
+
+    private static void Finish(Run run, RespondWorkflowTaskCompletedRequest request, IEnumerable<Message> messages)
+    {
+        // 4. What no command refers to: rejections.
+        foreach (var message in messages)
             run.Updates.Answer(message);
         run.Updates.RejectUnanswered();
         run.IsDeciding = false;
 
-        // 3. Then what came while the task was in flight, which asks for the next task.
-        if (!run.Closed && (run.FlushInbox() || request.ForceCreateNewWorkflowTask || run.Updates.AreWaiting))
+        // 5. Then what came while the task was in flight, which asks for the next task.
+        if (!run.Closed && (run.FlushInbox() || request.ForceCreateNewWorkflowTask))
             run.Task.Schedule();
+        else if (run.Updates.AreWaiting)
+            run.Task.ScheduleSpeculative();
 
-        // 4. A question that the task did not answer goes with the next one, or by itself.
+        // 6. A question that the task did not answer goes with the next one, or by itself.
         run.Queries.Answer(request.QueryResults);
         if (run.Task.State == WorkflowTaskState.None && !run.Closed)
         {
             foreach (var query in run.Queries.TakeAll())
                 run.Effects.Enqueue(new Effect.DispatchQuery(query));
         }
-        return null;
     }
 
     private static void Apply(Run run, Command command, long completed, Dictionary<string, Message> messages, string identity)

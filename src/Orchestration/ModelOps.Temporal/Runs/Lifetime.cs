@@ -49,9 +49,17 @@ internal sealed class Lifetime(Run run) : RunPart(run)
     }
 
     /// <summary>Writes the first event; the first workflow task follows at once or after the backoff.</summary>
-    public void Begin(WorkflowExecutionStartedEventAttributes start, UserMetadata? metadata)
+    /// <param name="start">What is started.</param>
+    /// <param name="metadata">For its user.</param>
+    /// <param name="signal">That it starts with.</param>
+    public void Begin(WorkflowExecutionStartedEventAttributes start, UserMetadata? metadata, HistoryEvent? signal = null)
     {
         Run.Append(new() { WorkflowExecutionStartedEventAttributes = start, UserMetadata = metadata });
+        if (signal is not null)
+        {
+            EndStartDelay();
+            Run.Append(signal);
+        }
         Run.Task.Schedule();
     }
 

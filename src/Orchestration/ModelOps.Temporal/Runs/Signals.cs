@@ -16,12 +16,13 @@ internal sealed class Signals(Run run) : RunPart(run)
         CancelRequested |= received.WorkflowExecutionCancelRequestedEventAttributes is not null;
     }
 
-    public void Receive(WorkflowExecutionSignaledEventAttributes signal, IEnumerable<Link>? links = null)
+    public void Receive(HistoryEvent signal)
     {
-        if (signal.RequestId.Length > 0 && requestIds.Contains(signal.RequestId))
+        var requestId = signal.WorkflowExecutionSignaledEventAttributes.RequestId;
+        if (requestId.Length > 0 && requestIds.Contains(requestId))
             return;
         Run.Lifetime.EndStartDelay();
-        Run.Receive(new HistoryEvent { WorkflowExecutionSignaledEventAttributes = signal, Links = { links ?? [] } });
+        Run.Receive(signal);
     }
 
     public void RequestCancel(WorkflowExecutionCancelRequestedEventAttributes request)

@@ -63,7 +63,7 @@ internal sealed class Updates(Run run) : RunPart(run)
             return known;
         var update = updates[request.Meta.UpdateId] = new RunUpdate(request.Meta.UpdateId, request);
         Run.Lifetime.EndStartDelay();
-        Run.Task.Schedule();
+        Run.Task.ScheduleSpeculative();
         return update;
     }
 

@@ -1,3 +1,4 @@
+using Temporalio.Api.Update.V1;
 using Temporalio.Api.Workflow.V1;
 using AttributesCase = Temporalio.Api.History.V1.HistoryEvent.AttributesOneofCase;
 
@@ -11,14 +12,16 @@ internal enum WorkflowTaskState
 }
 
 /// <summary>
-/// The one workflow task that a run has at a time. The first attempt stands in the history; later attempts are transient: their events
-/// are shown to the worker and written only when the task completes.
+/// The one workflow task that a run has at a time. The first attempt stands in the history. Later attempts are transient: their events
+/// are shown to the worker and written only when the task completes. So is a task that only carries updates (speculative), which leaves no
+/// trace when its updates are rejected.
 /// </summary>
 internal sealed class WorkflowTask(Run run) : RunPart(run)
 {
     private static readonly TimeSpan firstBackoff = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan longestBackoff = TimeSpan.FromSeconds(10);
     private DateTimeOffset retryAt = DateTimeOffset.MaxValue;
+    private bool isSpeculative;
 
     public WorkflowTaskState State { get; private set; }
     public int Attempt { get; private set; } = 1;
@@ -35,6 +38,8 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
 
     /// <summary>The events of an attempt that is not in the history.</summary>
     public HistoryEvent[] Transient { get; private set; } = [];
+
+    private bool IsInHistory => Attempt == 1 && !isSpeculative;
 
     /// <summary>Names one attempt: an answer to an older one is not taken.</summary>
     public string Stamp => $"{ScheduledEventId}.{StartedEventId}.{Attempt}";
@@ -81,8 +86,10 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
     /// <summary>Makes a task, unless there is one already or it is not time for one.</summary>
     public void Schedule()
     {
-        if (Run.Closed || State != WorkflowTaskState.None || Run.Lifetime.InBackoff || retryAt < DateTimeOffset.MaxValue)
+        var replacesSpeculative = isSpeculative && State == WorkflowTaskState.Scheduled;
+        if (Run.Closed || (State != WorkflowTaskState.None && !replacesSpeculative) || Run.Lifetime.InBackoff || retryAt < DateTimeOffset.MaxValue)
             return;
+        isSpeculative = false;
         if (Attempt == 1)
         {
             Run.Append(new() { WorkflowTaskScheduledEventAttributes = ScheduledAttributes() });
@@ -95,18 +102,50 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
         Run.Effects.Enqueue(new Effect.DispatchWorkflowTask());
     }
 
+    /// <summary>Makes a task that brings nothing but updates.</summary>
+    public void ScheduleSpeculative()
+    {
+        if (LastStartedEventId == 0 || Attempt > 1)
+        {
+            Schedule();
+            return;
+        }
+        if (Run.Closed || State != WorkflowTaskState.None)
+            return;
+        isSpeculative = true;
+        State = WorkflowTaskState.Scheduled;
+        ScheduledEventId = Run.History.Count + 1;
+        ScheduledAt = Run.Now;
+        Run.Effects.Enqueue(new Effect.DispatchWorkflowTask());
+    }
+
+    /// <summary>Drops a speculative task whose updates were all rejected.</summary>
+    /// <returns>Whether it was one.</returns>
+    public bool Drop(RespondWorkflowTaskCompletedRequest request)
+    {
+        var hasEffect = request.Commands.Count > 0 || request.ForceCreateNewWorkflowTask || Run.Inbox.Count > 0
+            || request.Messages.Any(message => !message.Body.Is(Rejection.Descriptor));
+        if (!isSpeculative || hasEffect)
+            return false;
+        isSpeculative = false;
+        State = WorkflowTaskState.None;
+        Transient = [];
+        TakeSticky(request);
+        return true;
+    }
+
     /// <summary>Hands the task to a worker.</summary>
     public void Begin(string identity)
     {
         var started = new WorkflowTaskStartedEventAttributes
         {
-            ScheduledEventId = Attempt == 1 ? ScheduledEventId : Run.History.Count + 1,
+            ScheduledEventId = IsInHistory ? ScheduledEventId : Run.History.Count + 1,
             Identity = identity,
             RequestId = $"{Guid.NewGuid()}",
             HistorySizeBytes = Run.History.Bytes,
             SuggestContinueAsNew = HistoryLimits.SuggestContinueAsNew(Run.History),
         };
-        if (Attempt == 1)
+        if (IsInHistory)
         {
             Run.Append(new() { WorkflowTaskStartedEventAttributes = started });
             return;
@@ -138,10 +177,8 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
     /// <returns>The id of the event, which the events of the commands name.</returns>
     public long Complete(RespondWorkflowTaskCompletedRequest request)
     {
-        foreach (var made in Transient)
-            Run.Append(made);
-        Transient = [];
-        Sticky = request.StickyAttributes?.WorkerTaskQueue is { Name.Length: > 0 } ? request.StickyAttributes : null;
+        WriteTransient();
+        TakeSticky(request);
         var completed = Run.Append(new()
         {
             WorkflowTaskCompletedEventAttributes = new()
@@ -212,6 +249,7 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
     public void Abandon()
     {
         State = WorkflowTaskState.None;
+        isSpeculative = false;
         Transient = [];
         retryAt = DateTimeOffset.MaxValue;
     }
@@ -252,7 +290,7 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
     private void MoveFromStickyQueue()
     {
         Sticky = null;
-        if (Attempt == 1)
+        if (IsInHistory)
         {
             Run.Append(new()
             {
@@ -271,6 +309,7 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
     {
         if (Attempt == 1)
         {
+            WriteTransient();
             Run.Append(end);
         }
         else
@@ -291,6 +330,17 @@ internal sealed class WorkflowTask(Run run) : RunPart(run)
         }
         Schedule();
     }
+
+    private void WriteTransient()
+    {
+        foreach (var made in Transient)
+            Run.Append(made);
+        Transient = [];
+        isSpeculative = false;
+    }
+
+    private void TakeSticky(RespondWorkflowTaskCompletedRequest request) =>
+        Sticky = request.StickyAttributes?.WorkerTaskQueue is { Name.Length: > 0 } ? request.StickyAttributes : null;
 
     private WorkflowTaskScheduledEventAttributes ScheduledAttributes() => new()
     {

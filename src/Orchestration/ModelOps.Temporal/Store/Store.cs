@@ -115,11 +115,19 @@ internal sealed class Store : IAsyncDisposable
 
     private void Write(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take)
     {
-        while (!stopping.IsCancellationRequested)
+        try
         {
-            changed.Wait();
-            while (take() is { } next)
-                Write(next.Batch, next.Durable);
+            while (!stopping.IsCancellationRequested)
+            {
+                changed.Wait();
+                while (take() is { } next)
+                    Write(next.Batch, next.Durable);
+            }
+        }
+        catch (Exception failure)
+        {
+            StoreLog.WriterEnded(logger, path, failure);
+            throw;
         }
     }
 
@@ -148,6 +156,9 @@ internal sealed class Store : IAsyncDisposable
 
 internal static partial class StoreLog
 {
+    [LoggerMessage(EventId = 2, Level = LogLevel.Critical, Message = "Nothing is written to {Path} any more, and no call is answered: a change could not be made rows")]
+    public static partial void WriterEnded(ILogger logger, string path, Exception failure);
+
     [LoggerMessage(EventId = 1, Level = LogLevel.Error, Message = "A commit to {Path} failed and is tried again; no call is answered before it succeeds")]
     public static partial void CommitFailed(ILogger logger, string path, Exception failure);
 }
