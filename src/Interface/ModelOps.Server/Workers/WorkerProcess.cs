@@ -23,6 +23,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     private const string TasksWord = "tasks ";
     private static readonly TimeSpan startTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan stopTimeout = TimeSpan.FromSeconds(2); // the server itself has five
+    private static readonly TimeSpan outputTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan lastWordsFor = TimeSpan.FromSeconds(10); // what was said before has nothing to do with the end
     private readonly WorkerLaunch launch;
     private readonly Process process;
@@ -39,7 +40,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         (this.launch, this.process, this.socketFolder, this.loggers, this.time) = (launch, process, socketFolder, loggers, time);
         Channel = channel;
         Id = process.Id;
-        Exited = process.WaitForExitAsync(CancellationToken.None); // and until all that it wrote is read
+        Exited = ExitAsync(process);
     }
 
     public GrpcChannel Channel { get; }
@@ -138,6 +139,17 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         if (!Exited.IsCompleted) await StopAsync();
         process.Dispose();
         socketFolder.Delete(recursive: true);
+    }
+
+    /// <summary>Until it has ended and what it wrote is read; what it left running may hold its outputs open, and is not waited for.</summary>
+    private static async Task ExitAsync(Process process)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        process.Exited += (_, _) => ended.TrySetResult();
+        if (process.HasExited) ended.TrySetResult();
+        var read = process.WaitForExitAsync(CancellationToken.None);
+        await ended.Task;
+        await Task.WhenAny(read, Task.Delay(outputTimeout));
     }
 
     private void ReadOutputs()
