@@ -36,7 +36,7 @@ public sealed class JobFanOutTests : IAsyncLifetime
         {
             // Makes the key and the certificates that the second server has too.
         }
-        foreach (var folder in new[] { "keys", "certs" }) Copy(folder);
+        CopyHome();
         await using var runner = await TestServer.StartAsync(home, backends, Cancel, settings);
         await using var watcher = await TestServer.StartAsync(copy, backends, Cancel, settings);
 
@@ -107,9 +107,9 @@ public sealed class JobFanOutTests : IAsyncLifetime
         }
     }
 
-    private void Copy(string folder)
+    private void CopyHome()
     {
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(home, folder), "*", SearchOption.AllDirectories))
+        foreach (var file in Directory.EnumerateFiles(home, "*", SearchOption.AllDirectories))
         {
             var target = Path.Combine(copy, Path.GetRelativePath(home, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);

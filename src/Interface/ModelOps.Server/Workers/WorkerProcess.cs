@@ -40,7 +40,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         (this.launch, this.process, this.socketFolder, this.loggers, this.time) = (launch, process, socketFolder, loggers, time);
         Channel = channel;
         Id = process.Id;
-        Exited = ExitAsync(process);
+        Exited = ExitAsync();
     }
 
     public GrpcChannel Channel { get; }
@@ -60,7 +60,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     public double CpuPercent { get; private set; }
 
     /// <summary>How it ended and its last words, for people; only once <see cref="Exited"/> is complete.</summary>
-    public string HowItEnded => WorkerExit.Describe(process.ExitCode) + LastWords();
+    public string HowItEnded { get; private set; } = "";
 
     /// <exception cref="WorkerStartException">It did not come up within 30 s; its last words are in the message.</exception>
     public static async Task<WorkerProcess> StartAsync(
@@ -142,7 +142,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     }
 
     /// <summary>Until it has ended and what it wrote is read; what it left running may hold its outputs open, and is not waited for.</summary>
-    private static async Task ExitAsync(Process process)
+    private async Task ExitAsync()
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         process.Exited += (_, _) => ended.TrySetResult();
@@ -150,6 +150,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         var read = process.WaitForExitAsync(CancellationToken.None);
         await ended.Task;
         await Task.WhenAny(read, Task.Delay(outputTimeout));
+        HowItEnded = WorkerExit.Describe(process.ExitCode) + LastWords(); // asked for also when the process is disposed
     }
 
     private void ReadOutputs()
