@@ -12,7 +12,7 @@ namespace ModelOps.Tests.Workers;
 /// <summary>The processes of a role, real ones: a shell that says what a worker says stands for the heavy program.</summary>
 public sealed class WorkerPoolTests : IAsyncLifetime
 {
-    private const string Good = "echo ready $$; cat";
+    private const string Good = "echo ready $$; exec cat";
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("modelops-test-");
     private readonly ManualTime time = new(new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly WorkersOptions options = new() { Training = new() { Max = 2, Threads = 3 } };
@@ -76,7 +76,7 @@ public sealed class WorkerPoolTests : IAsyncLifetime
     [Fact]
     public async Task Tasks_ThatTheProcessTellsOf_KeepItAlive()
     {
-        Write($"echo ready $$; echo tasks 2; cat");
+        Write("echo ready $$; echo tasks 2; exec cat");
         pool.Adjust(backlog: 1);
         await Eventually.HoldsAsync(() => pool.List() is [{ Tasks: 2 }], Cancel);
         time.Advance(options.IdleStop);
@@ -90,7 +90,7 @@ public sealed class WorkerPoolTests : IAsyncLifetime
     {
         var lease = await LeaseAsync();
         using (var process = Process.GetProcessById(lease.Process.Id)) process.Kill();
-        await lease.Process.Exited;
+        await lease.Process.Exited.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
         Assert.StartsWith("was ended by SIGKILL (signal 9)", lease.Process.HowItEnded, StringComparison.Ordinal);
         lease.Dispose();
         await Eventually.HoldsAsync(() => pool.List().Count == 0, Cancel);

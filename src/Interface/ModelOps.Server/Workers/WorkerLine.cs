@@ -83,7 +83,7 @@ public sealed class WorkerLine : IReadOnlyList<KeyValuePair<string, object?>>
     {
         JsonValueKind.True => true,
         JsonValueKind.False => false,
-        JsonValueKind.Number => value.Value.TryGetInt64(out var whole) ? whole : value.Value.GetDouble(),
+        JsonValueKind.Number => value.Value.TryGetInt64(out var whole) ? (object)whole : value.Value.GetDouble(),
         _ => value.Value.ToString(),
     });
 

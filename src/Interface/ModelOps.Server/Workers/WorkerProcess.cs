@@ -23,6 +23,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     private const string TasksWord = "tasks ";
     private static readonly TimeSpan startTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan stopTimeout = TimeSpan.FromSeconds(2); // the server itself has five
+    private static readonly TimeSpan outputTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan lastWordsFor = TimeSpan.FromSeconds(10); // what was said before has nothing to do with the end
     private readonly WorkerLaunch launch;
     private readonly Process process;
@@ -39,7 +40,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         (this.launch, this.process, this.socketFolder, this.loggers, this.time) = (launch, process, socketFolder, loggers, time);
         Channel = channel;
         Id = process.Id;
-        Exited = process.WaitForExitAsync(CancellationToken.None); // and until all that it wrote is read
+        Exited = ExitAsync();
     }
 
     public GrpcChannel Channel { get; }
@@ -59,7 +60,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     public double CpuPercent { get; private set; }
 
     /// <summary>How it ended and its last words, for people; only once <see cref="Exited"/> is complete.</summary>
-    public string HowItEnded => WorkerExit.Describe(process.ExitCode) + LastWords();
+    public string HowItEnded { get; private set; } = "";
 
     /// <exception cref="WorkerStartException">It did not come up within 30 s; its last words are in the message.</exception>
     public static async Task<WorkerProcess> StartAsync(
@@ -138,6 +139,18 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         if (!Exited.IsCompleted) await StopAsync();
         process.Dispose();
         socketFolder.Delete(recursive: true);
+    }
+
+    /// <summary>Until it has ended and what it wrote is read; what it left running may hold its outputs open, and is not waited for.</summary>
+    private async Task ExitAsync()
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        process.Exited += (_, _) => ended.TrySetResult();
+        if (process.HasExited) ended.TrySetResult();
+        var read = process.WaitForExitAsync(CancellationToken.None);
+        await ended.Task;
+        await Task.WhenAny(read, Task.Delay(outputTimeout));
+        HowItEnded = WorkerExit.Describe(process.ExitCode) + LastWords(); // asked for also when the process is disposed
     }
 
     private void ReadOutputs()
