@@ -23,7 +23,7 @@ public sealed class InterruptedJobTests
 
             // 1. The training process aborts: the job says so in plain words, and its next attempt begins.
             var seen = await UntilAsync(jobs, job, after: 0, Trains, cancel);
-            using (var abort = System.Diagnostics.Process.Start("kill", ["-ABRT", $"{TestServer.Workers(home, "training").Single()}"])) await abort.WaitForExitAsync(cancel);
+            await TestServer.AbortAsync(TestServer.Workers(home, "training").Single(), cancel);
             seen = await UntilAsync(jobs, job, seen, next => next.Message?.Contains("the training worker was ended by SIGABRT", StringComparison.Ordinal) == true, cancel);
             seen = await UntilAsync(jobs, job, seen, next => next.Message?.Contains("attempt 2 of TrainAdapter begins", StringComparison.Ordinal) == true, cancel);
             seen = await UntilAsync(jobs, job, seen, Trains, cancel);

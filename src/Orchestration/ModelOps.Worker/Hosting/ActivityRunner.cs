@@ -8,16 +8,14 @@ namespace ModelOps.Worker.Hosting;
 /// <summary>What surrounds every activity: heartbeats, reports to the job, its failure in the job's words.</summary>
 public sealed partial class ActivityRunner(ServerConnection server, ServerLink link, WorkerOptions options, TimeProvider time, ILogger<ActivityRunner> logger)
 {
-    public const string ActivitySourceName = "ModelOps.Worker";
-    private static readonly ActivitySource source = new(ActivitySourceName);
-
     public async Task<TResult> RunAsync<TInput, TResult>(
         TInput input, JobRun run, Func<TInput, IProgress<ActivityProgress>, CancellationToken, Task<TResult>> activity)
     {
         var context = ActivityExecutionContext.Current;
         var name = context.Info.ActivityType;
-        _ = ActivityContext.TryParse(run.TraceParent, traceState: null, isRemote: true, out var parent);
-        using var span = source.StartActivity(name, ActivityKind.Consumer, parent);
+        using var span = new Activity(name); // its trace stands in the log lines
+        if (run.TraceParent is not null) span.SetParentId(run.TraceParent);
+        span.Start();
         using var task = link.Begin();
         await using var reports = new ActivityReports(server, context.Info, options.Identity, time);
         using var alive = new CancellationTokenSource();
