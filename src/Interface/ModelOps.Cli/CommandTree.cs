@@ -18,6 +18,7 @@ using ModelOps.Cli.Signing;
 using ModelOps.Cli.Tables;
 using ModelOps.Cli.Training;
 using ModelOps.Cli.Users;
+using ModelOps.Cli.Workers;
 
 namespace ModelOps.Cli;
 
@@ -53,6 +54,7 @@ public static class CommandTree
             DeployCommand.Create(cli),
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),
+            WorkersCommand.Create(cli),
             BackupCommand.CreateBackup(cli),
             BackupCommand.CreateRestore(cli),
             SignInCommands.Login(cli),

@@ -44,6 +44,7 @@ public sealed class ModelOpsClient : IDisposable
         Users = new UsersClient(connection);
         Keys = new KeysClient(connection);
         Audit = new AuditClient(connection);
+        Workers = new WorkersClient(connection);
     }
 
     /// <summary>A client that asks for the access token of each request, so that it can be renewed.</summary>
@@ -77,6 +78,8 @@ public sealed class ModelOpsClient : IDisposable
     public KeysClient Keys { get; }
 
     public AuditClient Audit { get; }
+
+    public WorkersClient Workers { get; }
 
     /// <summary>Asks once, without retries, whether the server is ready; it names the parts that are not.</summary>
     /// <exception cref="ServerUnreachableException">Nothing answers.</exception>

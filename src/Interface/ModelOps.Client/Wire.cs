@@ -47,6 +47,7 @@ public enum JobState
 {
     [JsonStringEnumMemberName("queued")] Queued,
     [JsonStringEnumMemberName("running")] Running,
+    [JsonStringEnumMemberName("paused")] Paused,
     [JsonStringEnumMemberName("succeeded")] Succeeded,
     [JsonStringEnumMemberName("failed")] Failed,
     [JsonStringEnumMemberName("canceled")] Canceled,
@@ -55,16 +56,29 @@ public enum JobState
 /// <summary>Anything long: what it is, how far it is, how it ended.</summary>
 public sealed record Job
 {
+    public const int DefaultPriority = 3;
+
     public required string Id { get; init; }
     /// <summary><c>ingestion</c>, <c>sft</c> or <c>quantization</c>.</summary>
     public required string Kind { get; init; }
     public required JobState State { get; init; }
+    /// <summary>What it is at while it runs: the name of the activity; null before the first and behind the last.</summary>
+    public string? Step { get; init; }
+    /// <summary>Runs of the job, this one with them; a retry is the same job again.</summary>
+    public int Attempts { get; set; } = 1;
+    /// <summary>From 1, the most urgent, to 5.</summary>
+    public int Priority { get; set; } = DefaultPriority;
+    public string? CreatedBy { get; init; }
+    /// <summary>Of the request that started it: it stands in every log line and span that the job makes.</summary>
+    public string? TraceId { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; init; }
     public required JsonElement Input { get; init; }
     /// <summary>What the kind of job returns: <see cref="IngestionResult"/>, <see cref="TrainingResult"/>, <see cref="QuantizationResult"/>.</summary>
     public JsonElement? Result { get; init; }
+    /// <summary>What it registered, <c>name@version</c>.</summary>
+    public IReadOnlyList<string> Artifacts { get; set; } = [];
     public JobProgress? Progress { get; init; }
     public JobError? Error { get; init; }
 }
@@ -73,11 +87,14 @@ public sealed record Job
 /// <param name="Step">Steps, rows or bytes done in this stage.</param>
 /// <param name="Total">Of how many; null when unknown.</param>
 /// <param name="Metrics">Latest values, for example <c>loss</c>, <c>learning_rate</c>, <c>tokens_per_second</c>.</param>
-public sealed record JobProgress(string Stage, long Step, long? Total, IReadOnlyDictionary<string, double> Metrics);
+/// <param name="EtaSeconds">Until this stage is done, at its speed so far; null when unknown.</param>
+public sealed record JobProgress(
+    string Stage, long Step, long? Total, IReadOnlyDictionary<string, double> Metrics, double? EtaSeconds = null);
 
 /// <param name="Type">Stable name of the cause.</param>
-/// <param name="Message">What, where and what to do.</param>
-public sealed record JobError(string Type, string Message);
+/// <param name="Message">What happened, and where.</param>
+/// <param name="Advice">What to do about it.</param>
+public sealed record JobError(string Type, string Message, string? Advice = null);
 
 /// <summary>One event of a job, in order. <see cref="Sequence"/> counts from 1 without gaps and is the SSE event id.</summary>
 public sealed record JobEvent
@@ -288,6 +305,42 @@ public sealed record Deployment
     public required int ContextSize { get; init; }
     public required int Slots { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
+    public string? Error { get; init; }
+}
+
+// --- workers
+
+[JsonConverter(typeof(JsonStringEnumConverter<WorkerState>))]
+public enum WorkerState
+{
+    [JsonStringEnumMemberName("starting")] Starting,
+    [JsonStringEnumMemberName("ready")] Ready,
+    [JsonStringEnumMemberName("stopping")] Stopping,
+    /// <summary>It died, and the pause before the next start is not over.</summary>
+    [JsonStringEnumMemberName("waiting")] Waiting,
+}
+
+/// <summary>A worker process of the server that answers.</summary>
+public sealed record Worker
+{
+    /// <summary><c>data</c>, <c>training</c>, <c>quantization</c> or <c>inference</c>.</summary>
+    public required string Role { get; init; }
+    public required WorkerState State { get; init; }
+    /// <summary>Null while none runs.</summary>
+    public int? ProcessId { get; init; }
+    /// <summary>Physical memory in bytes.</summary>
+    public long Memory { get; init; }
+    /// <summary>Use of processors over the last second; 100 is one core.</summary>
+    public double CpuPercent { get; init; }
+    /// <summary>Activities or generations that it runs.</summary>
+    public int Tasks { get; init; }
+    /// <summary>Threads for arithmetic.</summary>
+    public int Threads { get; init; }
+    /// <summary>How often a process of the role died since the server's start.</summary>
+    public int Restarts { get; init; }
+    /// <summary>When the state began.</summary>
+    public required DateTimeOffset Since { get; init; }
+    /// <summary>How the role's last process that died ended.</summary>
     public string? Error { get; init; }
 }
 

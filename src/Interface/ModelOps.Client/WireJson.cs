@@ -53,6 +53,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Page<Deployment>))]
 [JsonSerializable(typeof(Page<Job>))]
 [JsonSerializable(typeof(Page<User>))]
+[JsonSerializable(typeof(Page<Worker>))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(PromoteArtifact))]
 [JsonSerializable(typeof(QuantizationResult))]

@@ -17,10 +17,12 @@ using ModelOps.Server.Jobs;
 using ModelOps.Server.Lifecycle;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
+using ModelOps.Server.Workflows;
 
 var environment = Environment.GetEnvironmentVariables();
 var faults = new List<string>();
@@ -110,18 +112,14 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
     services.AddSingleton(config.Queries).AddSingleton<DatasetQueries>();
-    services.AddSingleton<JobStore>();
-    services.AddSingleton<JobReferences>();
-    services.AddSingleton<WorkerSupervisor>();
-    services.AddSingleton<RegistryActivities>();
-    services.AddSingleton(provider => provider.GetRequiredService<RegistryActivities>().AddTo(new ControlActivities()));
-    services.AddSingleton<ActivityInvokerFactory>();
-    services.AddSingleton<IEnumerable<JobKind>>(JobKinds.All);
+    services.AddWorkflows(config.Workflows); // before what uses it: it stops last
+    services.AddWorkers(config.Workers);
+    services.AddJobs(config);
     services.AddSingleton<ModelRouter>();
-    services.AddSingleton<JobQueue>().AddHostedService(provider => provider.GetRequiredService<JobQueue>());
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
+    if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it
     services.AddSecurity(home, config.SignIn);
-    services.AddRateLimits(config.RateLimits);
+    services.AddRateLimits(config.RateLimits, config.Redis);
     services.AddApiDescription();
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
@@ -147,6 +145,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     app.UseRateLimits();
     app.UseAuthorization();
     app.UseAuditTrail();
+    app.UseWebSockets();
 
     app.MapGet("/healthz", () => Results.Text("ok"))
         .WithTags("health").WithName("getHealth").WithSummary("Says that the process lives.").Produces<string>(contentType: "text/plain");
@@ -168,7 +167,9 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     api.MapJobs();
     api.MapLifecycle();
     api.MapTraining();
+    api.MapWorkers();
     app.MapOpenAI();
+    WorkflowGateway.Map(app);
 }
 
 // Returns the port for the host that takes this one's place; null to end.

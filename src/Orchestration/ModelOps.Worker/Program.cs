@@ -1,36 +1,41 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using ModelOps.Storage;
 using ModelOps.Worker.Hosting;
 using ModelOps.Worker.Queries;
 using ModelOps.Worker.Tables;
+using ModelOps.Workflows;
 
 // Programs of their own, that end when they have answered.
 if (args is ["query", ..]) return await QueryProgram.RunAsync(args, Console.In, Console.Out);
 if (args is ["tables", .. var request]) return await TablesProgram.RunAsync(request, CancellationToken.None);
 
-// One process per role, started and watched by the server. It listens on a Unix socket that only its owner can open, says
-// "ready" on standard output, and stops when its standard input ends: that happens however the server dies.
+// A process of one role, started and watched by the server. It listens on a Unix socket that only its owner can open.
 if (WorkerOptions.Parse(args, out var errors) is not { } options)
 {
     await Console.Error.WriteLineAsync(string.Join('\n', errors));
     return 2;
 }
 
-var builder = WebApplication.CreateSlimBuilder();
-builder.Logging.ClearProviders().AddSimpleConsole(console =>
+using var server = options.Role == WorkerRole.Inference ? null : ServerConnection.FromEnvironment(out errors);
+if (errors.Count > 0)
 {
-    console.SingleLine = true;
-    console.UseUtcTimestamp = true;
-    console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-});
+    await Console.Error.WriteLineAsync(string.Join('\n', errors));
+    return 2;
+}
+
+var builder = WebApplication.CreateSlimBuilder();
+// JSON lines on standard error: the server logs them again, with their level, logger, values and trace.
+builder.Logging.ClearProviders().AddJsonConsole(console => console.IncludeScopes = true);
 builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+builder.Logging.Configure(logging => logging.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
 builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(options.Socket, listen => listen.Protocols = HttpProtocols.Http2));
-builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(3));
+builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1));
 builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024 * 1024);
 builder.Services.AddSingleton(options);
+builder.Services.AddSingleton<ServerLink>();
 builder.Services.AddSingleton(TimeProvider.System);
+if (server is not null) builder.Services.AddSingleton(server);
 
 using var stores = ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), options.Home);
 builder.Services.AddWorkerRole(options, stores);
@@ -39,15 +44,7 @@ await using var app = builder.Build();
 app.MapWorkerRole(options);
 await app.StartAsync();
 File.SetUnixFileMode(options.Socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"ready {Environment.ProcessId}"));
-
-_ = StopWithParentAsync(app.Lifetime);
+app.Services.GetRequiredService<ServerLink>().SayReady();
+ServerLink.StopWithServer(app.Lifetime);
 await app.WaitForShutdownAsync();
 return 0;
-
-static async Task StopWithParentAsync(IHostApplicationLifetime lifetime)
-{
-    await using var input = Console.OpenStandardInput();
-    await input.CopyToAsync(Stream.Null);
-    lifetime.StopApplication();
-}

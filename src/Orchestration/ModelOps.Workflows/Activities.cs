@@ -1,31 +1,26 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace ModelOps.Workflows;
 
 /// <summary>Every activity there is. Names are part of recorded histories: they never change their meaning.</summary>
 public static class Activities
 {
-    public static Activity<IngestDataset, IngestedDataset> IngestDataset { get; } =
-        new("IngestDataset", WorkerRole.Data, ActivityJson.Default.IngestDataset, ActivityJson.Default.IngestedDataset);
+    public static readonly Activity<IngestDataset, IngestedDataset> IngestDataset = new("IngestDataset", WorkerRole.Data, ActivityLimits.Work);
 
-    public static Activity<TrainAdapter, TrainedAdapter> TrainAdapter { get; } =
-        new("TrainAdapter", WorkerRole.Training, ActivityJson.Default.TrainAdapter, ActivityJson.Default.TrainedAdapter);
+    public static readonly Activity<TrainAdapter, TrainedAdapter> TrainAdapter = new("TrainAdapter", WorkerRole.Training, ActivityLimits.Work);
 
-    public static Activity<QuantizeModel, QuantizedModel> QuantizeModel { get; } =
-        new("QuantizeModel", WorkerRole.Quantization, ActivityJson.Default.QuantizeModel, ActivityJson.Default.QuantizedModel);
+    public static readonly Activity<QuantizeModel, QuantizedModel> QuantizeModel = new("QuantizeModel", WorkerRole.Quantization, ActivityLimits.Work);
 
-    public static Activity<ResolveArtifact, ResolvedArtifact> ResolveArtifact { get; } =
-        new("ResolveArtifact", WorkerRole.Control, ActivityJson.Default.ResolveArtifact, ActivityJson.Default.ResolvedArtifact);
+    public static readonly Activity<ResolveArtifact, ResolvedArtifact> ResolveArtifact = new("ResolveArtifact", WorkerRole.Control, ActivityLimits.Registry);
 
-    public static Activity<ResolveDataset, ResolvedDataset> ResolveDataset { get; } =
-        new("ResolveDataset", WorkerRole.Control, ActivityJson.Default.ResolveDataset, ActivityJson.Default.ResolvedDataset);
+    public static readonly Activity<ResolveDataset, ResolvedDataset> ResolveDataset = new("ResolveDataset", WorkerRole.Control, ActivityLimits.Registry);
 
-    public static Activity<RegisterArtifact, PinnedArtifact> RegisterArtifact { get; } =
-        new("RegisterArtifact", WorkerRole.Control, ActivityJson.Default.RegisterArtifact, ActivityJson.Default.PinnedArtifact);
+    public static readonly Activity<RegisterArtifact, PinnedArtifact> RegisterArtifact = new("RegisterArtifact", WorkerRole.Control, ActivityLimits.Registry);
 
-    public static Activity<RecordDatasetVersion, DatasetReference> RecordDatasetVersion { get; } =
-        new("RecordDatasetVersion", WorkerRole.Control, ActivityJson.Default.RecordDatasetVersion, ActivityJson.Default.DatasetReference);
+    public static readonly Activity<RecordDatasetVersion, DatasetReference> RecordDatasetVersion =
+        new("RecordDatasetVersion", WorkerRole.Control, ActivityLimits.Registry);
+
+    public static readonly Activity<JobChange, JobChanged> RecordJob = new("RecordJob", WorkerRole.Control, ActivityLimits.Record);
 }
 
 /// <summary>A signed artifact, pinned by the SHA-256 of its manifest (hex).</summary>
@@ -123,28 +118,3 @@ public sealed record RegisterArtifact(
 /// <summary>Signs a dataset version and lists it.</summary>
 public sealed record RecordDatasetVersion(
     string Dataset, StoredFile Source, IngestedDataset Ingested, string CreatedBy);
-
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(ActivityProgress))]
-[JsonSerializable(typeof(PinnedArtifact))]
-[JsonSerializable(typeof(DatasetReference))]
-[JsonSerializable(typeof(IngestDataset))]
-[JsonSerializable(typeof(IngestedDataset))]
-[JsonSerializable(typeof(QuantizeModel))]
-[JsonSerializable(typeof(QuantizedModel))]
-[JsonSerializable(typeof(RecordDatasetVersion))]
-[JsonSerializable(typeof(RegisterArtifact))]
-[JsonSerializable(typeof(ResolveArtifact))]
-[JsonSerializable(typeof(ResolveDataset))]
-[JsonSerializable(typeof(ResolvedArtifact))]
-[JsonSerializable(typeof(ResolvedDataset))]
-[JsonSerializable(typeof(TrainAdapter))]
-[JsonSerializable(typeof(TrainedAdapter))]
-[JsonSerializable(typeof(DatasetIngestionInput))]
-[JsonSerializable(typeof(DatasetIngestionOutput))]
-[JsonSerializable(typeof(SftTrainingInput))]
-[JsonSerializable(typeof(SftTrainingOutput))]
-[JsonSerializable(typeof(QuantizationInput))]
-[JsonSerializable(typeof(QuantizationOutput))]
-public sealed partial class ActivityJson : JsonSerializerContext;

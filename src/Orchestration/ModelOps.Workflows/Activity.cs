@@ -1,4 +1,4 @@
-using System.Text.Json.Serialization.Metadata;
+using Temporalio.Common;
 
 namespace ModelOps.Workflows;
 
@@ -12,9 +12,68 @@ public enum WorkerRole
     Inference,
 }
 
-/// <summary>The contract of an activity: data in, data out, as JSON.</summary>
-public sealed record Activity<TInput, TResult>(
-    string Name, WorkerRole Role, JsonTypeInfo<TInput> InputType, JsonTypeInfo<TResult> ResultType);
+public static class WorkerRoleNames
+{
+    /// <summary>As people write it: <c>training</c>.</summary>
+    public static string Name(this WorkerRole role) => role.ToString().ToLowerInvariant();
+
+    /// <summary>Where the role's workers look for activities.</summary>
+    public static string TaskQueue(this WorkerRole role) => $"modelops-{role.Name()}";
+}
+
+public static class WorkerIdentity
+{
+    /// <summary>How a worker of this machine names itself: <c>training 4711@machine</c>.</summary>
+    public static string Of(WorkerRole role, int processId) => $"{role.Name()} {processId}@{Environment.MachineName}";
+}
+
+/// <summary>The contract of an activity: data in, data out, as JSON. <see cref="ActivityLimits"/> says how long and how often it may run.</summary>
+public sealed record Activity<TInput, TResult>(string Name, WorkerRole Role, ActivityLimits Limits);
+
+/// <summary>How long an activity may run, how its death is noticed, and how often it is tried. The one table of it.</summary>
+public sealed record ActivityLimits
+{
+    /// <summary>A worker that has not been heard of for so long is dead.</summary>
+    public static readonly TimeSpan HeartbeatTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Between two heartbeats.</summary>
+    public static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>Hours or days in a worker. A worker's death costs one attempt, and a fault of the input none.</summary>
+    public static readonly ActivityLimits Work = new()
+    {
+        StartToClose = TimeSpan.FromDays(7),
+        Heartbeat = HeartbeatTimeout,
+        Retry = Retries(attempts: 5, longest: TimeSpan.FromMinutes(1)),
+    };
+
+    /// <summary>A question to the registry, or a row in it: a database that does not answer is asked again for some ten minutes.</summary>
+    public static readonly ActivityLimits Registry = new()
+    {
+        StartToClose = TimeSpan.FromMinutes(5),
+        Retry = Retries(attempts: 25, longest: TimeSpan.FromSeconds(30)),
+    };
+
+    /// <summary>What a job's record must say in the end: tried for ever.</summary>
+    public static readonly ActivityLimits Record = new()
+    {
+        StartToClose = TimeSpan.FromMinutes(1),
+        Retry = Retries(attempts: 0, longest: TimeSpan.FromSeconds(30)),
+    };
+
+    public required TimeSpan StartToClose { get; init; }
+    public TimeSpan? Heartbeat { get; init; }
+    public required RetryPolicy Retry { get; init; }
+
+    private static RetryPolicy Retries(int attempts, TimeSpan longest) => new()
+    {
+        InitialInterval = TimeSpan.FromSeconds(1),
+        BackoffCoefficient = 2,
+        MaximumInterval = longest,
+        MaximumAttempts = attempts,
+        NonRetryableErrorTypes = ActivityFailures.NonRetryable,
+    };
+}
 
 /// <param name="Stage">What is being done, for people.</param>
 /// <param name="Step">Steps, rows or bytes done in this stage.</param>
@@ -27,12 +86,10 @@ public sealed record ActivityProgress(string Stage, long Step, long? Total, IRea
 }
 
 /// <summary>An activity failed for a reason that the user can read and act on.</summary>
-/// <param name="type">Stable name, for example <c>invalid_rows</c>; see <see cref="ActivityFailures"/>.</param>
-public sealed class ActivityException(string type, string message, bool retryable = false, Exception? cause = null)
-    : Exception(message, cause)
+/// <param name="type">Stable name, for example <c>invalid_rows</c>; see <see cref="ActivityFailures"/>, which says whether it is tried again.</param>
+public sealed class ActivityException(string type, string message, Exception? cause = null) : Exception(message, cause)
 {
     public string FailureType { get; } = type;
-    public bool Retryable { get; } = retryable;
 }
 
 public static class ActivityFailures
@@ -44,11 +101,7 @@ public static class ActivityFailures
     public const string Diverged = "diverged";
     public const string WorkerDied = "worker_died";
     public const string Internal = "internal";
-}
 
-/// <summary>Runs activities for a workflow, wherever their role says.</summary>
-public interface IActivityInvoker
-{
-    /// <exception cref="ActivityException">The activity failed.</exception>
-    Task<TResult> ExecuteAsync<TInput, TResult>(Activity<TInput, TResult> activity, TInput input, CancellationToken cancellationToken);
+    /// <summary>The same input would fail in the same way again.</summary>
+    public static IReadOnlyCollection<string> NonRetryable { get; } = [InvalidInput, InvalidRows, VerificationFailed, ParityFailed, Diverged];
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Temporalio.Workflows;
 
 namespace ModelOps.Workflows;
 
@@ -7,19 +8,18 @@ public sealed record DatasetIngestionInput(string Dataset, StoredFile Source, Js
 public sealed record DatasetIngestionOutput(DatasetReference Dataset, IngestedDataset Ingested);
 
 /// <summary>ingest → sign and list.</summary>
-public static class DatasetIngestionWorkflow
+[Workflow("DatasetIngestion")]
+public sealed class DatasetIngestionWorkflow : JobWorkflow
 {
-    public static async Task<DatasetIngestionOutput> RunAsync(
-        DatasetIngestionInput input, IActivityInvoker activities, CancellationToken cancellationToken)
-    {
-        var ingested = await activities.ExecuteAsync(
-            Activities.IngestDataset,
-            new IngestDataset(input.Dataset, input.Source, input.Options),
-            cancellationToken).ConfigureAwait(false);
-        var dataset = await activities.ExecuteAsync(
-            Activities.RecordDatasetVersion,
-            new RecordDatasetVersion(input.Dataset, input.Source, ingested, input.CreatedBy),
-            cancellationToken).ConfigureAwait(false);
-        return new(dataset, ingested);
-    }
+    [WorkflowRun]
+    public Task<DatasetIngestionOutput> RunAsync(DatasetIngestionInput input, JobRun run) => RunJobAsync(
+        run,
+        async () =>
+        {
+            var ingested = await RunStepAsync(Activities.IngestDataset, new IngestDataset(input.Dataset, input.Source, input.Options));
+            var dataset = await RunStepAsync(
+                Activities.RecordDatasetVersion, new RecordDatasetVersion(input.Dataset, input.Source, ingested, input.CreatedBy));
+            return new DatasetIngestionOutput(dataset, ingested);
+        },
+        ActivityJson.Default.DatasetIngestionOutput);
 }

@@ -295,7 +295,7 @@ public abstract class BackupTests(TestDatabase database)
     {
         using var context = registry.Database.CreateDbContext();
         var at = registry.Time.GetUtcNow();
-        context.Jobs.Add(new JobRow { Id = id, Kind = kind, State = state, Input = "{}", CreatedAt = at, CancelRequested = true });
+        context.Jobs.Add(new JobRow { Id = id, Kind = kind, State = state, CreatedBy = "admin", Engine = "embedded", Input = "{}", CreatedAt = at, CancelRequested = true });
         foreach (var sequence in new[] { 1, 2 })
             context.JobEvents.Add(new JobEventRow { JobId = id, Sequence = sequence, At = at, State = "queued", Message = kind });
         await context.SaveChangesAsync(Stop);

@@ -98,6 +98,8 @@ public abstract class LineageTests(TestDatabase database)
         Id = id,
         Kind = "sft",
         State = "succeeded",
+        CreatedBy = "admin",
+        Engine = "embedded",
         Input = "{}",
         Artifact = artifact,
         CreatedAt = registry.Time.GetUtcNow(),

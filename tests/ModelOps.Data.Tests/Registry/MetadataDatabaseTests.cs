@@ -143,7 +143,7 @@ public abstract class MetadataDatabaseTests(TestDatabase database)
     }
 
     private static JobRow Job(string id, DateTimeOffset createdAt) =>
-        new() { Id = id, Kind = "sft", State = "queued", Input = "{}", CreatedAt = createdAt };
+        new() { Id = id, Kind = "sft", State = "queued", CreatedBy = "admin", Engine = "embedded", Input = "{}", CreatedAt = createdAt };
 }
 
 public sealed class MetadataDatabaseOnSqliteTests() : MetadataDatabaseTests(TestDatabase.Sqlite)

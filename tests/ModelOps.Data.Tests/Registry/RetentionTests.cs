@@ -192,7 +192,7 @@ public abstract class RetentionTests(TestDatabase database)
     }
 
     private static JobRow Job(TestRegistry registry, string input) =>
-        new() { Id = "job-1", Kind = "sft", State = "queued", Input = input, CreatedAt = registry.Time.GetUtcNow() };
+        new() { Id = "job-1", Kind = "sft", State = "queued", CreatedBy = "admin", Engine = "embedded", Input = input, CreatedAt = registry.Time.GetUtcNow() };
 
     private sealed class FailingDeletes(IObjectStore inner) : IObjectStore
     {

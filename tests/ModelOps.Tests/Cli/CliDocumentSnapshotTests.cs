@@ -57,6 +57,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         var rows = Path.Combine(home, "rows.jsonl");
         await File.WriteAllLinesAsync(rows, Enumerable.Range(0, 20).Select(i => $$"""{"prompt":"What is {{i}}?","completion":"It is {{i}}."}"""), Cancel);
 
+        await WriteAsync("workers list", []); // before anything needs one
         await WriteAsync("artifacts push", [folder, "--name", "demo", "--kind", "index"]);
         await WriteAsync("artifacts list", []);
         await WriteAsync("artifacts show", ["demo"]);

@@ -81,6 +81,7 @@ internal static class CliDocuments
         ["users set-role"] = Wire.User,
         ["users show"] = Wire.User,
         ["whoami"] = Wire.WhoAmI,
+        ["workers list"] = Wire.PageWorker,
     };
 
     /// <summary>Commands that do something, by path; groups only hold them.</summary>

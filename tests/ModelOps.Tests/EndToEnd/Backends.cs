@@ -45,6 +45,14 @@ public sealed class Backends : IAsyncLifetime
     internal static async Task<IReadOnlyDictionary<string, string>> EnvironmentAsync(string home) =>
         AreCluster ? (await ClusterOfAsync(home)).Environment : new Dictionary<string, string>(StringComparer.Ordinal);
 
+    /// <summary>A PostgreSQL database and a bucket, whatever the run's default is.</summary>
+    /// <returns>The variables by which a server uses them.</returns>
+    internal static async Task<IReadOnlyDictionary<string, string>> NewClusterAsync()
+    {
+        PostgresServer.RequireOne();
+        return (await (await OfRunAsync()).MakeAsync()).Environment;
+    }
+
     /// <summary>Lets the server of one home work on what another's works on, like replicas. Of files that needs no more than the copy that it has.</summary>
     internal static async Task ShareAsync(string home, string copy)
     {

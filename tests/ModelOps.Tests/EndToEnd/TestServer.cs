@@ -76,6 +76,20 @@ internal sealed class TestServer : IAsyncDisposable
             .Select(folder => int.Parse(Path.GetFileName(folder))),
     ];
 
+    /// <summary>As abort(3) does it: the runtime's handler takes the first signal and gives the default back, the next one ends the process.</summary>
+    public static async Task AbortAsync(int process, CancellationToken cancellationToken)
+    {
+        using var aborted = Process.GetProcessById(process);
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                using var signal = Process.Start("kill", ["-ABRT", $"{process}"]);
+                await signal.WaitForExitAsync(cancellationToken);
+                return signal.ExitCode != 0 || aborted.HasExited;
+            },
+            cancellationToken);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await process.StopAsync();
@@ -83,7 +97,8 @@ internal sealed class TestServer : IAsyncDisposable
         process.Dispose();
     }
 
-    private static string CommandLine(string folder)
+    /// <param name="folder">The process, below /proc.</param>
+    public static string CommandLine(string folder)
     {
         try
         {

@@ -24,8 +24,8 @@ public sealed class RateLimitServerTests : IDisposable
         await using var redis = await RedisServer.StartAsync(cancel);
         // No token comes back while the test runs: one takes 1000 s. A slow machine is no Redis that is away.
         var first = await NewHomeAsync($$"""
-            { "rate_limits": { "admin": { "per_second": 0.001, "burst": 40 }, "anonymous": { "per_second": 0.001, "burst": 15 },
-              "redis": "{{redis.ConnectionString}}", "redis_timeout": "60s" } }
+            { "rate_limits": { "admin": { "per_second": 0.001, "burst": 40 }, "anonymous": { "per_second": 0.001, "burst": 15 } },
+              "redis": { "connection": "{{redis.ConnectionString}}", "timeout": "60s" } }
             """);
         await using (await TestServer.StartAsync(first, cancel))
         {

@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Telemetry;
 
 namespace ModelOps.Tests.RateLimits;
@@ -162,7 +163,7 @@ public sealed class RateLimitingTests : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder.Services.AddSingleton<TimeProvider>(time);
         builder.Services.AddSingleton<ServerMetrics>();
-        builder.Services.AddRateLimits(options);
+        builder.Services.AddRateLimits(options, new RedisOptions());
         app = builder.Build();
         app.Use((context, next) =>
         {

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using ModelOps.Registry;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Tests.EndToEnd;
 using StackExchange.Redis;
 
@@ -16,12 +17,14 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     private const long Interval = 1_000_000_000;
     private static readonly RatePartition engineer = new(Roles.Engineer, "key_1");
     private readonly ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+    private readonly List<RedisConnection> connections = [];
     private RedisServer redis = null!;
 
     public async ValueTask InitializeAsync() => redis = await RedisServer.StartAsync(TestContext.Current.CancellationToken);
 
     public async ValueTask DisposeAsync()
     {
+        foreach (var connection in connections) await connection.DisposeAsync();
         if (redis is not null) await redis.DisposeAsync();
         await services.DisposeAsync();
     }
@@ -30,8 +33,8 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     public async Task Take_FromTwoServersAtOnce_AllowsExactlyOneBurst()
     {
         var cancel = TestContext.Current.CancellationToken;
-        await using var first = Limiter();
-        await using var second = Limiter();
+        var first = Limiter();
+        var second = Limiter();
         var decisions = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => (i % 2 == 0 ? first : second).TakeAsync(engineer, cancel).AsTask()));
         var allowed = decisions.Where(decision => decision.Allowed).ToList();
         Assert.Equal(Enumerable.Range(0, Burst).Select(i => (long)i), allowed.Select(decision => decision.Remaining).Order());
@@ -46,7 +49,7 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     public async Task Take_FirstOfABucket_DecidesAsTheLocalArithmeticAndExpires()
     {
         var cancel = TestContext.Current.CancellationToken;
-        await using var limiter = Limiter();
+        var limiter = Limiter();
         var (expected, _) = new TokenBucket(Interval, Burst).Take(0, 0);
         Assert.Equal(expected, await limiter.TakeAsync(engineer, cancel));
         await using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
@@ -60,7 +63,7 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     public async Task Take_OfAnyStoredTime_DecidesAsTheLocalArithmetic(string fullAt, bool allowed)
     {
         var cancel = TestContext.Current.CancellationToken;
-        await using var limiter = Limiter();
+        var limiter = Limiter();
         await using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
         await connection.GetDatabase().StringSetAsync("modelops:rate-limit:engineer:key_1", fullAt);
         var (expected, _) = new TokenBucket(Interval, Burst).Take(allowed ? 0 : long.MaxValue, now: 0);
@@ -72,7 +75,7 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     public async Task Take_EmptyBucket_HasATokenAgainWhenItSaid()
     {
         var cancel = TestContext.Current.CancellationToken;
-        await using var limiter = Limiter(new() { PerSecond = 2, Burst = 1 });
+        var limiter = Limiter(new() { PerSecond = 2, Burst = 1 });
         Assert.True((await limiter.TakeAsync(engineer, cancel)).Allowed);
         RateDecision refused;
         do
@@ -89,7 +92,7 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     {
         var cancel = TestContext.Current.CancellationToken;
         var log = new Lines();
-        await using var limiter = Limiter(log: log);
+        var limiter = Limiter(log: log);
         var away = 0L;
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, self) =>
@@ -117,7 +120,7 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     {
         var cancel = TestContext.Current.CancellationToken;
         var log = new Lines();
-        await using var limiter = Limiter(log: log, timeout: TimeSpan.FromMilliseconds(200));
+        var limiter = Limiter(log: log, timeout: TimeSpan.FromMilliseconds(200));
         await Eventually.HoldsAsync(async () => (await limiter.TakeAsync(engineer, cancel)).Remaining < Burst, cancel);
         await redis.HangAsync(cancel);
         await Eventually.HoldsAsync(
@@ -142,7 +145,7 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
     {
         var cancel = TestContext.Current.CancellationToken;
         await redis.KillAsync();
-        await using var limiter = Limiter();
+        var limiter = Limiter();
         Assert.Equal(Burst, await AllowedAsync(limiter, Burst + 5, cancel));
     }
 
@@ -151,11 +154,15 @@ public sealed class RedisRateLimiterTests : IAsyncLifetime
         var options = new RateLimitOptions
         {
             Engineer = limit ?? new() { PerSecond = 0.001, Burst = Burst },
-            Redis = redis.ConnectionString,
-            RedisTimeout = timeout ?? TimeSpan.FromSeconds(60), // a slow machine is no Redis that is away
         };
+        var connection = new RedisConnection(new RedisOptions
+        {
+            Connection = redis.ConnectionString,
+            Timeout = timeout ?? TimeSpan.FromSeconds(60), // a slow machine is no Redis that is away
+        });
+        connections.Add(connection);
         return new(
-            options, new LocalRateLimiter(options, TimeProvider.System), new RateLimitMetrics(services.GetRequiredService<IMeterFactory>()),
+            options, connection, new LocalRateLimiter(options, TimeProvider.System), new RateLimitMetrics(services.GetRequiredService<IMeterFactory>()),
             TimeProvider.System, log ?? (ILogger<RedisRateLimiter>)NullLogger<RedisRateLimiter>.Instance);
     }
 

@@ -112,7 +112,7 @@ public sealed partial class AccessTests(SecurityFixture fixture) : IClassFixture
 
     private static async Task<HttpStatusCode> AskAsync(HttpClient http, AccessEntry entry)
     {
-        var method = entry.Method == "*" ? HttpMethod.Get : new HttpMethod(entry.Method);
+        var method = entry.Method is "*" or "CONNECT" ? HttpMethod.Get : new HttpMethod(entry.Method);
         using var request = new HttpRequestMessage(method, Parameter().Replace(entry.Path, "none"))
         {
             Version = HttpVersion.Version20,

@@ -15,6 +15,9 @@ public sealed record ArtifactManifest
     /// <summary>The attribute that says where the files come from.</summary>
     public const string Source = "source";
 
+    /// <summary>The attribute that names the job that made it.</summary>
+    public const string JobAttribute = "job";
+
     public int SchemaVersion { get; init; } = CurrentSchemaVersion;
     public required string Name { get; init; }
     public required string Version { get; init; }

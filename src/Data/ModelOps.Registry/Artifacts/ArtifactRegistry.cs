@@ -36,6 +36,16 @@ public sealed class ArtifactRegistry(
         return await FindAsync(context, reference, cancellationToken).ConfigureAwait(false) is { } row ? ToEntry(row) : null;
     }
 
+    /// <summary>What a job registered under a name, so that the job's step can be repeated.</summary>
+    /// <returns>Null when it has not yet.</returns>
+    public async Task<ArtifactEntry?> FindMadeByAsync(string name, string job, CancellationToken cancellationToken = default)
+    {
+        using var context = await contexts.CreateDbContextAsync(cancellationToken).ConfigureAwait(false);
+        var rows = await context.Artifacts.AsNoTracking().Where(row => row.Name == name && row.Manifest.Contains(job))
+            .ToListAsync(cancellationToken).ConfigureAwait(false);
+        return rows.Select(ToEntry).FirstOrDefault(entry => entry.Manifest.Attributes.GetValueOrDefault(ArtifactManifest.JobAttribute) == job);
+    }
+
     /// <returns><c>name@version</c> for a <c>name:alias</c> that exists; anything else unchanged.</returns>
     public async Task<string> PinAliasAsync(string reference, CancellationToken cancellationToken = default) =>
         ArtifactReference.TryParse(reference) is { Alias: not null }

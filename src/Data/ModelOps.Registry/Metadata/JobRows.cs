@@ -5,6 +5,17 @@ public sealed class JobRow
     public required string Id { get; set; }
     public required string Kind { get; set; }
     public required string State { get; set; }
+    public required string CreatedBy { get; set; }
+    /// <summary>From 1, the most urgent, to 5.</summary>
+    public int Priority { get; set; } = 3;
+    /// <summary>Runs, the present one with them.</summary>
+    public int Attempts { get; set; } = 1;
+    /// <summary>W3C trace context of the request that started it.</summary>
+    public string? TraceParent { get; set; }
+    /// <summary>Where its workflow is: only who has the same engine runs it.</summary>
+    public required string Engine { get; set; }
+    /// <summary>The activity that runs.</summary>
+    public string? Step { get; set; }
     /// <summary>JSON, as are <see cref="Result"/> and <see cref="Progress"/>.</summary>
     public required string Input { get; set; }
     public string? Result { get; set; }
@@ -17,6 +28,18 @@ public sealed class JobRow
     public DateTimeOffset? StartedAt { get; set; }
     public DateTimeOffset? FinishedAt { get; set; }
     public bool CancelRequested { get; set; }
+    public bool PauseRequested { get; set; }
+}
+
+/// <summary>A line that was logged while a worker ran an activity of the job.</summary>
+public sealed class JobLogRow
+{
+    public required string JobId { get; set; }
+    /// <summary>Counts from 1 within the job; the oldest lines of a long log are gone.</summary>
+    public required long Sequence { get; set; }
+    public required DateTimeOffset At { get; set; }
+    public required string Level { get; set; }
+    public required string Text { get; set; }
 }
 
 public sealed class JobEventRow

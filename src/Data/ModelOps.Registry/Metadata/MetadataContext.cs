@@ -12,6 +12,7 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<ArtifactEdgeRow> ArtifactEdges => Set<ArtifactEdgeRow>();
     public DbSet<JobRow> Jobs => Set<JobRow>();
     public DbSet<JobEventRow> JobEvents => Set<JobEventRow>();
+    public DbSet<JobLogRow> JobLogs => Set<JobLogRow>();
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
     public DbSet<DatasetVersionRow> DatasetVersions => Set<DatasetVersionRow>();
     public DbSet<DeploymentRow> Deployments => Set<DeploymentRow>();
@@ -65,12 +66,18 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
         modelBuilder.Entity<BlobUseRow>().HasKey(row => row.Sha256);
         modelBuilder.Entity<JobRow>().HasIndex(row => new { row.State, row.CreatedAt });
         modelBuilder.Entity<JobRow>().HasIndex(row => row.Artifact);
+        modelBuilder.Entity<JobRow>().HasIndex(row => new { row.CreatedBy, row.State });
         modelBuilder.Entity<DeploymentRow>().HasIndex(row => row.Artifact);
         modelBuilder.Entity<DatasetVersionRow>().HasIndex(row => row.Artifact);
         modelBuilder.Entity<JobEventRow>(jobEvent =>
         {
             jobEvent.HasKey(row => new { row.JobId, row.Sequence });
             jobEvent.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
+        });
+        modelBuilder.Entity<JobLogRow>(line =>
+        {
+            line.HasKey(row => new { row.JobId, row.Sequence });
+            line.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
         });
         modelBuilder.Entity<DatasetRow>().HasKey(row => row.Name);
         modelBuilder.Entity<DatasetVersionRow>(version =>

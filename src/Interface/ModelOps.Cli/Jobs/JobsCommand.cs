@@ -7,7 +7,16 @@ namespace ModelOps.Cli.Jobs;
 internal static class JobsCommand
 {
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "jobs", "Ingestion, training and quantization in progress and done.", [List(cli), Show(cli), Watch(cli), Cancel(cli)]);
+        "jobs", "Ingestion, training and quantization in progress and done.",
+        [
+            List(cli),
+            Show(cli),
+            Watch(cli),
+            Ask(cli, "pause", "Stops a job's work until it is resumed.", (jobs, id, cancellationToken) => jobs.PauseAsync(id, cancellationToken)),
+            Ask(cli, "resume", "Lets a paused job go on.", (jobs, id, cancellationToken) => jobs.ResumeAsync(id, cancellationToken)),
+            Ask(cli, "cancel", "Stops a job for good.", (jobs, id, cancellationToken) => jobs.CancelAsync(id, cancellationToken)),
+            Ask(cli, "retry", "Runs a failed or canceled job again.", (jobs, id, cancellationToken) => jobs.RetryAsync(id, cancellationToken)),
+        ]);
 
     private static Command List(CommandFactory cli) => cli.Command(
         "list", "Lists jobs, newest first.", ["modelops jobs list"], [],
@@ -45,14 +54,16 @@ internal static class JobsCommand
             });
     }
 
-    private static Command Cancel(CommandFactory cli)
+    /// <summary>A command that asks something of a job, and shows what the job then says.</summary>
+    private static Command Ask(
+        CommandFactory cli, string name, string description, Func<JobsClient, string, CancellationToken, Task<Job>> ask)
     {
         var id = Id();
         return cli.Command(
-            "cancel", "Stops a job.", ["modelops jobs cancel JOB"], [id],
+            name, description, [$"modelops jobs {name} JOB"], [id],
             async (invocation, cancellationToken) =>
             {
-                var job = await invocation.Client.Jobs.CancelAsync(invocation.Get(id), cancellationToken);
+                var job = await ask(invocation.Client.Jobs, invocation.Get(id), cancellationToken);
                 invocation.Write(job, JsonOutput.Wire.Job, _ => JobViews.Show(invocation, job));
                 return ExitCodes.Done;
             });

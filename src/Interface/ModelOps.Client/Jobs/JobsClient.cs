@@ -35,6 +35,19 @@ public sealed class JobsClient
     public Task<Job> CancelAsync(string id, CancellationToken cancellationToken = default) =>
         connection.PostAsync(PathOf(id) + "/cancel", WireJson.Default.Job, cancellationToken);
 
+    /// <summary>Asks the job to stop working until it is resumed. It may still be running in the answer.</summary>
+    public Task<Job> PauseAsync(string id, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(PathOf(id) + "/pause", WireJson.Default.Job, cancellationToken);
+
+    /// <summary>Lets a paused job go on.</summary>
+    public Task<Job> ResumeAsync(string id, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(PathOf(id) + "/resume", WireJson.Default.Job, cancellationToken);
+
+    /// <summary>Runs a failed or canceled job again, under the same id.</summary>
+    /// <exception cref="ModelOpsException">A conflict when the job did not fail and was not canceled.</exception>
+    public Task<Job> RetryAsync(string id, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(PathOf(id) + "/retry", WireJson.Default.Job, cancellationToken);
+
     /// <summary>
     /// The job's events in order, each once, up to and including the one that ends it. A broken stream is taken up again where it broke.
     /// </summary>
@@ -45,6 +58,7 @@ public sealed class JobsClient
     {
         var last = after;
         var barren = 0; // connections in a row that brought no event
+        var ended = false;
         while (true)
         {
             var before = last;
@@ -58,6 +72,10 @@ public sealed class JobsClient
                     {
                         if (!await events.MoveNextAsync().ConfigureAwait(false))
                         {
+                            if (ended)
+                            {
+                                yield break;
+                            }
                             break;
                         }
                     }
@@ -72,10 +90,7 @@ public sealed class JobsClient
                     }
                     last = events.Current.Sequence;
                     yield return events.Current;
-                    if (events.Current.State.IsFinal)
-                    {
-                        yield break;
-                    }
+                    ended = events.Current.State.IsFinal; // unless the job was retried: then more events stand behind it
                 }
             }
             barren = last == before ? barren + 1 : 1;

@@ -3,8 +3,11 @@ using ModelOps.Registry;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
+using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
 using ModelOps.Server.Telemetry;
+using ModelOps.Server.Workers;
+using ModelOps.Server.Workflows;
 using ModelOps.Storage;
 
 namespace ModelOps.Server.Configuration;
@@ -27,6 +30,8 @@ public sealed record ServerConfig
 
     public SignInOptions SignIn { get; init; } = new();
 
+    public WorkflowsOptions Workflows { get; init; } = new();
+
     public LifecycleOptions Lifecycle { get; init; } = new();
 
     public LimitOptions Limits { get; init; } = new();
@@ -34,6 +39,10 @@ public sealed record ServerConfig
     public QueryOptions Queries { get; init; } = new();
 
     public RateLimitOptions RateLimits { get; init; } = new();
+
+    public RedisOptions Redis { get; init; } = new();
+
+    public WorkersOptions Workers { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 

@@ -30,7 +30,7 @@ public static class DatasetEndpoints
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
 
     private static async Task<IResult> CreateVersionAsync(
-        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, DatasetCatalog catalog, JobQueue queue, HttpContext context, CancellationToken cancellationToken)
+        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, DatasetCatalog catalog, JobService jobs, HttpContext context, CancellationToken cancellationToken)
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
@@ -51,7 +51,7 @@ public static class DatasetEndpoints
             Json(options),
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
-        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Ingestion, json, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Ingestion, json, context.User.Identity!.Name!, cancellationToken));
     }
 
     /// <summary>What the wire leaves out is the default.</summary>
@@ -121,9 +121,11 @@ public sealed class DatasetCatalog(IDbContextFactory<MetadataContext> contexts, 
     /// <summary>Version of the Delta table per split, and of the quarantine.</summary>
     public static IReadOnlyDictionary<string, long> TableVersions(DatasetVersionRow row) => JsonSerializer.Deserialize<Dictionary<string, long>>(row.TableVersions)!;
 
+    /// <summary>A version that is listed already stays as it is.</summary>
     public async Task AddAsync(DatasetVersionRow version, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        if (await context.DatasetVersions.AnyAsync(v => v.Dataset == version.Dataset && v.Version == version.Version, cancellationToken)) return;
         if (!await context.Datasets.AnyAsync(d => d.Name == version.Dataset, cancellationToken))
             context.Datasets.Add(new DatasetRow { Name = version.Dataset, CreatedAt = version.CreatedAt });
         context.DatasetVersions.Add(version);

@@ -17,6 +17,11 @@ public sealed class ServerHome : IDisposable
     public string Keys => Path.Combine(Root, "keys");
     public string Certificates => Path.Combine(Root, "certs");
     public string Database => Path.Combine(Root, "metadata.db");
+    /// <summary>What the workflows' own service keeps.</summary>
+    public string Workflows => Path.Combine(Root, "workflows.db");
+    /// <summary>Tells that service from those of other servers.</summary>
+    public string WorkflowsId => Path.Combine(Root, "workflows.id");
+    public string Authority => Path.Combine(Certificates, "ca.crt");
     public string Credentials => Path.Combine(Root, "credentials.json");
 
     /// <exception cref="ServerStartException">The folder cannot be written, or another server runs on it.</exception>

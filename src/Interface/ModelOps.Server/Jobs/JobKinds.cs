@@ -4,28 +4,32 @@ using ModelOps.Workflows;
 
 namespace ModelOps.Server.Jobs;
 
-/// <summary>The kinds of job: each is a workflow, and its output in the wire's words.</summary>
+/// <summary>A kind of job: the workflow that does it, and its output in the wire's words.</summary>
+/// <param name="Role">The role whose workers do most of it.</param>
+/// <param name="Workflow">Name of the workflow's type.</param>
+/// <param name="ToWire">From the job's input and the workflow's output.</param>
+public sealed record JobKind(string Name, WorkerRole Role, string Workflow, Func<JsonElement, JsonElement, JsonElement> ToWire);
+
 public static class JobKinds
 {
     public const string Ingestion = "ingestion";
     public const string Sft = "sft";
     public const string Quantize = "quantization";
 
-    public static IReadOnlyList<JobKind> All { get; } =
-    [
-        new(Ingestion, async (input, activities, cancellationToken) => JsonSerializer.SerializeToElement(
-            ToWire(await DatasetIngestionWorkflow.RunAsync(input.Deserialize(ActivityJson.Default.DatasetIngestionInput)!, activities, cancellationToken)),
-            WireJson.Default.IngestionResult)),
-        new(Sft, async (input, activities, cancellationToken) => JsonSerializer.SerializeToElement(
-            ToWire(await SftTrainingWorkflow.RunAsync(input.Deserialize(ActivityJson.Default.SftTrainingInput)!, activities, cancellationToken)),
-            WireJson.Default.TrainingResult)),
-        new(Quantize, async (input, activities, cancellationToken) =>
-        {
-            var quantization = input.Deserialize(ActivityJson.Default.QuantizationInput)!;
-            var output = await QuantizationWorkflow.RunAsync(quantization, activities, cancellationToken);
-            return JsonSerializer.SerializeToElement(ToWire(quantization, output), WireJson.Default.QuantizationResult);
-        }),
-    ];
+    private static readonly Dictionary<string, JobKind> kinds = new JobKind[]
+    {
+        new(Ingestion, WorkerRole.Data, "DatasetIngestion", (_, output) => JsonSerializer.SerializeToElement(
+            ToWire(output.Deserialize(ActivityJson.Default.DatasetIngestionOutput)!), WireJson.Default.IngestionResult)),
+        new(Sft, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
+            ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult)),
+        new(Quantize, WorkerRole.Quantization, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
+            ToWire(input.Deserialize(ActivityJson.Default.QuantizationInput)!, output.Deserialize(ActivityJson.Default.QuantizationOutput)!),
+            WireJson.Default.QuantizationResult)),
+    }.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
+
+    public static IReadOnlyCollection<string> Names => kinds.Keys;
+
+    public static JobKind Of(string name) => kinds[name];
 
     private static IngestionResult ToWire(DatasetIngestionOutput output) => new()
     {

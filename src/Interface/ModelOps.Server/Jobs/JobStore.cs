@@ -1,18 +1,31 @@
-using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Client;
 using ModelOps.Registry;
+using ModelOps.Workflows;
 
 namespace ModelOps.Server.Jobs;
 
-/// <summary>Jobs and their events in the metadata database; the one place that writes them.</summary>
-public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimeProvider time)
-{
-    private readonly ConcurrentDictionary<string, TaskCompletionSource> changes = new(StringComparer.Ordinal);
+/// <summary>An unfinished job, as its workflow needs it.</summary>
+/// <param name="Wish">What its user wants of it.</param>
+public sealed record OpenJob(string Id, string Kind, JobState State, JobWish Wish, JsonElement Input, JobRun Run, int Priority);
 
-    public async Task<Job> CreateAsync(string kind, JsonElement input, CancellationToken cancellationToken)
+public enum JobWish
+{
+    Run,
+    Pause,
+    Cancel,
+}
+
+/// <summary>Jobs and their events in the metadata database; the one place that writes them.</summary>
+public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNews news, TimeProvider time)
+{
+    private const int MostLogLines = 10_000;
+
+    /// <param name="engine">Where its workflow will be.</param>
+    public async Task<Job> CreateAsync(string kind, JsonElement input, string createdBy, string engine, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         var row = new JobRow
@@ -20,19 +33,22 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
             Id = $"job-{Guid.CreateVersion7(time.GetUtcNow()):N}",
             Kind = kind,
             State = Text(JobState.Queued),
+            CreatedBy = createdBy,
+            Engine = engine,
+            TraceParent = Activity.Current?.Id,
             Input = input.GetRawText(),
             CreatedAt = time.GetUtcNow(),
         };
         context.Jobs.Add(row);
         context.JobEvents.Add(new JobEventRow { JobId = row.Id, Sequence = 1, At = row.CreatedAt, State = row.State });
         await context.SaveChangesAsync(cancellationToken);
-        return ToWire(row);
+        return JobViews.ToWire(row);
     }
 
     public async Task<Job?> GetAsync(string id, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        return await context.Jobs.AsNoTracking().SingleOrDefaultAsync(job => job.Id == id, cancellationToken) is { } row ? ToWire(row) : null;
+        return await context.Jobs.AsNoTracking().SingleOrDefaultAsync(job => job.Id == id, cancellationToken) is { } row ? JobViews.ToWire(row) : null;
     }
 
     /// <summary>Newest first.</summary>
@@ -40,46 +56,109 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         var rows = await context.Jobs.AsNoTracking().OrderByDescending(job => job.Id).Take(limit).ToListAsync(cancellationToken);
-        return [.. rows.Select(ToWire)];
+        return [.. rows.Select(JobViews.ToWire)];
     }
 
-    /// <summary>Jobs that a stopped server left behind, oldest first: they are run again from the start.</summary>
-    public async Task<IReadOnlyList<Job>> UnfinishedAsync(CancellationToken cancellationToken)
+    /// <summary>The unfinished jobs of an engine, oldest first.</summary>
+    public async Task<IReadOnlyList<OpenJob>> OpenAsync(string engine, CancellationToken cancellationToken)
     {
-        string[] open = [Text(JobState.Queued), Text(JobState.Running)];
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        var rows = await context.Jobs.AsNoTracking().Where(job => open.Contains(job.State)).OrderBy(job => job.Id).ToListAsync(cancellationToken);
-        return [.. rows.Select(ToWire)];
+        var rows = await context.Jobs.AsNoTracking().Where(job => job.FinishedAt == null && job.Engine == engine).OrderBy(job => job.Id)
+            .ToListAsync(cancellationToken);
+        return
+        [
+            .. rows.Select(row => new OpenJob(
+                row.Id, row.Kind, JobViews.State(row.State),
+                row.CancelRequested ? JobWish.Cancel : row.PauseRequested ? JobWish.Pause : JobWish.Run,
+                JsonElement.Parse(row.Input), new JobRun(row.Attempts, row.TraceParent), row.Priority)),
+        ];
     }
 
-    public Task StartAsync(string id, CancellationToken cancellationToken) =>
-        ChangeAsync(id, message: null, row => (row.State, row.StartedAt) = (Text(JobState.Running), time.GetUtcNow()), cancellationToken);
-
-    public Task ReportAsync(string id, JobProgress progress, CancellationToken cancellationToken) =>
-        ChangeAsync(id, message: null, row => row.Progress = JsonSerializer.Serialize(progress, WireJson.Default.JobProgress), cancellationToken);
-
-    public Task SucceedAsync(string id, JsonElement result, CancellationToken cancellationToken) =>
-        FinishAsync(id, JobState.Succeeded, message: null, row => (row.Result, row.Artifact) = (result.GetRawText(), ArtifactOf(result)), cancellationToken);
-
-    public Task FailAsync(string id, JobError error, CancellationToken cancellationToken) =>
-        FinishAsync(id, JobState.Failed, error.Message, row => (row.ErrorType, row.ErrorMessage) = (error.Type, error.Message), cancellationToken);
-
-    public Task CancelAsync(string id, CancellationToken cancellationToken) =>
-        FinishAsync(id, JobState.Canceled, message: null, _ => { }, cancellationToken);
-
-    /// <summary>Remembers that a running job shall end: should the server die first, its next start ends it.</summary>
-    public async Task RequestCancelAsync(string id, CancellationToken cancellationToken)
+    /// <summary>Writes down what the user wants of an unfinished job; a cancellation stands.</summary>
+    /// <returns>False: it has ended, or there is none of that id.</returns>
+    public async Task<bool> WishAsync(string id, JobWish wish, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        await context.Jobs.Where(job => job.Id == id)
-            .ExecuteUpdateAsync(job => job.SetProperty(row => row.CancelRequested, true), cancellationToken);
+        return await context.Jobs.Where(job => job.Id == id && job.FinishedAt == null).ExecuteUpdateAsync(
+            job => job.SetProperty(row => row.CancelRequested, row => row.CancelRequested || wish == JobWish.Cancel)
+                .SetProperty(row => row.PauseRequested, wish == JobWish.Pause),
+            cancellationToken) == 1;
     }
 
-    /// <summary>Whether <see cref="RequestCancelAsync"/> was called for it.</summary>
-    public async Task<bool> IsCancelRequestedAsync(string id, CancellationToken cancellationToken)
+    /// <summary>The same job again, if it failed or was canceled.</summary>
+    /// <returns>False: it did not.</returns>
+    public Task<bool> RetryAsync(string id, string engine, CancellationToken cancellationToken) =>
+        ChangeAsync(
+            id,
+            row =>
+            {
+                if (JobViews.State(row.State) is not (JobState.Failed or JobState.Canceled)) return false;
+                row.Attempts++;
+                row.State = Text(JobState.Queued);
+                row.Engine = engine;
+                row.TraceParent = Activity.Current?.Id;
+                row.CancelRequested = row.PauseRequested = false;
+                row.StartedAt = row.FinishedAt = null;
+                row.Progress = row.Step = row.ErrorType = row.ErrorMessage = null;
+                return true;
+            },
+            row => $"attempt {row.Attempts}",
+            cancellationToken);
+
+    /// <summary>What the workflow tells.</summary>
+    /// <param name="result">Of a success, as the wire has it.</param>
+    /// <returns>False: it is known already, or a later run's word stands.</returns>
+    public Task<bool> ApplyAsync(string id, JobChange change, JsonElement? result, CancellationToken cancellationToken) =>
+        ChangeAsync(
+            id,
+            row =>
+            {
+                var before = JobViews.State(row.State);
+                if (row.Attempts != change.Run.Attempt || before.IsFinal) return false;
+                var after = JobViews.State(change.Phase);
+                if (before == after) return false;
+                row.State = Text(after);
+                row.StartedAt ??= time.GetUtcNow();
+                if (!after.IsFinal) return true;
+                row.FinishedAt = time.GetUtcNow();
+                row.Step = null;
+                row.Result = result?.GetRawText();
+                row.Artifact = result is { } made ? ArtifactOf(made) : null;
+                (row.ErrorType, row.ErrorMessage) = (change.Error?.Type, change.Error?.Message);
+                return true;
+            },
+            row => row.ErrorMessage,
+            cancellationToken);
+
+    /// <summary>How far its worker is.</summary>
+    /// <param name="message">For people; null: none.</param>
+    public Task<bool> ReportAsync(string id, string? step, JobProgress? progress, string? message, CancellationToken cancellationToken) =>
+        ChangeAsync(
+            id,
+            row =>
+            {
+                if (row.FinishedAt is not null) return false;
+                row.Step = step ?? row.Step;
+                if (progress is not null) row.Progress = JsonSerializer.Serialize(progress, WireJson.Default.JobProgress);
+                return true;
+            },
+            _ => message,
+            cancellationToken);
+
+    /// <summary>Of a job the last 10,000 lines are kept.</summary>
+    public async Task LogAsync(string id, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
     {
+        if (lines.Count == 0) return;
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        return await context.Jobs.AnyAsync(job => job.Id == id && job.CancelRequested, cancellationToken);
+        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        await context.LockAsync($"job {id}", cancellationToken);
+        if (!await context.Jobs.AnyAsync(job => job.Id == id, cancellationToken)) return;
+        var last = await context.JobLogs.Where(line => line.JobId == id).MaxAsync(line => (long?)line.Sequence, cancellationToken) ?? 0;
+        foreach (var line in lines)
+            context.JobLogs.Add(new JobLogRow { JobId = id, Sequence = ++last, At = line.At, Level = line.Level, Text = line.Text });
+        await context.SaveChangesAsync(cancellationToken);
+        await context.JobLogs.Where(line => line.JobId == id && line.Sequence <= last - MostLogLines).ExecuteDeleteAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     /// <summary>Events after <paramref name="after"/>, then live ones; ends behind the one that ends the job.</summary>
@@ -87,38 +166,25 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
     {
         while (true)
         {
-            var changed = Changed(id); // before reading, so that a change in between is not missed
+            var more = news.Next(id);
+            var ended = await HasEndedAsync(id, cancellationToken); // before the events: of an ended job they are all there
             foreach (var next in await ReadEventsAsync(id, after, cancellationToken))
             {
                 yield return next;
                 after = next.Sequence;
-                if (IsFinal(next.State)) yield break;
             }
-            await changed.WaitAsync(cancellationToken);
+            if (ended) yield break;
+            await news.WaitAsync(more, cancellationToken);
         }
     }
 
-    public static bool IsFinal(JobState state) => state is JobState.Succeeded or JobState.Failed or JobState.Canceled;
-
-    private Task FinishAsync(string id, JobState state, string? message, Action<JobRow> change, CancellationToken cancellationToken) =>
-        ChangeAsync(
-            id,
-            message,
-            row =>
-            {
-                (row.State, row.FinishedAt) = (Text(state), time.GetUtcNow());
-                change(row);
-            },
-            cancellationToken);
-
-    private async Task ChangeAsync(string id, string? message, Action<JobRow> change, CancellationToken cancellationToken)
+    /// <param name="change">False: nothing is to be written.</param>
+    private async Task<bool> ChangeAsync(string id, Func<JobRow, bool> change, Func<JobRow, string?> message, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
         await context.LockAsync($"job {id}", cancellationToken); // two changes at once: the second sees the first one's state and event number
-        var row = await context.Jobs.SingleAsync(job => job.Id == id, cancellationToken);
-        if (IsFinal(State(row.State))) return;
-        change(row);
+        if (await context.Jobs.SingleOrDefaultAsync(job => job.Id == id, cancellationToken) is not { } row || !change(row)) return false;
         context.JobEvents.Add(new JobEventRow
         {
             JobId = id,
@@ -126,15 +192,19 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
             At = time.GetUtcNow(),
             State = row.State,
             Progress = row.Progress,
-            Message = message,
+            Message = message(row),
         });
         await context.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        if (changes.TryRemove(id, out var waiting)) waiting.SetResult();
+        news.Publish(id);
+        return true;
     }
 
-    private Task Changed(string id) =>
-        changes.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    private async Task<bool> HasEndedAsync(string id, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        return await context.Jobs.AnyAsync(job => job.Id == id && job.FinishedAt != null, cancellationToken);
+    }
 
     private async Task<IReadOnlyList<JobEvent>> ReadEventsAsync(string id, long after, CancellationToken cancellationToken)
     {
@@ -143,39 +213,11 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, TimePr
             .Where(e => e.JobId == id && e.Sequence > after)
             .OrderBy(e => e.Sequence)
             .ToListAsync(cancellationToken);
-        return
-        [
-            .. rows.Select(row => new JobEvent
-            {
-                Sequence = row.Sequence,
-                At = row.At,
-                State = State(row.State),
-                Progress = Progress(row.Progress),
-                Message = row.Message,
-            }),
-        ];
+        return [.. rows.Select(JobViews.ToWire)];
     }
-
-    private static Job ToWire(JobRow row) => new()
-    {
-        Id = row.Id,
-        Kind = row.Kind,
-        State = State(row.State),
-        CreatedAt = row.CreatedAt,
-        StartedAt = row.StartedAt,
-        FinishedAt = row.FinishedAt,
-        Input = JsonElement.Parse(row.Input),
-        Result = row.Result is null ? null : JsonElement.Parse(row.Result),
-        Progress = Progress(row.Progress),
-        Error = row.ErrorType is null ? null : new JobError(row.ErrorType, row.ErrorMessage ?? ""),
-    };
-
-    private static JobProgress? Progress(string? json) => json is null ? null : JsonSerializer.Deserialize(json, WireJson.Default.JobProgress);
 
     /// <summary>Every kind of job names what it registered in the same place.</summary>
     private static string? ArtifactOf(JsonElement result) => result.TryGetProperty("artifact", out var artifact) ? artifact.GetString() : null;
 
-    private static string Text(JobState state) => state.ToString().ToLowerInvariant();
-
-    private static JobState State(string text) => Enum.Parse<JobState>(text, ignoreCase: true);
+    private static string Text(JobState state) => JobViews.Text(state);
 }

@@ -2,22 +2,22 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelOps.Registry;
 using ModelOps.Server.Datasets;
-using ModelOps.Server.Workers;
+using ModelOps.Server.Workflows;
 using ModelOps.Workflows;
+using Temporalio.Activities;
 
 namespace ModelOps.Server.Jobs;
 
 /// <summary>The control activities: everything that reads or writes metadata for a workflow.</summary>
-public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog datasets, AuditLog audit, TimeProvider time)
+public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog datasets, AuditLog audit, TimeProvider time) : IControlActivities
 {
-    public ControlActivities AddTo(ControlActivities activities)
-    {
-        activities.Add(Activities.ResolveArtifact, ResolveAsync);
-        activities.Add(Activities.ResolveDataset, ResolveAsync);
-        activities.Add(Activities.RegisterArtifact, RegisterAsync);
-        activities.Add(Activities.RecordDatasetVersion, RecordAsync);
-        return activities;
-    }
+    public IEnumerable<ActivityDefinition> Definitions =>
+    [
+        ControlActivity.Of(Activities.ResolveArtifact, (_, input, cancellationToken) => ResolveAsync(input, cancellationToken)),
+        ControlActivity.Of(Activities.ResolveDataset, (_, input, cancellationToken) => ResolveAsync(input, cancellationToken)),
+        ControlActivity.Of(Activities.RegisterArtifact, RegisterAsync),
+        ControlActivity.Of(Activities.RecordDatasetVersion, RecordAsync),
+    ];
 
     private async Task<ResolvedArtifact> ResolveAsync(ResolveArtifact input, CancellationToken cancellationToken)
     {
@@ -44,8 +44,10 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
         return new(new DatasetReference(name, row.Version, TableVersions(row.TableVersions), ToReference(artifact.Manifest, artifact.Digest)));
     }
 
-    private async Task<PinnedArtifact> RegisterAsync(RegisterArtifact input, CancellationToken cancellationToken)
+    /// <summary>Names the job in the manifest: a repetition finds what it registered before.</summary>
+    private async Task<PinnedArtifact> RegisterAsync(string job, RegisterArtifact input, CancellationToken cancellationToken)
     {
+        if (await registry.FindMadeByAsync(input.Name, job, cancellationToken) is { } made) return ToReference(made.Manifest, made.Digest);
         var draft = new ArtifactDraft
         {
             Name = input.Name,
@@ -54,7 +56,7 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
             Parents = [.. input.Parents.Select(parent => new ManifestParent(parent.Key, parent.Value.ToString(), parent.Value.Digest))],
             Recipe = input.Recipe,
             Metrics = input.Metrics,
-            Attributes = input.Attributes,
+            Attributes = new Dictionary<string, string>(input.Attributes, StringComparer.Ordinal) { [ArtifactManifest.JobAttribute] = job },
         };
         return await registry.RegisterAsync(draft, input.CreatedBy, cancellationToken) switch
         {
@@ -72,9 +74,10 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
         return ToReference(registered.Manifest, registered.Digest);
     }
 
-    private async Task<DatasetReference> RecordAsync(RecordDatasetVersion input, CancellationToken cancellationToken)
+    private async Task<DatasetReference> RecordAsync(string job, RecordDatasetVersion input, CancellationToken cancellationToken)
     {
         var artifact = await RegisterAsync(
+            job,
             new RegisterArtifact(
                 input.Dataset,
                 "dataset",

@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using ModelOps.Registry;
-using StackExchange.Redis;
 
 namespace ModelOps.Server.RateLimits;
 
@@ -17,7 +16,7 @@ public sealed record RateLimit
 }
 
 /// <summary>How many requests one principal, or one address that is not signed in, may make.</summary>
-public sealed record RateLimitOptions : IValidatableObject
+public sealed record RateLimitOptions
 {
     /// <summary>Whether requests are limited.</summary>
     public bool Enabled { get; init; } = true;
@@ -39,29 +38,6 @@ public sealed record RateLimitOptions : IValidatableObject
 
     /// <summary>Of a principal with the role service.</summary>
     public RateLimit Service { get; init; } = new() { PerSecond = 1000, Burst = 10_000 };
-
-    /// <summary>Redis that several servers share their buckets on, such as <c>host:6379,password=…,ssl=true</c>; without one each server has its own.</summary>
-    [DataType(DataType.Password)]
-    public string? Redis { get; init; }
-
-    /// <summary>Time in which Redis must have answered; a request that it leaves waiting is decided by this server's own buckets.</summary>
-    [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
-    public TimeSpan RedisTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
-
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
-    {
-        if (Redis is null) yield break;
-        ValidationResult? fault = null;
-        try
-        {
-            if (ConfigurationOptions.Parse(Redis).EndPoints.Count == 0) fault = new("it names no host; write host:port first", [nameof(Redis)]);
-        }
-        catch (ArgumentException e)
-        {
-            fault = new($"it is no connection string of StackExchange.Redis: {e.Message}", [nameof(Redis)]);
-        }
-        if (fault is not null) yield return fault;
-    }
 
     /// <param name="role">Null: not signed in.</param>
     public RateLimit Of(string? role) => role switch

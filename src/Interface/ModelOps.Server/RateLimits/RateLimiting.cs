@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Claims;
 using ModelOps.Client;
 using ModelOps.Registry;
+using ModelOps.Server.Redis;
 
 namespace ModelOps.Server.RateLimits;
 
@@ -12,13 +13,13 @@ public static class RateLimiting
     // What watches the server must see it also, and above all, when it is busy.
     private static readonly HashSet<PathString> exempt = ["/healthz", "/readyz", "/metrics"];
 
-    public static void AddRateLimits(this IServiceCollection services, RateLimitOptions options)
+    public static void AddRateLimits(this IServiceCollection services, RateLimitOptions options, RedisOptions redis)
     {
         services.AddMetrics();
         services.AddSingleton(options);
         services.AddSingleton<RateLimitMetrics>();
         services.AddSingleton(provider => new LocalRateLimiter(options, provider.GetRequiredService<TimeProvider>()));
-        if (options.Redis is null) services.AddSingleton<IRateLimiter>(provider => provider.GetRequiredService<LocalRateLimiter>());
+        if (redis.Connection is null) services.AddSingleton<IRateLimiter>(provider => provider.GetRequiredService<LocalRateLimiter>());
         else services.AddSingleton<IRateLimiter, RedisRateLimiter>();
     }
 

@@ -1,3 +1,4 @@
+using ModelOps.Server.Redis;
 using StackExchange.Redis;
 
 namespace ModelOps.Server.RateLimits;
@@ -6,7 +7,9 @@ namespace ModelOps.Server.RateLimits;
 /// Buckets that several servers share on Redis, by Redis's clock. While Redis does not answer, this server's own buckets decide: a limit
 /// per server is better than an outage, and better than none. One request a second then tries Redis again.
 /// </summary>
-public sealed partial class RedisRateLimiter : IRateLimiter, IAsyncDisposable
+public sealed partial class RedisRateLimiter(
+    RateLimitOptions options, RedisConnection redis, LocalRateLimiter own, RateLimitMetrics metrics, TimeProvider time, ILogger<RedisRateLimiter> logger)
+    : IRateLimiter
 {
     // The same arithmetic as TokenBucket.Take. It answers how long until there is a token, and how long until the bucket is full.
     private const string Script = """
@@ -25,25 +28,7 @@ public sealed partial class RedisRateLimiter : IRateLimiter, IAsyncDisposable
 
     private const string KeyPrefix = "modelops:rate-limit:";
     private static readonly TimeSpan pause = TimeSpan.FromSeconds(1);
-    private readonly RateLimitOptions options;
-    private readonly LocalRateLimiter own;
-    private readonly RateLimitMetrics metrics;
-    private readonly ILogger<RedisRateLimiter> logger;
-    private readonly TimeProvider time;
-    private readonly Task<ConnectionMultiplexer> connection;
     private long triedAt; // timestamp of the last try while Redis is down; 0 while it answers
-
-    public RedisRateLimiter(
-        RateLimitOptions options, LocalRateLimiter own, RateLimitMetrics metrics, TimeProvider time, ILogger<RedisRateLimiter> logger)
-    {
-        (this.options, this.own, this.metrics, this.time, this.logger) = (options, own, metrics, time, logger);
-        var redis = ConfigurationOptions.Parse(options.Redis!);
-        redis.AbortOnConnectFail = false;
-        redis.BacklogPolicy = BacklogPolicy.FailFast; // a request does not queue for a Redis that is away
-        redis.ReconnectRetryPolicy = new LinearRetry((int)pause.TotalMilliseconds);
-        redis.IncludeDetailInExceptions = false;
-        connection = ConnectionMultiplexer.ConnectAsync(redis); // in the background: the server's start does not wait for Redis
-    }
 
     public async ValueTask<RateDecision> TakeAsync(RatePartition partition, CancellationToken cancellationToken)
     {
@@ -51,7 +36,7 @@ public sealed partial class RedisRateLimiter : IRateLimiter, IAsyncDisposable
         {
             try
             {
-                var decision = await TakeFromRedisAsync(partition).WaitAsync(options.RedisTimeout, time, cancellationToken);
+                var decision = await TakeFromRedisAsync(partition).WaitAsync(redis.Timeout, time, cancellationToken);
                 if (Interlocked.Exchange(ref triedAt, 0) != 0) Log.Back(logger);
                 return decision;
             }
@@ -64,22 +49,10 @@ public sealed partial class RedisRateLimiter : IRateLimiter, IAsyncDisposable
         return await own.TakeAsync(partition, cancellationToken);
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        try
-        {
-            await (await connection).DisposeAsync();
-        }
-        catch (RedisException)
-        {
-            // There never was a connection to close.
-        }
-    }
-
     private async Task<RateDecision> TakeFromRedisAsync(RatePartition partition)
     {
         var bucket = TokenBucket.Of(options.Of(partition.Role));
-        var database = (await connection).GetDatabase();
+        var database = (await redis.Multiplexer).GetDatabase();
         var answer = (long[])(await database.ScriptEvaluateAsync(
             Script, [$"{KeyPrefix}{partition.Policy}:{partition.Id}"], [bucket.Interval, bucket.Capacity]))!;
         return bucket.Decide(answer[0], answer[1]);

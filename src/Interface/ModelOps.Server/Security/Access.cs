@@ -22,6 +22,7 @@ public static class Access
     private static readonly string[] auditors = [Approver, Admin];
     private static readonly string[] people = [Viewer, Engineer, Approver, Admin];
     private static readonly string[] admins = [Admin];
+    private static readonly string[] workers = [Service];
 
     private static readonly AccessRule[] table =
     [
@@ -94,7 +95,14 @@ public static class Access
         Row("GET /api/v1/jobs", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/events", readers, "jobs:read"),
+        Row("* /api/v1/jobs/{id}/events/ws", readers, "jobs:read"),
         Row("POST /api/v1/jobs/{id}/cancel", makers, "jobs:write", "job.canceled"),
+        Row("POST /api/v1/jobs/{id}/pause", makers, "jobs:write", "job.paused"),
+        Row("POST /api/v1/jobs/{id}/resume", makers, "jobs:write", "job.resumed"),
+        Row("POST /api/v1/jobs/{id}/retry", makers, "jobs:write", "job.retried"),
+        Row("POST /api/v1/jobs/{id}/reports", workers, "workers"),
+        Row("GET /api/v1/workers/settings", workers, "workers"),
+        Row("POST /temporal.api.workflowservice.v1.WorkflowService/**", workers, "workers"),
         Row("POST /api/v1/trainings", makers, "jobs:write", "job.started"),
         Row("POST /api/v1/quantizations", makers, "jobs:write", "job.started"),
 
@@ -102,6 +110,8 @@ public static class Access
         Row("POST /api/v1/deployments", makers, "deployments:write", "deployment.created"),
         Row("GET /api/v1/deployments/{name}", readers, "deployments:read"),
         Row("DELETE /api/v1/deployments/{name}", makers, "deployments:write", "deployment.deleted"),
+
+        Row("GET /api/v1/workers", readers, "workers:read"),
 
         Row("GET /v1/models", readers, "inference"),
         Row("GET /v1/models/{id}", readers, "inference"),

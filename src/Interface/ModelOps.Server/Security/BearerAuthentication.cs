@@ -3,13 +3,14 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 using ModelOps.Client;
 using ModelOps.Registry;
+using ModelOps.Server.Workers;
 
 namespace ModelOps.Server.Security;
 
-/// <summary><c>Authorization: Bearer</c> with an API key (<c>mo_…</c>), an access token of a session here, or one of the external issuer.</summary>
+/// <summary><c>Authorization: Bearer</c> with an API key (<c>mo_…</c>), an access token of a session here or of the external issuer, or the token of this server's workers.</summary>
 public sealed class BearerAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder,
-    ApiKeys keys, AccessTokens tokens, AuditTrail audit)
+    ApiKeys keys, AccessTokens tokens, WorkerLink workers, AuditTrail audit)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     public const string SchemeName = "Bearer";
@@ -21,8 +22,8 @@ public sealed class BearerAuthentication(
         var header = Request.Headers.Authorization.ToString();
         if (!header.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
         var secret = header[prefix.Length..].Trim();
-        var principal = secret.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal)
-            ? await keys.AuthenticateAsync(secret, Context.RequestAborted)
+        var principal = WorkerLink.IsToken(secret) ? workers.Authenticate(secret)
+            : secret.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal) ? await keys.AuthenticateAsync(secret, Context.RequestAborted)
             : await tokens.ValidateAsync(secret, Context.RequestAborted);
         return principal is null
             ? AuthenticateResult.Fail("unknown API key or access token")

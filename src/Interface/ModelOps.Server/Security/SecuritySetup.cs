@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
+using ModelOps.Server.Workers;
 
 namespace ModelOps.Server.Security;
 
@@ -12,6 +13,7 @@ public static class SecuritySetup
     {
         services.AddSingleton(signIn);
         services.AddSingleton<AuditTrail>();
+        services.AddSingleton<WorkerLink>();
         services.AddSingleton<Sessions>().AddSingleton<Users>().AddSingleton<ApiKeys>();
         services.AddSingleton<Passwords>().AddSingleton<SignInThrottle>();
         services.AddSingleton(provider => TokenKeys.Open(home.Keys, provider.GetRequiredService<TimeProvider>()));

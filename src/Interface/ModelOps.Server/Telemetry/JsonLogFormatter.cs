@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
+using ModelOps.Server.Workers;
 
 namespace ModelOps.Server.Telemetry;
 
@@ -28,10 +29,10 @@ public sealed class JsonLogFormatter(TimeProvider time) : ConsoleFormatter(Forma
             json.WriteString("logger", logEntry.Category);
             json.WriteNumber("event_id", logEntry.EventId.Id);
             json.WriteString("message", logEntry.Formatter(logEntry.State, logEntry.Exception));
-            if (Activity.Current is { } activity)
+            if ((logEntry.State is WorkerLine line ? line.Trace : Activity.Current?.Context ?? default) is var trace && trace != default)
             {
-                json.WriteString("trace_id", activity.TraceId.ToHexString());
-                json.WriteString("span_id", activity.SpanId.ToHexString());
+                json.WriteString("trace_id", trace.TraceId.ToHexString());
+                json.WriteString("span_id", trace.SpanId.ToHexString());
             }
             scopeProvider?.ForEachScope(WriteScope, json);
             if (logEntry.State is IReadOnlyList<KeyValuePair<string, object?>> { Count: > 0 } values) WriteAttributes(json, values);

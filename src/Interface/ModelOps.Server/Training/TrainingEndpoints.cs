@@ -19,7 +19,7 @@ public static class TrainingEndpoints
             .WithName("createQuantization").WithSummary("Starts a job that merges, converts and quantizes to GGUF.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
-    private static async Task<IResult> TrainAsync(CreateTraining create, JobQueue queue, JobReferences references, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> TrainAsync(CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors =
         [
@@ -37,10 +37,10 @@ public static class TrainingEndpoints
                 create.Epochs, create.MaxSteps, create.Rank, create.LearningRate, create.BatchSize, create.SequenceLength, create.Seed),
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.SftTrainingInput);
-        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Sft, json, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Sft, json, context.User.Identity!.Name!, cancellationToken));
     }
 
-    private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobQueue queue, JobReferences references, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name)];
         if (!quantizationTypes.Contains(create.Type, StringComparer.Ordinal))
@@ -48,7 +48,7 @@ public static class TrainingEndpoints
         if (errors.Count > 0) return Problems.Invalid(errors);
         var input = new QuantizationInput(await references.PinAsync(create.Artifact, cancellationToken), create.Type, create.Name, context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.QuantizationInput);
-        return JobEndpoints.Accepted(await queue.EnqueueAsync(JobKinds.Quantize, json, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Quantize, json, context.User.Identity!.Name!, cancellationToken));
     }
 
     private static IEnumerable<string> NotBelow(int least, params (string Name, int? Value)[] values) =>

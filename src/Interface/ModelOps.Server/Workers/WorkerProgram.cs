@@ -1,17 +1,25 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using ModelOps.Server.Configuration;
 using ModelOps.Storage;
+using ModelOps.Workflows;
 
 namespace ModelOps.Server.Workers;
 
 /// <summary>The worker's executable, beside this one: in the build's layout, in a published one, or where MODELOPS_WORKER_PATH says.</summary>
 public sealed record WorkerProgram(string Path)
 {
+    private const string Nice = "/usr/bin/nice";
+    private const int BatchNiceness = 10;
+
+    /// <summary>What it finds in its environment besides its object store.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <exception cref="WorkerStartException">It is nowhere; the message says where it was looked for.</exception>
     public static WorkerProgram Find()
     {
-        string[] candidates = Environment.GetEnvironmentVariable("MODELOPS_WORKER_PATH") is { Length: > 0 } chosen
+        string[] candidates = System.Environment.GetEnvironmentVariable("MODELOPS_WORKER_PATH") is { Length: > 0 } chosen
             ? [chosen]
             :
             [
@@ -23,17 +31,25 @@ public sealed record WorkerProgram(string Path)
             : throw new WorkerStartException($"the worker program is missing; looked for {string.Join(" and ", candidates)}");
     }
 
-    /// <param name="objects">Handed over in the environment: a command line is for every user of the machine to read.</param>
-    public ProcessStartInfo StartInfo(ObjectStoreOptions objects, params IReadOnlyList<string> arguments)
+    public ProcessStartInfo StartInfo(WorkerLaunch launch, string socket)
     {
-        var start = new ProcessStartInfo(Path)
+        // What somebody waits for goes before what runs for hours: nice replaces itself by the worker, whose threads all start with its priority.
+        string[] command = launch.Role == WorkerRole.Inference || !File.Exists(Nice) ? [Path] : [Nice, "-n", $"{BatchNiceness}", Path];
+        string[] arguments =
+        [
+            "--role", launch.Role.Name(),
+            "--instance", launch.Instance.ToString(CultureInfo.InvariantCulture),
+            "--home", launch.Home,
+            "--socket", socket,
+            "--threads", launch.Threads.ToString(CultureInfo.InvariantCulture),
+        ];
+        var start = new ProcessStartInfo(command[0], [.. command[1..], .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardInput = true, // its end tells the worker that the server is gone
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
         // The runtime that runs this process runs the worker too, wherever it is installed.
         start.Environment["DOTNET_ROOT"] = System.IO.Path.GetFullPath(System.IO.Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
         // libtorch's threads (libgomp) spin while they wait for each other: beside any other load that costs twenty times the speed.
@@ -41,7 +57,7 @@ public sealed record WorkerProgram(string Path)
         // The server's configuration, its secrets too, is not the worker's: it gets what it needs.
         foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith(ConfigInput.EnvironmentPrefix, StringComparison.OrdinalIgnoreCase)).ToList())
             start.Environment.Remove(inherited);
-        foreach (var (name, value) in objects.ToEnvironment()) start.Environment[name] = value;
+        foreach (var (name, value) in launch.Objects.ToEnvironment().Concat(Environment)) start.Environment[name] = value;
         return start;
     }
 }

@@ -1,52 +1,100 @@
+using ModelOps.Client;
 using ModelOps.Server.Hosting;
 using ModelOps.Storage;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Workers;
 
-/// <summary>At most one worker process per role, started when it is first needed and again after it died.</summary>
-public sealed partial class WorkerSupervisor(ServerHome home, ObjectStoreOptions objects, ILogger<WorkerSupervisor> logger) : IAsyncDisposable
-{
-    // llama.cpp's threads spin at barriers: on a machine without a free core they collapse.
-    private static readonly int threads = Math.Max(1, Environment.ProcessorCount - 1);
-    private readonly Dictionary<WorkerRole, WorkerProcess> workers = [];
-    private readonly SemaphoreSlim gate = new(1);
-    private bool disposed;
+/// <summary>How many tasks wait for a process of a role, not counting those that a process runs.</summary>
+public delegate ValueTask<int> WorkerBacklog(WorkerRole role, CancellationToken cancellationToken);
 
-    /// <exception cref="WorkerStartException">It does not come up.</exception>
-    public async Task<WorkerProcess> GetAsync(WorkerRole role, CancellationToken cancellationToken)
+/// <summary>Told when a process died that was not to stop.</summary>
+/// <param name="how">For people: <c>the training worker was ended by SIGABRT…</c>.</param>
+public delegate Task WorkerObituary(WorkerRole role, int processId, string how);
+
+/// <summary>Keeps the right number of worker processes of every role alive: from the backlog, and from who waits for one here.</summary>
+public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposable
+{
+    private static readonly TimeSpan interval = TimeSpan.FromSeconds(1);
+    private readonly Dictionary<WorkerRole, WorkerPool> pools;
+    private readonly WorkerBacklog backlog;
+    private readonly ILogger logger;
+    private readonly SemaphoreSlim wake = new(0);
+
+    public WorkerSupervisor(
+        ServerHome home, ObjectStoreOptions objects, WorkersOptions options, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
+        ILoggerFactory loggers)
     {
-        await gate.WaitAsync(cancellationToken);
-        try
-        {
-            ObjectDisposedException.ThrowIf(disposed, this);
-            if (workers.TryGetValue(role, out var worker))
-            {
-                if (!worker.Exited.IsCompleted) return worker;
-                Log.Died(logger, role, worker.Id, worker.HowItEnded);
-                workers.Remove(role);
-                await worker.DisposeAsync();
-            }
-            return workers[role] = await WorkerProcess.StartAsync(role, home.Root, objects, threads, logger, cancellationToken);
-        }
-        finally
-        {
-            gate.Release();
-        }
+        (this.backlog, logger) = (backlog, loggers.CreateLogger<WorkerSupervisor>());
+        pools = Enum.GetValues<WorkerRole>().Where(role => role != WorkerRole.Control).ToDictionary(
+            role => role,
+            role => new WorkerPool(
+                new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects),
+                options,
+                (launch, cancellationToken) => WorkerProcess.StartAsync(
+                    launch, WorkerProgram.Find() with { Environment = link.ToEnvironment() }, loggers, time, cancellationToken),
+                died,
+                time,
+                loggers.CreateLogger<WorkerPool>()));
+    }
+
+    /// <summary>A ready process of the role, however much it runs; waits for one.</summary>
+    /// <exception cref="WorkerStartException">None runs, and one could not be started.</exception>
+    public Task<WorkerProcess> GetAsync(WorkerRole role, CancellationToken cancellationToken) => pools[role].GetAsync(Wake, cancellationToken);
+
+    /// <summary>A ready process of the role that nobody else has, for one task; waits for one.</summary>
+    /// <inheritdoc cref="GetAsync"/>
+    public Task<WorkerLease> LeaseAsync(WorkerRole role, CancellationToken cancellationToken) => pools[role].LeaseAsync(Wake, cancellationToken);
+
+    /// <summary>Every process of this server, and every role that waits to start one again.</summary>
+    public IReadOnlyList<Worker> List() => [.. pools.Values.SelectMany(pool => pool.List())];
+
+    /// <summary>Looks at the backlog now, not at the next second.</summary>
+    public void Wake() => wake.Release();
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await Task.WhenAll(pools.Values.Select(pool => pool.StopAsync()));
     }
 
     public async ValueTask DisposeAsync()
     {
-        await gate.WaitAsync();
-        disposed = true;
-        await Task.WhenAll(workers.Values.Select(worker => worker.DisposeAsync().AsTask()));
-        workers.Clear();
-        gate.Dispose();
+        await StopAsync(CancellationToken.None); // a start that failed stops nothing
+        Dispose();
+    }
+
+    public override void Dispose()
+    {
+        foreach (var pool in pools.Values) pool.Dispose();
+        wake.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            foreach (var (role, pool) in pools) await AdjustAsync(role, pool, stoppingToken);
+            await wake.WaitAsync(interval, stoppingToken);
+        }
+    }
+
+    private async Task AdjustAsync(WorkerRole role, WorkerPool pool, CancellationToken stopping)
+    {
+        try
+        {
+            pool.Adjust(await backlog(role, stopping));
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+        {
+            Log.NotAdjusted(logger, e, role.Name());
+        }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "{Role} worker, process {ProcessId}, {HowItEnded}")]
-        public static partial void Died(ILogger logger, WorkerRole role, int processId, string howItEnded);
+        [LoggerMessage(1, LogLevel.Error, "the number of {Role} workers could not be decided; trying again in a second")]
+        public static partial void NotAdjusted(ILogger logger, Exception exception, string role);
     }
 }

@@ -7,6 +7,9 @@ public sealed record WorkerOptions
 {
     public required WorkerRole Role { get; init; }
 
+    /// <summary>Number of this process within its role: no two at once have the same.</summary>
+    public required int Instance { get; init; }
+
     /// <summary>The home folder: trusted keys, cache, and objects and tables where they are files.</summary>
     public required string Home { get; init; }
 
@@ -16,14 +19,17 @@ public sealed record WorkerOptions
     /// <summary>Threads for arithmetic.</summary>
     public required int Threads { get; init; }
 
+    /// <summary>Which worker this is, for people: <c>training 4711@machine</c>.</summary>
+    public string Identity => WorkerIdentity.Of(Role, Environment.ProcessId);
+
     /// <summary>Verified artifacts laid out as folders; rebuilt when deleted.</summary>
     public string Cache => Path.Combine(Home, "cache", "artifacts");
 
-    /// <summary>What this role has verified, so that a restart does not read it all again.</summary>
-    public string VerifiedFiles => Path.Combine(Home, "cache", $"verified-{Role}.txt".ToLowerInvariant());
+    /// <summary>What this instance has verified, so that a restart does not read it all again.</summary>
+    public string VerifiedFiles => Path.Combine(Home, "cache", $"verified-{Role.Name()}-{Instance}.txt");
 
     /// <summary>Scratch space of this process; emptied at start.</summary>
-    public string Scratch => Path.Combine(Home, "tmp", $"worker-{Role}".ToLowerInvariant());
+    public string Scratch => Path.Combine(Home, "tmp", $"worker-{Role.Name()}-{Instance}");
 
     public static WorkerOptions? Parse(string[] args, out IReadOnlyList<string> errors)
     {
@@ -39,8 +45,16 @@ public sealed record WorkerOptions
         var (home, socket) = (Required("--home"), Required("--socket"));
         if (!Enum.TryParse<WorkerRole>(Required("--role"), ignoreCase: true, out var role) || role == WorkerRole.Control)
             faults.Add("--role must be data, training, quantization or inference");
+        if (!int.TryParse(Required("--instance"), out var instance) || instance < 1) faults.Add("--instance must be a whole number above 0");
         if (!int.TryParse(Required("--threads"), out var threads) || threads < 1) faults.Add("--threads must be a whole number above 0");
         errors = faults;
-        return faults.Count > 0 ? null : new WorkerOptions { Role = role, Home = Path.GetFullPath(home), Socket = socket, Threads = threads };
+        return faults.Count > 0 ? null : new WorkerOptions
+        {
+            Role = role,
+            Instance = instance,
+            Home = Path.GetFullPath(home),
+            Socket = socket,
+            Threads = threads,
+        };
     }
 }

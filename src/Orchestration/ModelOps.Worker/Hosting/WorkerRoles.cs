@@ -22,18 +22,21 @@ internal static class WorkerRoles
         services.AddSingleton<IngestDatasetActivity>();
         services.AddSingleton<TrainAdapterActivity>();
         services.AddSingleton<QuantizeModelActivity>();
+        if (options.Role == WorkerRole.Inference) return;
+        services.AddSingleton<ActivityRunner>();
         services.AddSingleton(provider => Handlers(provider, options.Role));
+        services.AddSingleton<ILoggerProvider, ActivityLog>();
+        services.AddHostedService<ActivityWorker>();
     }
 
     public static void MapWorkerRole(this WebApplication app, WorkerOptions options)
     {
         if (options.Role == WorkerRole.Inference) app.MapGrpcService<InferenceService>();
-        else app.MapGrpcService<ActivityService>();
     }
 
     private static ActivityHandlers Handlers(IServiceProvider provider, WorkerRole role)
     {
-        var handlers = new ActivityHandlers();
+        var handlers = new ActivityHandlers(provider.GetRequiredService<ActivityRunner>());
         switch (role)
         {
             case WorkerRole.Data:

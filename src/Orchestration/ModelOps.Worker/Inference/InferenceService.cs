@@ -11,7 +11,7 @@ namespace ModelOps.Worker.Inference;
 
 /// <summary>Loads verified models and streams their answers: template and tokens → engine queue → batch step → pieces.</summary>
 internal sealed class InferenceService(
-    LoadedModels models, VerifiedArtifacts artifacts, WorkerOptions options, ILogger<InferenceService> logger) : InferenceEngine.InferenceEngineBase
+    LoadedModels models, VerifiedArtifacts artifacts, WorkerOptions options, ServerLink server, ILogger<InferenceService> logger) : InferenceEngine.InferenceEngineBase
 {
     private const int DefaultContext = 4096;
 
@@ -64,6 +64,7 @@ internal sealed class InferenceService(
     {
         if (!models.TryGet(request.Name, out var loaded))
             throw new RpcException(new Status(StatusCode.NotFound, $"the model '{request.Name}' is not loaded"));
+        using var task = server.Begin();
         var generation = new GenerationRequest
         {
             Prompt = Tokens(request, loaded),

@@ -539,6 +539,38 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                     b.ToTable("job_events");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.JobLogRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("text")
+                        .HasColumnName("job_id")
+                        .UseCollation("C");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
+
+                    b.Property<long>("At")
+                        .HasColumnType("bigint")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Level")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("level")
+                        .UseCollation("C");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("text")
+                        .UseCollation("C");
+
+                    b.HasKey("JobId", "Sequence");
+
+                    b.ToTable("job_logs");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.JobRow", b =>
                 {
                     b.Property<string>("Id")
@@ -551,6 +583,10 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnName("artifact")
                         .UseCollation("C");
 
+                    b.Property<int>("Attempts")
+                        .HasColumnType("integer")
+                        .HasColumnName("attempts");
+
                     b.Property<bool>("CancelRequested")
                         .HasColumnType("boolean")
                         .HasColumnName("cancel_requested");
@@ -558,6 +594,18 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                     b.Property<long>("CreatedAt")
                         .HasColumnType("bigint")
                         .HasColumnName("created_at");
+
+                    b.Property<string>("CreatedBy")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("created_by")
+                        .UseCollation("C");
+
+                    b.Property<string>("Engine")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("engine")
+                        .UseCollation("C");
 
                     b.Property<string>("ErrorMessage")
                         .HasColumnType("text")
@@ -585,6 +633,14 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnName("kind")
                         .UseCollation("C");
 
+                    b.Property<bool>("PauseRequested")
+                        .HasColumnType("boolean")
+                        .HasColumnName("pause_requested");
+
+                    b.Property<int>("Priority")
+                        .HasColumnType("integer")
+                        .HasColumnName("priority");
+
                     b.Property<string>("Progress")
                         .HasColumnType("text")
                         .HasColumnName("progress")
@@ -605,9 +661,21 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnName("state")
                         .UseCollation("C");
 
+                    b.Property<string>("Step")
+                        .HasColumnType("text")
+                        .HasColumnName("step")
+                        .UseCollation("C");
+
+                    b.Property<string>("TraceParent")
+                        .HasColumnType("text")
+                        .HasColumnName("trace_parent")
+                        .UseCollation("C");
+
                     b.HasKey("Id");
 
                     b.HasIndex("Artifact");
+
+                    b.HasIndex("CreatedBy", "State");
 
                     b.HasIndex("State", "CreatedAt");
 
@@ -787,6 +855,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                 });
 
             modelBuilder.Entity("ModelOps.Registry.JobEventRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.JobLogRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
                         .WithMany()

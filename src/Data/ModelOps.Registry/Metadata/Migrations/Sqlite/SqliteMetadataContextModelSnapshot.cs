@@ -480,6 +480,35 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                     b.ToTable("job_events");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.JobLogRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("job_id");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sequence");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Level")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("level");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("text");
+
+                    b.HasKey("JobId", "Sequence");
+
+                    b.ToTable("job_logs");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.JobRow", b =>
                 {
                     b.Property<string>("Id")
@@ -490,6 +519,10 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("artifact");
 
+                    b.Property<int>("Attempts")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("attempts");
+
                     b.Property<bool>("CancelRequested")
                         .HasColumnType("INTEGER")
                         .HasColumnName("cancel_requested");
@@ -497,6 +530,16 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                     b.Property<long>("CreatedAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
+
+                    b.Property<string>("CreatedBy")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("created_by");
+
+                    b.Property<string>("Engine")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("engine");
 
                     b.Property<string>("ErrorMessage")
                         .HasColumnType("TEXT")
@@ -520,6 +563,14 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("kind");
 
+                    b.Property<bool>("PauseRequested")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("pause_requested");
+
+                    b.Property<int>("Priority")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("priority");
+
                     b.Property<string>("Progress")
                         .HasColumnType("TEXT")
                         .HasColumnName("progress");
@@ -537,9 +588,19 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("state");
 
+                    b.Property<string>("Step")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("step");
+
+                    b.Property<string>("TraceParent")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("trace_parent");
+
                     b.HasKey("Id");
 
                     b.HasIndex("Artifact");
+
+                    b.HasIndex("CreatedBy", "State");
 
                     b.HasIndex("State", "CreatedAt");
 
@@ -711,6 +772,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                 });
 
             modelBuilder.Entity("ModelOps.Registry.JobEventRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.JobLogRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
                         .WithMany()

@@ -1,0 +1,16 @@
+namespace ModelOps.Client;
+
+/// <summary>The processes in which activities and models run.</summary>
+public sealed class WorkersClient
+{
+    private readonly ApiConnection connection;
+
+    internal WorkersClient(ApiConnection connection) => this.connection = connection;
+
+    /// <summary>The worker processes of the server that answers; of several servers each lists its own.</summary>
+    public async Task<IReadOnlyList<Worker>> ListAsync(CancellationToken cancellationToken = default)
+    {
+        var page = await connection.GetAsync("api/v1/workers", WireJson.Default.PageWorker, cancellationToken).ConfigureAwait(false);
+        return page.Items;
+    }
+}

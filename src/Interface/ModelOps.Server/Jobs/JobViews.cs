@@ -1,0 +1,67 @@
+using System.Diagnostics;
+using System.Text.Json;
+using ModelOps.Client;
+using ModelOps.Registry;
+using ModelOps.Workflows;
+
+namespace ModelOps.Server.Jobs;
+
+/// <summary>Rows in the wire's words.</summary>
+internal static class JobViews
+{
+    public static Job ToWire(JobRow row) => new()
+    {
+        Id = row.Id,
+        Kind = row.Kind,
+        State = State(row.State),
+        Step = row.Step,
+        Attempts = row.Attempts,
+        Priority = row.Priority,
+        CreatedBy = row.CreatedBy,
+        TraceId = ActivityContext.TryParse(row.TraceParent, traceState: null, out var trace) ? trace.TraceId.ToHexString() : null,
+        CreatedAt = row.CreatedAt,
+        StartedAt = row.StartedAt,
+        FinishedAt = row.FinishedAt,
+        Input = JsonElement.Parse(row.Input),
+        Result = row.Result is null ? null : JsonElement.Parse(row.Result),
+        Artifacts = row.Artifact is null ? [] : [row.Artifact],
+        Progress = Progress(row.Progress),
+        Error = row.ErrorType is null ? null : new JobError(row.ErrorType, row.ErrorMessage ?? "", Advice(row.ErrorType)),
+    };
+
+    public static JobEvent ToWire(JobEventRow row) => new()
+    {
+        Sequence = row.Sequence,
+        At = row.At,
+        State = State(row.State),
+        Progress = Progress(row.Progress),
+        Message = row.Message,
+    };
+
+    public static string Text(JobState state) => state.ToString().ToLowerInvariant();
+
+    public static JobState State(string text) => Enum.Parse<JobState>(text, ignoreCase: true);
+
+    public static JobState State(JobPhase phase) => phase switch
+    {
+        JobPhase.Started or JobPhase.Resumed => JobState.Running,
+        JobPhase.Paused => JobState.Paused,
+        JobPhase.Succeeded => JobState.Succeeded,
+        JobPhase.Failed => JobState.Failed,
+        JobPhase.Canceled => JobState.Canceled,
+        _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "no such phase"),
+    };
+
+    private static string Advice(string errorType) => errorType switch
+    {
+        ActivityFailures.InvalidInput => "Change what the message names and start a new job.",
+        ActivityFailures.InvalidRows => "Mend the rows that the message names, or let more of them be bad with --max-bad, and start a new job.",
+        ActivityFailures.VerificationFailed => "Something changed the artifact after it was signed: do not use it; 'modelops artifacts verify' tells more.",
+        ActivityFailures.ParityFailed => "The quantized model does not say what the trained one says: choose another type, and report this.",
+        ActivityFailures.Diverged => "Lower the learning rate, or look at the rows around the step that the message names.",
+        ActivityFailures.WorkerDied => "See the job's log and the server's for its last words; with enough memory, 'modelops jobs retry' goes on.",
+        _ => "The server's log has the details; 'modelops jobs retry' tries it again.",
+    };
+
+    private static JobProgress? Progress(string? json) => json is null ? null : JsonSerializer.Deserialize(json, WireJson.Default.JobProgress);
+}

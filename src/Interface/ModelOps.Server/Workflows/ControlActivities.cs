@@ -1,0 +1,40 @@
+using ModelOps.Workflows;
+using Temporalio.Activities;
+using Temporalio.Exceptions;
+
+namespace ModelOps.Server.Workflows;
+
+/// <summary>Activities that run in the server itself: only the server writes metadata.</summary>
+public interface IControlActivities
+{
+    IEnumerable<ActivityDefinition> Definitions { get; }
+}
+
+public static class ControlActivity
+{
+    /// <param name="run">Gets the id of the job as well. It may be called again after it did its work: a crash can come before that is recorded.</param>
+    public static ActivityDefinition Of<TInput, TResult>(
+        Activity<TInput, TResult> activity, Func<string, TInput, CancellationToken, Task<TResult>> run) => ActivityDefinition.Create(
+            activity.Name,
+            typeof(Task<TResult>),
+            [typeof(TInput), typeof(JobRun)],
+            requiredParameterCount: 2,
+            arguments => RunAsync((TInput)arguments[0]!, run));
+
+    private static async Task<TResult> RunAsync<TInput, TResult>(TInput input, Func<string, TInput, CancellationToken, Task<TResult>> run)
+    {
+        var context = ActivityExecutionContext.Current;
+        try
+        {
+            return await run(context.Info.WorkflowId!, input, context.CancellationToken);
+        }
+        catch (ActivityException e)
+        {
+            throw new ApplicationFailureException(e.Message, e, e.FailureType);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw new ApplicationFailureException($"an unexpected error: {e.Message}", e, ActivityFailures.Internal);
+        }
+    }
+}

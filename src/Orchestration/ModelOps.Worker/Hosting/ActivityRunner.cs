@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using ModelOps.Workflows;
+using Temporalio.Activities;
+using Temporalio.Exceptions;
+
+namespace ModelOps.Worker.Hosting;
+
+/// <summary>What surrounds every activity: heartbeats, reports to the job, its failure in the job's words.</summary>
+public sealed partial class ActivityRunner(ServerConnection server, ServerLink link, WorkerOptions options, TimeProvider time, ILogger<ActivityRunner> logger)
+{
+    public async Task<TResult> RunAsync<TInput, TResult>(
+        TInput input, JobRun run, Func<TInput, IProgress<ActivityProgress>, CancellationToken, Task<TResult>> activity)
+    {
+        var context = ActivityExecutionContext.Current;
+        var name = context.Info.ActivityType;
+        using var span = new Activity(name); // its trace stands in the log lines
+        if (run.TraceParent is not null) span.SetParentId(run.TraceParent);
+        span.Start();
+        using var task = link.Begin();
+        await using var reports = new ActivityReports(server, context.Info, options.Identity, time);
+        using var alive = new CancellationTokenSource();
+        var heartbeats = BeatAsync(context, alive.Token);
+        Log.Started(logger, name, context.Info.Attempt);
+        try
+        {
+            var result = await activity(input, reports, context.CancellationToken);
+            Log.Finished(logger, name);
+            return result;
+        }
+        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        {
+            Log.Canceled(logger, name, context.CancelReason);
+            throw;
+        }
+        catch (ActivityException e)
+        {
+            Log.Failed(logger, name, e.FailureType, e.Message);
+            throw new ApplicationFailureException(e.Message, e, e.FailureType);
+        }
+        catch (Exception e)
+        {
+            Log.Crashed(logger, e, name);
+            throw new ApplicationFailureException(e.Message, e, ActivityFailures.Internal);
+        }
+        finally
+        {
+            await alive.CancelAsync();
+            await heartbeats;
+        }
+    }
+
+    /// <summary>Says that this process lives, whatever the activity does meanwhile, and learns that the activity is canceled.</summary>
+    private async Task BeatAsync(ActivityExecutionContext context, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(ActivityLimits.HeartbeatInterval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken)) context.Heartbeat();
+        }
+        catch (OperationCanceledException)
+        {
+            // The activity is over.
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "activity {Name} started, attempt {Attempt}")]
+        public static partial void Started(ILogger logger, string name, int attempt);
+
+        [LoggerMessage(2, LogLevel.Information, "activity {Name} finished")]
+        public static partial void Finished(ILogger logger, string name);
+
+        [LoggerMessage(3, LogLevel.Information, "activity {Name} canceled ({Why})")]
+        public static partial void Canceled(ILogger logger, string name, ActivityCancelReason why);
+
+        [LoggerMessage(4, LogLevel.Warning, "activity {Name} failed ({Type}): {Reason}")]
+        public static partial void Failed(ILogger logger, string name, string type, string reason);
+
+        [LoggerMessage(5, LogLevel.Error, "activity {Name} crashed")]
+        public static partial void Crashed(ILogger logger, Exception exception, string name);
+    }
+}

@@ -1,0 +1,24 @@
+using ModelOps.Workflows;
+using Temporalio.Worker;
+
+namespace ModelOps.Worker.Hosting;
+
+/// <summary>Takes one activity after the other from its role's task queue.</summary>
+internal sealed class ActivityWorker(ServerConnection server, ActivityHandlers handlers, WorkerOptions options, ILoggerFactory loggers) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var client = await server.ConnectAsync(options.Identity, loggers, stoppingToken);
+        var polling = new TemporalWorkerOptions(options.Role.TaskQueue())
+        {
+            LoggerFactory = loggers,
+            MaxConcurrentActivities = 1, // an activity has all the threads of its process, and its death is that of no other
+            MaxConcurrentActivityTaskPolls = 1,
+            MaxHeartbeatThrottleInterval = ActivityLimits.HeartbeatInterval,
+            DefaultHeartbeatThrottleInterval = ActivityLimits.HeartbeatInterval,
+        };
+        foreach (var activity in handlers.Definitions) polling.AddActivity(activity);
+        using var worker = new TemporalWorker(client, polling);
+        await worker.ExecuteAsync(stoppingToken);
+    }
+}

@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace ModelOps.Worker.Hosting;
+
+/// <summary>
+/// What a worker and the server that started it tell each other, besides gRPC: "ready PID" and "tasks N" on standard output, and the end of
+/// standard input, which is the server's word to stop and comes however the server dies.
+/// </summary>
+public sealed class ServerLink
+{
+    private static readonly TimeSpan patience = TimeSpan.FromMilliseconds(1500); // the server kills after 2 s
+    private readonly Lock gate = new();
+    private int tasks;
+
+    public void SayReady() => Say(string.Create(CultureInfo.InvariantCulture, $"ready {Environment.ProcessId}"));
+
+    /// <summary>Counts a task until it is disposed.</summary>
+    public IDisposable Begin()
+    {
+        Count(+1);
+        return new Task(this);
+    }
+
+    /// <summary>Stops the application when the server is gone, and kills this process where native code will not let it stop.</summary>
+    /// <remarks>A thread of its own: those of the pool may all be in native code.</remarks>
+    public static void StopWithServer(IHostApplicationLifetime lifetime) => new Thread(() =>
+    {
+        using var input = Console.OpenStandardInput();
+        input.CopyTo(Stream.Null);
+        lifetime.StopApplication();
+        Thread.Sleep(patience);
+        using var self = Process.GetCurrentProcess();
+        self.Kill();
+    })
+    {
+        IsBackground = true,
+        Name = "server link",
+    }.Start();
+
+    private void Count(int change)
+    {
+        lock (gate)
+        {
+            tasks += change;
+            Say(string.Create(CultureInfo.InvariantCulture, $"tasks {tasks}"));
+        }
+    }
+
+    private static void Say(string line) => Console.Out.WriteLine(line);
+
+    private sealed class Task(ServerLink link) : IDisposable
+    {
+        public void Dispose() => link.Count(-1);
+    }
+}

@@ -1,0 +1,117 @@
+using System.Text.Json;
+using ModelOps.Tests.EndToEnd;
+using ModelOps.Workflows;
+using Temporalio.Activities;
+using Temporalio.Client;
+using Temporalio.Exceptions;
+
+namespace ModelOps.Tests.Workflows;
+
+/// <summary>What a job's workflow tells its record, paused, canceled, failed, and after its worker died.</summary>
+public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<WorkflowFixture>
+{
+    private static readonly SftTrainingInput training = new(
+        "base", "rows", "tuned", new TrainingRecipe(null, null, null, null, null, null, null), "ada");
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 60_000)]
+    public async Task Run_EveryKind_TellsThatItStartedAndSucceeded()
+    {
+        var ingestion = await workflows.StartAsync("DatasetIngestion", "ingest-1", new DatasetIngestionInput("rows", new("f", 1, "d"), JsonElement.Parse("{}"), "ada"));
+        var sft = await workflows.StartAsync("SftTraining", "sft-1", training);
+        var quantization = await workflows.StartAsync("Quantization", "quantize-1", new QuantizationInput("tuned", "Q8_0", "small", "ada"));
+        Assert.Equal("rows", (await ingestion.GetResultAsync<DatasetIngestionOutput>()).Dataset.Name);
+        Assert.Equal("tuned", (await sft.GetResultAsync<SftTrainingOutput>()).Artifact.Name);
+        Assert.Equal("small", (await quantization.GetResultAsync<QuantizationOutput>()).Artifact.Name);
+        foreach (var job in (string[])["ingest-1", "sft-1", "quantize-1"]) Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases(job));
+        Assert.Equal("tuned", workflows.Told["sft-1"].Last().Output!.Value.GetProperty("artifact").GetProperty("name").GetString());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Pause_WhileTraining_StopsTheWorkerAndResumeRunsTheStepAgain()
+    {
+        var runs = 0;
+        workflows.Trainings["paused"] = async context =>
+        {
+            if (Interlocked.Increment(ref runs) == 1) await UntilCanceledAsync(context);
+        };
+        var job = await workflows.StartAsync("SftTraining", "paused", training);
+        await Eventually.HoldsAsync(() => Volatile.Read(ref runs) == 1, Cancel);
+        await job.SignalAsync("pause", []);
+        await Eventually.HoldsAsync(() => Phases("paused").LastOrDefault() == JobPhase.Paused, Cancel);
+        Assert.Equal(new JobPosition(Step: null, StepsDone: 2, Paused: true), await job.QueryAsync<JobPosition>("progress", []));
+        await job.SignalAsync("resume", []);
+        await job.GetResultAsync<SftTrainingOutput>();
+        Assert.Equal([JobPhase.Started, JobPhase.Paused, JobPhase.Resumed, JobPhase.Succeeded], Phases("paused"));
+        Assert.Equal(2, runs);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Cancel_WhileTrainingOrPaused_EndsCanceled(bool paused)
+    {
+        var id = $"canceled-{paused}";
+        var began = new TaskCompletionSource();
+        workflows.Trainings[id] = context =>
+        {
+            began.TrySetResult();
+            return UntilCanceledAsync(context);
+        };
+        var job = await workflows.StartAsync("SftTraining", id, training);
+        await began.Task.WaitAsync(Cancel);
+        if (paused)
+        {
+            await job.SignalAsync("pause", []);
+            await Eventually.HoldsAsync(() => Phases(id).LastOrDefault() == JobPhase.Paused, Cancel);
+        }
+        await job.CancelAsync();
+        var ended = await Assert.ThrowsAsync<WorkflowFailedException>(() => job.GetResultAsync<SftTrainingOutput>());
+        Assert.IsType<CanceledFailureException>(ended.InnerException);
+        Assert.Equal(JobPhase.Canceled, Phases(id).Last());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Run_WorkerDied_CostsOneAttempt()
+    {
+        var attempts = 0;
+        workflows.Trainings["died"] = context =>
+        {
+            attempts = context.Info.Attempt;
+            return context.Info.Attempt == 1
+                ? throw new ApplicationFailureException("the training worker was ended by SIGABRT", ActivityFailures.WorkerDied)
+                : Task.CompletedTask;
+        };
+        var job = await workflows.StartAsync("SftTraining", "died", training);
+        await job.GetResultAsync<SftTrainingOutput>();
+        Assert.Equal(2, attempts);
+        Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases("died"));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Run_InputAtFault_IsNotTriedAgainAndSaysWhy()
+    {
+        var attempts = 0;
+        workflows.Trainings["diverged"] = _ =>
+        {
+            attempts++;
+            throw new ApplicationFailureException("the loss is NaN at step 7", ActivityFailures.Diverged);
+        };
+        var job = await workflows.StartAsync("SftTraining", "diverged", training);
+        await Assert.ThrowsAsync<WorkflowFailedException>(() => job.GetResultAsync<SftTrainingOutput>());
+        Assert.Equal(1, attempts);
+        Assert.Equal(new JobFailure(ActivityFailures.Diverged, "the loss is NaN at step 7"), workflows.Told["diverged"].Last().Error);
+    }
+
+    private static async Task UntilCanceledAsync(ActivityExecutionContext context)
+    {
+        while (true)
+        {
+            context.Heartbeat();
+            await Task.Delay(50, context.CancellationToken);
+        }
+    }
+
+    private List<JobPhase> Phases(string job) => workflows.Told.TryGetValue(job, out var told) ? [.. told.Select(change => change.Phase)] : [];
+}
