@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using ModelOps.Server.Workers;
-using ModelOps.Storage;
 using ModelOps.Tables.Datasets.Queries;
 
 namespace ModelOps.Server.Datasets;
@@ -21,7 +20,7 @@ public sealed class QueryProcess : IDisposable
     {
         // It gets the files of the tables and nothing else: no credentials of the object store.
         var start = WorkerProgram.Find().StartInfo(
-            new ObjectStoreOptions(), "query", options.MemoryBytes.ToString(CultureInfo.InvariantCulture), options.FileBytes.ToString(CultureInfo.InvariantCulture));
+            "query", options.MemoryBytes.ToString(CultureInfo.InvariantCulture), options.FileBytes.ToString(CultureInfo.InvariantCulture));
         process = Process.Start(start)!;
         lastWords = process.StandardError.ReadToEndAsync(CancellationToken.None);
     }

@@ -33,8 +33,6 @@ public sealed record WorkerProgram(string Path)
 
     public ProcessStartInfo StartInfo(WorkerLaunch launch, string socket)
     {
-        // What somebody waits for goes before what runs for hours: nice replaces itself by the worker, whose threads all start with its priority.
-        string[] command = launch.Role == WorkerRole.Inference || !File.Exists(Nice) ? [Path] : [Nice, "-n", $"{BatchNiceness}", Path];
         string[] arguments =
         [
             "--role", launch.Role.Name(),
@@ -43,7 +41,18 @@ public sealed record WorkerProgram(string Path)
             "--socket", socket,
             "--threads", launch.Threads.ToString(CultureInfo.InvariantCulture),
         ];
-        var start = new ProcessStartInfo(command[0], [.. command[1..], .. arguments])
+        // What somebody waits for goes before what runs for hours: nice replaces itself by the worker, whose threads all start with its priority.
+        var start = launch.Role == WorkerRole.Inference || !File.Exists(Nice) ? Start(Path, arguments) : Start(Nice, ["-n", $"{BatchNiceness}", Path, .. arguments]);
+        foreach (var (name, value) in launch.Objects.ToEnvironment().Concat(Environment)) start.Environment[name] = value;
+        return start;
+    }
+
+    /// <summary>For a program of its own that ends when it has answered; it gets no credentials.</summary>
+    public ProcessStartInfo StartInfo(params string[] arguments) => Start(Path, arguments);
+
+    private static ProcessStartInfo Start(string program, string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             UseShellExecute = false,
             RedirectStandardInput = true, // its end tells the worker that the server is gone
@@ -57,7 +66,6 @@ public sealed record WorkerProgram(string Path)
         // The server's configuration, its secrets too, is not the worker's: it gets what it needs.
         foreach (var inherited in start.Environment.Keys.Where(name => name.StartsWith(ConfigInput.EnvironmentPrefix, StringComparison.OrdinalIgnoreCase)).ToList())
             start.Environment.Remove(inherited);
-        foreach (var (name, value) in launch.Objects.ToEnvironment().Concat(Environment)) start.Environment[name] = value;
         return start;
     }
 }
