@@ -34,12 +34,32 @@ public sealed class SentencePieceModelTests : IDisposable
     }
 
     [Theory]
+    [InlineData("gemma", "")]
+    [InlineData("mistral", "<s>")] // a chat, which begins with a special token
+    public void Convert_TokenizerJsonOfItsKind_LlamaCppSplitsTextAlike(string kind, string start)
+    {
+        var model = Model();
+        var definition = SentencePieceModel.Load(model.TokenizerPath);
+        var space = new NormalizerStep.Replace(" ", "\u2581");
+        var tokenizerJson = kind == "gemma"
+            ? Copy(definition, definition.Merges, [space], [new PreTokenizerStep.Split(" ", SplitBehavior.MergedWithPrevious)])
+            : Copy(definition, definition.Merges, [], [new PreTokenizerStep.Metaspace(PrependScheme.First, Cuts: false)]);
+        tokenizerJson.Save(Path.Combine(model.Path, TokenizerJson.FileName));
+        new TokenizerConfig { ChatTemplate = "{{ messages }}" }.Save(model.Path);
+        GgufConversion.Convert(ModelFolder.Open(model.Path), folder["model.gguf"], GgufWeightType.F16, new GgufDescription { Name = kind }, Cancellation);
+        var tokenizer = HuggingFaceTokenizer.Load(model.Path);
+        using var llama = LlamaModel.Load(folder["model.gguf"], new LlamaModelOptions { VocabularyOnly = true });
+
+        Assert.All(Texts(2_000).Select(text => start + text), text => Assert.Equal(tokenizer.Encode(text), llama.Tokenize(text, addSpecial: false, parseSpecial: true)));
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task Save_AsTokenizerJson_TokenizersSplitsTextAlike(bool prefixed)
     {
         var tokenizer = HuggingFaceTokenizer.Load(Model().Path);
-        Copy(tokenizer.Definition, tokenizer.Definition.Merges, prefixed ? tokenizer.Definition.Normalizer : [tokenizer.Definition.Normalizer[^1]]).Save(folder["tokenizer.json"]);
+        Copy(tokenizer.Definition, tokenizer.Definition.Merges, prefixed ? tokenizer.Definition.Normalizer : [tokenizer.Definition.Normalizer[^1]], []).Save(folder["tokenizer.json"]);
         new TokenizerConfig { BosToken = "<s>" }.Save(folder.Path);
         var loaded = HuggingFaceTokenizer.Load(folder.Path);
         var texts = Texts(2_000);
@@ -56,7 +76,7 @@ public sealed class SentencePieceModelTests : IDisposable
         var model = Model();
         var definition = SentencePieceModel.Load(model.TokenizerPath);
         var missing = definition.Merges.GroupBy(merge => merge.Left + merge.Right).First(group => group.Count() > 1).Last();
-        Copy(definition, [.. definition.Merges.Where(merge => merge != missing)], definition.Normalizer)
+        Copy(definition, [.. definition.Merges.Where(merge => merge != missing)], definition.Normalizer, [])
             .Save(Path.Combine(model.Path, TokenizerJson.FileName));
 
         var error = Assert.Throws<InvalidModelFileException>(
@@ -66,7 +86,7 @@ public sealed class SentencePieceModelTests : IDisposable
     }
 
     [Fact]
-    public void Encode_LongText_TakesTimeInProportion()
+    public void Encode_MillionCharactersInOnePiece_AreNoBurden()
     {
         var tokenizer = HuggingFaceTokenizer.Load(Model().Path);
         var text = string.Concat(Enumerable.Repeat("the cat sat on the mat and looked at them, ", 25_000)); // a million characters, one piece
@@ -106,19 +126,20 @@ public sealed class SentencePieceModelTests : IDisposable
 
     private static List<string> Texts(int count) => RandomTexts.Make(seed: 3, count);
 
-    private static TokenizerJson Copy(TokenizerJson from, IReadOnlyList<MergeRule> merges, IReadOnlyList<NormalizerStep> normalizer) => new()
-    {
-        Vocabulary = from.Vocabulary,
-        Merges = merges,
-        AddedTokens = from.AddedTokens,
-        Normalizer = normalizer,
-        PreTokenizer = from.PreTokenizer,
-        ByteFallback = from.ByteFallback,
-        UnknownToken = from.UnknownToken,
-        FusesUnknown = from.FusesUnknown,
-        StripsLeadingSpace = from.StripsLeadingSpace,
-        TokensBefore = from.TokensBefore,
-    };
+    private static TokenizerJson Copy(
+        TokenizerJson from, IReadOnlyList<MergeRule> merges, IReadOnlyList<NormalizerStep> normalizer, IReadOnlyList<PreTokenizerStep> preTokenizer) => new()
+        {
+            Vocabulary = from.Vocabulary,
+            Merges = merges,
+            AddedTokens = from.AddedTokens,
+            Normalizer = normalizer,
+            PreTokenizer = preTokenizer,
+            ByteFallback = from.ByteFallback,
+            UnknownToken = from.UnknownToken,
+            FusesUnknown = from.FusesUnknown,
+            StripsLeadingSpace = from.StripsLeadingSpace,
+            TokensBefore = from.TokensBefore,
+        };
 
     private ModelFolder Model()
     {
