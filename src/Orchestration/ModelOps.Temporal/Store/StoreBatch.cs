@@ -21,7 +21,8 @@ internal sealed class RunChange
         Row = RunRow.Of(run);
         Events = run.History.TakeUnsaved();
         Activities = run.Activities.TakeChanged();
-        Inbox = run.TakeInbox();
+        // As bytes now: an event of the inbox changes when it moves into the history, while the writer still has it.
+        Inbox = run.TakeInbox()?.Select(received => received.ToByteArray()).ToArray();
         if (Events.Any(Lifetime.IsVisible))
             Visibility = VisibilityTable.Put(run.Key.Namespace, RunInfo.Of(run), types);
     }
@@ -35,7 +36,7 @@ internal sealed class RunChange
     public (long ScheduledEventId, byte[]? Info)[] Activities { get; }
 
     /// <summary>The whole inbox, when it changed.</summary>
-    public HistoryEvent[]? Inbox { get; }
+    public byte[][]? Inbox { get; }
 
     /// <summary>The row that lists show, when it changed.</summary>
     public SqlStatement? Visibility { get; }

@@ -54,7 +54,7 @@ internal sealed class StoreWriter(SqliteConnection connection) : IDisposable
         {
             Execute(transaction, clearInbox, row.Number);
             for (var i = 0; i < inbox.Length; i++)
-                Execute(transaction, addInbox, row.Number, i, inbox[i].ToByteArray());
+                Execute(transaction, addInbox, row.Number, i, inbox[i]);
         }
         if (change.Visibility is { } visibility)
             Execute(transaction, visibility.Text, [.. visibility.Parameters]);
