@@ -22,11 +22,11 @@ public sealed class KilledIngestionTests(ITestOutputHelper output)
         var server = await TestServer.StartAsync(home, Cancel);
         try
         {
-            var calm = await server.Client.Datasets.CreateVersionAsync("calm", file, new IngestionOptions(), progress: null, Cancel);
+            var calm = await server.Client.Datasets.CreateVersionAsync("calm", file, new ModelOps.Client.IngestionOptions(), progress: null, Cancel);
             Assert.Equal(JobState.Succeeded, (await server.Client.Jobs.WatchAsync(calm.Id, cancellationToken: Cancel).LastAsync(Cancel)).State);
 
             // 1. The worker dies while it reads.
-            var job = await server.Client.Datasets.CreateVersionAsync("stormy", file, new IngestionOptions(), progress: null, Cancel);
+            var job = await server.Client.Datasets.CreateVersionAsync("stormy", file, new ModelOps.Client.IngestionOptions(), progress: null, Cancel);
             var seen = await ReadsAsync(server.Client, job, after: 0);
             using (var worker = System.Diagnostics.Process.GetProcessById(TestServer.Workers(home, "data").Single())) worker.Kill();
             var again = await server.Client.Jobs.WatchAsync(job.Id, seen, Cancel)
