@@ -151,9 +151,9 @@ public sealed class GoldenTableTests : IDisposable
 
     private static string RepositoryFile(string path)
     {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "ModelOps.slnx"))) folder = folder.Parent!;
-        return Path.Combine(folder.FullName, path);
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root.FullName, "ModelOps.slnx"))) root = root.Parent!;
+        return Path.Combine(root.FullName, path);
     }
 
     private async Task<DeltaTable> OpenAsync(string name) =>
