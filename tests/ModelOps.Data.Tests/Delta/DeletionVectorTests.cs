@@ -6,8 +6,8 @@ namespace ModelOps.Data.Tests.Delta;
 
 public sealed class DeletionVectorTests : IDisposable
 {
-    // PROTOCOL.md, "JSON Example 3 — Inline": rows 3, 4, 7, 11, 18, 29.
-    private const string Inline = "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L";
+    // The rows of PROTOCOL.md, "JSON Example 3 — Inline" (3, 4, 7, 11, 18, 29) as writers encode them; the example's own text has another magic number.
+    private const string Inline = "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L";
 
     private readonly TestTables tables = new();
 
@@ -18,7 +18,7 @@ public sealed class DeletionVectorTests : IDisposable
     [Fact]
     public async Task Read_InlineExampleOfTheProtocol_LeavesOutItsRows()
     {
-        var table = await TableAsync($$"""{"storageType":"i","pathOrInlineDv":"{{Inline}}","sizeInBytes":40,"cardinality":6}""");
+        var table = await TableAsync($$"""{"storageType":"i","pathOrInlineDv":"{{Inline}}","sizeInBytes":44,"cardinality":6}""");
         Assert.Equal(Enumerable.Range(0, 40).Select(i => (long)i).Except([3, 4, 7, 11, 18, 29]), (await TestTables.RowsAsync(table)).Select(row => row.Id));
     }
 
@@ -43,7 +43,7 @@ public sealed class DeletionVectorTests : IDisposable
 
     [Theory]
     [InlineData("""{"storageType":"i","pathOrInlineDv":"wi5b=","sizeInBytes":40,"cardinality":6}""", "it has 4 bytes where the log says 40")]
-    [InlineData("""{"storageType":"i","pathOrInlineDv":"wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L","sizeInBytes":40,"cardinality":7}""", "6 rows where the log says 7")]
+    [InlineData("""{"storageType":"i","pathOrInlineDv":"^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L","sizeInBytes":44,"cardinality":7}""", "6 rows where the log says 7")]
     [InlineData("""{"storageType":"i","pathOrInlineDv":"\u0001","sizeInBytes":1,"cardinality":1}""", "no Z85")]
     [InlineData("""{"storageType":"x","pathOrInlineDv":"","sizeInBytes":1,"cardinality":1}""", "the storage type x of a deletion vector is not known")]
     [InlineData("""{"storageType":"u","pathOrInlineDv":"short","sizeInBytes":1,"cardinality":1}""", "has no UUID")]
