@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using Apache.Arrow;
@@ -12,6 +13,7 @@ using ParquetSharp.Arrow;
 namespace ModelOps.Benchmarks.Delta;
 
 /// <summary>Delta tables beside ParquetSharp alone on the same rows, and what a log costs: snapshots, commits, skipping.</summary>
+[SuppressMessage("Reliability", "CA2000", Justification = "batches own their arrays, slices share those of a batch")]
 internal static class DeltaBenchmark
 {
     private const int BatchRows = 10_000;

@@ -10,19 +10,27 @@ public sealed class FileObjectStore : IObjectStore
     private static readonly EnumerationOptions Entries = new() { AttributesToSkip = FileAttributes.ReparsePoint };
 
     private readonly string root;
-    private readonly UnfinishedFiles unfinished;
+    private readonly UnfinishedFiles? unfinished;
 
     public FileObjectStore(string root)
+        : this(root, isReadOnly: false)
+    {
+    }
+
+    private FileObjectStore(string root, bool isReadOnly)
     {
         this.root = Path.GetFullPath(root);
-        unfinished = UnfinishedFiles.Open(Path.Combine(this.root, TemporaryFolder));
+        if (!isReadOnly) unfinished = UnfinishedFiles.Open(Path.Combine(this.root, TemporaryFolder));
     }
+
+    /// <summary>What anyone keeps in a folder: nothing is made in it, and puts throw <see cref="NotSupportedException"/>.</summary>
+    public static FileObjectStore OpenReadOnly(string root) => new(root, isReadOnly: true);
 
     public async Task<bool> PutAsync(string key, Stream content, PutMode mode, CancellationToken cancellationToken = default)
     {
         var target = PathOf(key);
         if (mode == PutMode.IfAbsent && File.Exists(target)) return false;
-        var incoming = unfinished.NewPath();
+        var incoming = unfinished?.NewPath() ?? throw new NotSupportedException($"{root} was opened to be read");
         try
         {
             var file = new FileStream(

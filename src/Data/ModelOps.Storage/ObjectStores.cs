@@ -47,6 +47,17 @@ public sealed class ObjectStores : IDisposable
         return faults.Count == 0 ? new(options, home, keys) : throw new ObjectStoreOptionsException(faults);
     }
 
+    /// <summary>What anyone keeps in a bucket, below the options' prefix, which ends with '/' or is empty.</summary>
+    /// <returns>The store, and the client that it uses, to be disposed after it.</returns>
+    /// <exception cref="ObjectStoreOptionsException">Every fault of the options.</exception>
+    public static (IObjectStore Store, IDisposable Client) OpenBucket(ObjectStoreOptions options)
+    {
+        var faults = Faults(options).ToList();
+        if (faults.Count > 0) throw new ObjectStoreOptionsException(faults);
+        var connection = Client(options);
+        return (new S3ObjectStore(connection, options.Bucket!, options.Prefix), connection);
+    }
+
     /// <summary>Brings both stores under the current master key: <see cref="EncryptedObjectStore.RewrapAsync"/>.</summary>
     /// <returns>Nothing to do where they are not encrypted.</returns>
     public async Task<RewrapReport> RewrapAsync(CancellationToken cancellationToken = default)

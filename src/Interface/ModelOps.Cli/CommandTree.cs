@@ -15,6 +15,7 @@ using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
 using ModelOps.Cli.SignIn;
 using ModelOps.Cli.Signing;
+using ModelOps.Cli.Tables;
 using ModelOps.Cli.Training;
 using ModelOps.Cli.Users;
 
@@ -43,6 +44,7 @@ public static class CommandTree
             DoctorCommand.Create(cli),
             ModelsCommand.Create(cli),
             DatasetsCommand.Create(cli),
+            TablesCommand.Create(cli),
             TrainCommand.Create(cli),
             QuantizeCommand.Create(cli),
             JobsCommand.Create(cli),

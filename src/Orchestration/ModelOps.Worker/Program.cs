@@ -3,8 +3,10 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using ModelOps.Storage;
 using ModelOps.Worker.Hosting;
 using ModelOps.Worker.Queries;
+using ModelOps.Worker.Tables;
 
 if (args is ["query", ..]) return await QueryProgram.RunAsync(args, Console.In, Console.Out);
+if (args is ["tables", .. var request]) return await TablesProgram.RunAsync(request, CancellationToken.None);
 
 // One process per role, started and watched by the server. It listens on a Unix socket that only its owner can open, says
 // "ready" on standard output, and stops when its standard input ends: that happens however the server dies.

@@ -8,14 +8,6 @@ namespace ModelOps.Tables.Delta;
 [SuppressMessage("Reliability", "CA2000", Justification = "batches and arrays own what they are made of")]
 internal static class RowSelection
 {
-    /// <summary>Takes the batch over: it is the result where every row is kept, and released otherwise.</summary>
-    public static RecordBatch Keep(RecordBatch batch, Func<int, bool> isKept)
-    {
-        var rows = Enumerable.Range(0, batch.Length).Where(isKept).ToArray();
-        if (rows.Length == batch.Length) return batch;
-        using (batch) return Take(batch, rows);
-    }
-
     /// <param name="rows">In the order of the result; each from 0 to the batch's length.</param>
     public static RecordBatch Take(RecordBatch batch, ReadOnlySpan<int> rows)
     {

@@ -13,7 +13,9 @@ internal sealed class TablePaths(IObjectStore store, string table, Uri? root)
     /// <summary>The same text for the same file: not URI-encoded, relative to the table's folder wherever it is below it.</summary>
     public string Canonical(string path)
     {
-        var decoded = FileKey.Decode(path);
+        var decoded = Uri.UnescapeDataString(path);
+        if (decoded.StartsWith("file:/", StringComparison.Ordinal)) decoded = $"/{decoded[5..].TrimStart('/')}";
+        if (decoded.StartsWith("s3a://", StringComparison.Ordinal)) decoded = $"s3://{decoded[6..]}";
         return Array.Find(roots, start => decoded.StartsWith(start, StringComparison.Ordinal)) is { } above ? decoded[above.Length..] : decoded;
     }
 

@@ -6,6 +6,7 @@ using ModelOps.Cli.Doctor;
 using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
 using ModelOps.Cli.SignIn;
+using ModelOps.Cli.Tables;
 using ModelOps.Client;
 
 namespace ModelOps.Cli.Output;
@@ -23,6 +24,8 @@ namespace ModelOps.Cli.Output;
 [JsonSerializable(typeof(SignedIn))]
 [JsonSerializable(typeof(SignedOut))]
 [JsonSerializable(typeof(StoredSessions))]
+[JsonSerializable(typeof(TableHistory))]
+[JsonSerializable(typeof(TableSummary))]
 internal sealed partial class CliJson : JsonSerializerContext;
 
 /// <summary>The documents of <c>--json</c>, indented for people.</summary>

@@ -45,6 +45,11 @@ internal sealed class Installation(CliHost host)
             ? $"The server is not at {named}, which MODELOPS_SERVER_PATH names; correct or unset it."
             : $"The server is not beside the command line ({Full(BuildServer)} or {Full(PublishedServer)}); build it, or name it in MODELOPS_SERVER_PATH.");
 
+    /// <exception cref="ModelOpsException">It is not installed.</exception>
+    public string RequireWorker() => Worker ?? throw CliProblems.Exception(
+        ProblemTypes.NotFound, "Worker not installed",
+        $"The worker program is not beside the command line ({Full(BuildWorker)} or {Full(PublishedWorker)}); build it.");
+
     /// <exception cref="ModelOpsException">The samples are not installed.</exception>
     public string RequireSample(string path)
     {
