@@ -1,10 +1,18 @@
+using System.Globalization;
 using ModelOps.ObjectWriter;
 using ModelOps.Storage;
 
 // delta ROOT STEP: changes the Delta table at ROOT and kills itself at that step.
 if (args[0] == "delta")
 {
-    await KilledStep.RunAsync(args[1], int.Parse(args[2], System.Globalization.CultureInfo.InvariantCulture));
+    await KilledStep.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture));
+    return;
+}
+
+// ingest ROOT FILE JOB STEP: ingests the file into the store at ROOT and kills itself at that step; says how many steps there were if there is no such.
+if (args[0] == "ingest")
+{
+    await Console.Out.WriteLineAsync($"{await KilledIngestion.RunAsync(args[1], args[2], args[3], int.Parse(args[4], CultureInfo.InvariantCulture))}");
     return;
 }
 

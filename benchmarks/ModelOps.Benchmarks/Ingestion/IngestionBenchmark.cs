@@ -62,6 +62,7 @@ internal static class IngestionBenchmark
             FileName = "rows.jsonl",
             Dataset = "rows",
             Tables = new FileObjectStore(Path.Combine(folder.FullName, "tables")),
+            Job = "benchmark",
             Options = options,
         };
         return await DatasetIngestion.RunAsync(request, progress: null, cancellationToken) is IngestionOutcome.Ingested ingested

@@ -34,7 +34,9 @@ public sealed record StoredFile(string Path, long Size, string Sha256);
 
 /// <summary>Parses, checks and splits an uploaded file into the dataset's Delta tables.</summary>
 /// <param name="Options">As ModelOps.Tables defines them.</param>
-public sealed record IngestDataset(string Dataset, StoredFile Source, JsonElement Options);
+/// <param name="Job">The same at every try.</param>
+/// <param name="Tokenizer">The model whose tokenizer counts the rows' tokens; null: they are not counted.</param>
+public sealed record IngestDataset(string Dataset, StoredFile Source, JsonElement Options, string Job, PinnedArtifact? Tokenizer);
 
 /// <param name="Task">What the rows are for: the canonical schema of the tables.</param>
 /// <param name="TableVersions">Delta version per split, and of the quarantine.</param>

@@ -3,11 +3,12 @@ using Temporalio.Workflows;
 
 namespace ModelOps.Workflows;
 
-public sealed record DatasetIngestionInput(string Dataset, StoredFile Source, JsonElement Options, string CreatedBy);
+/// <param name="Tokenizer">Name or name@version of the model whose tokenizer counts the rows' tokens; null: they are not counted.</param>
+public sealed record DatasetIngestionInput(string Dataset, StoredFile Source, JsonElement Options, string CreatedBy, string? Tokenizer = null);
 
 public sealed record DatasetIngestionOutput(DatasetReference Dataset, IngestedDataset Ingested);
 
-/// <summary>ingest → sign and list.</summary>
+/// <summary>find the tokenizer, if one is named → ingest → sign and list.</summary>
 [Workflow("DatasetIngestion")]
 public sealed class DatasetIngestionWorkflow : JobWorkflow
 {
@@ -16,7 +17,9 @@ public sealed class DatasetIngestionWorkflow : JobWorkflow
         run,
         async () =>
         {
-            var ingested = await RunStepAsync(Activities.IngestDataset, new IngestDataset(input.Dataset, input.Source, input.Options));
+            var tokenizer = input.Tokenizer is { } model ? await RunStepAsync(Activities.ResolveArtifact, new ResolveArtifact(model, ["model"])) : null;
+            var ingested = await RunStepAsync(
+                Activities.IngestDataset, new IngestDataset(input.Dataset, input.Source, input.Options, Workflow.Info.WorkflowId, tokenizer?.Artifact));
             var dataset = await RunStepAsync(
                 Activities.RecordDatasetVersion, new RecordDatasetVersion(input.Dataset, input.Source, ingested, input.CreatedBy));
             return new DatasetIngestionOutput(dataset, ingested);

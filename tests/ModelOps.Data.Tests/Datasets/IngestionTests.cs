@@ -183,11 +183,25 @@ public sealed class IngestionTests : IDisposable
             new Dictionary<string, long> { ["assistant"] = 3, ["system"] = 1, ["user"] = 3 }, statistics.MessagesByRole);
         Assert.Equal((7, 3, 3.5, 4), (statistics.Turns.Total, statistics.Turns.Least, statistics.Turns.Mean, statistics.Turns.Most));
         Assert.Equal((26, 10, 13, 16), (statistics.Characters.Total, statistics.Characters.Least, statistics.Characters.Mean, statistics.Characters.Most));
-        Assert.Equal(52, statistics.Tokens!.Total);
+        Assert.Equal((52, 20, 32, 32), (statistics.Tokens!.Total, statistics.Tokens.P50, statistics.Tokens.P95, statistics.Tokens.Most));
         Assert.Equal(1, statistics.RowsWithTools);
-        Assert.Equal([(2L, 16L), (1L, 10L)], statistics.LongestRows.Select(row => (row.Line, row.Characters)));
+        Assert.Equal([(2L, 16L, 32L), (1L, 10L, 20L)], statistics.LongestRows.Select(row => (row.Line, row.Characters, row.Tokens!.Value)));
         Assert.Equal(
             [("Latin", 7), ("Cyrillic", 6), ("Han", 2), ("Greek", 1)], statistics.Scripts.Select(script => (script.Key, (int)script.Value)));
+    }
+
+    [Fact]
+    public async Task Run_Statistics_HavePercentilesAndRankByTokens()
+    {
+        var random = new Random(3);
+        var lengths = Enumerable.Range(1, 200).OrderBy(_ => random.Next()).ToList();
+        var rows = string.Concat(lengths.Select(length => $$"""{"text":"{{new string('x', length)}}"}""" + "\n"));
+        var request = ingestion.Request(TestIngestion.Utf8(rows)) with { CountTokens = text => 1000 - text.Length };
+        var outcome = await DatasetIngestion.RunAsync(request, progress: null, Cancel);
+        var statistics = Assert.IsType<IngestionOutcome.Ingested>(outcome).Report.Statistics;
+        Assert.Equal((1, 100, 190, 200), (statistics.Characters.Least, statistics.Characters.P50, statistics.Characters.P95, statistics.Characters.Most));
+        Assert.Equal((899, 989), (statistics.Tokens!.P50, statistics.Tokens.P95));
+        Assert.Equal([1L, 2, 3, 4, 5], statistics.LongestRows.Select(row => row.Characters)); // of the most tokens here
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization.Metadata;
 using ModelOps.Cli;
@@ -11,6 +12,8 @@ namespace ModelOps.Tests.Datasets;
 /// <summary>From the flags of the command line to the tables and back: the server, its worker and the command are the real ones.</summary>
 public sealed class DatasetIngestionTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
+    private static readonly string WordSmith = Path.Combine(Repository.RepositoryRoot.Path, "samples/models/wordsmith");
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     /// <summary>Options and report cross the workflow as documents: what one side writes, the other must know.</summary>
@@ -61,6 +64,76 @@ public sealed class DatasetIngestionTests(GatewayFixture fixture) : IClassFixtur
         Assert.Equal(ProblemTypes.NotFound, missing.Problem.Type);
     }
 
+    [Theory]
+    [InlineData("1%", true)]
+    [InlineData("0.9%", false)]
+    public async Task Create_OnePercentOfTheRowsBroken_IsDecidedByMaxBad(string maxBad, bool passes)
+    {
+        var name = passes ? "cracked" : "broken";
+        var rows = Enumerable.Range(1, 1000).Select(i => i % 100 == 42 ? $$"""{"prompt":"q{{i}}""" : $$"""{"prompt":"q{{i}}","completion":"a{{i}}"}""");
+        var created = await RunAsync("datasets", "create", name, await WriteAsync("rows.jsonl", rows), "--max-bad", maxBad);
+        Assert.Equal(passes ? ExitCodes.Done : ExitCodes.Failed, created.Code);
+        var said = passes ? created.Out : created.Error;
+        Assert.Contains("line 42: not valid JSON", said, StringComparison.Ordinal);
+        Assert.Contains(passes ? "1000 read, 990 kept" : "10 of 1000 rows are bad, more than 0.9% (--max-bad)", said, StringComparison.Ordinal);
+        if (!passes)
+        {
+            Assert.DoesNotContain(name, (await RunAsync("datasets", "list")).Out, StringComparison.Ordinal);
+            return;
+        }
+        var reasons = await RunAsync("datasets", "query", name, "SELECT reason, count(*) FROM quarantine GROUP BY ALL");
+        Assert.Contains("not valid JSON", reasons.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "rows.jsonl is empty: it has 0 bytes")]
+    [InlineData("\u007FELF\u0002\u0001\u0001\0\0\0\0", "is a binary file; known are JSONL")]
+    public async Task Create_FileWithoutRows_FailsAndLeavesNoDataset(string content, string reason)
+    {
+        var file = await WriteAsync("rows.jsonl", []);
+        await File.WriteAllTextAsync(file, content, Cancel);
+        var created = await RunAsync("datasets", "create", "nothing", file);
+        Assert.Equal(ExitCodes.Failed, created.Code);
+        Assert.Contains(reason, created.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("nothing", (await RunAsync("datasets", "list")).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Create_TheSameFileAgain_IsRefusedUnlessItIsTakenOtherwise()
+    {
+        var file = await WriteAsync("rows.jsonl", Enumerable.Range(0, 30).Select(i => $$"""{"text":"row {{i}}"}"""));
+        await RunAsync("datasets", "create", "twice", file);
+        var again = await RunAsync("datasets", "create", "twice", file);
+        Assert.Equal(ExitCodes.Conflict, again.Code);
+        Assert.Contains("rows.jsonl is the file of twice@1 already", again.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCodes.Done, (await RunAsync("datasets", "create", "twice", file, "--pii", "report")).Code);
+        Assert.Equal(ExitCodes.Done, (await RunAsync("datasets", "create", "twice", file)).Code); // what it was taken for before last
+        Assert.Equal(3, (await fixture.Server.Client.Datasets.GetAsync("twice", cancellationToken: Cancel)).Versions.Count);
+    }
+
+    [Fact]
+    public async Task Create_WithATokenizer_CountsTokensWithIt()
+    {
+        await RunAsync("models", "import", WordSmith, "--name", "counter");
+        string[] texts = ["one", "What is a dog?", "It is a domestic animal that barks."];
+        var file = await WriteAsync("rows.jsonl", texts.Select(text => JsonSerializer.Serialize(new { text })));
+        var created = await RunAsync("datasets", "create", "counted", file, "--tokenizer", "counter");
+        Assert.True(created.Code == ExitCodes.Done, created.Error);
+        long[] counts = [1, 5, 8]; // as the tokenizer's own tests have it
+        Assert.Contains($"tokens     {counts.Sum()}; ", created.Out, StringComparison.Ordinal);
+        Assert.Contains("(counter@1)", created.Out, StringComparison.Ordinal);
+        Assert.Contains($"longest    line 3 ({counts[2]} tokens), line 2 ({counts[1]} tokens), line 1", created.Out, StringComparison.Ordinal);
+        var report = (await fixture.Server.Client.Datasets.GetAsync("counted", cancellationToken: Cancel)).Versions[0].Report!;
+        Assert.Equal((counts.Sum(), counts[1], counts[2], counts[2]), (report.Statistics.Tokens!.Total, report.Statistics.Tokens.P50, report.Statistics.Tokens.P95, report.Statistics.Tokens.Most));
+        Assert.Equal("counter@1", report.Options!.Tokenizer);
+
+        var missing = await RunAsync("datasets", "create", "uncounted", file, "--tokenizer", "nobody");
+        Assert.Equal(ExitCodes.Failed, missing.Code);
+        Assert.Contains("no artifact nobody", missing.Error, StringComparison.Ordinal);
+        var wrong = await RunAsync("datasets", "create", "uncounted", file, "--tokenizer", "counted");
+        Assert.Contains("counted@1 is a dataset; needed is a model", wrong.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Create_BadOptions_AreAllNamedAtOnce()
     {
@@ -93,7 +166,7 @@ public sealed class DatasetIngestionTests(GatewayFixture fixture) : IClassFixtur
         var client = fixture.Server.Client;
         var pairs = Enumerable.Range(0, 30).Select(i => $$"""{"prompt":"p{{i}}","chosen":"c","rejected":"r"}""");
         await RunAsync("datasets", "create", "pairs", await WriteAsync("pairs.jsonl", pairs));
-        await RunAsync("models", "import", Path.Combine(Repository.RepositoryRoot.Path, "samples/models/wordsmith"), "--name", "base");
+        await RunAsync("models", "import", WordSmith, "--name", "base");
         var job = await client.Jobs.StartTrainingAsync(new CreateTraining { Base = "base", Dataset = "pairs", Name = "tuned" }, Cancel);
         await foreach (var _ in client.Jobs.WatchAsync(job.Id, cancellationToken: Cancel))
         {

@@ -20,6 +20,11 @@ public sealed record IngestionRequest
 
     public required IObjectStore Tables { get; init; }
 
+    /// <summary>
+    /// The same however often an ingestion is tried: a table that an earlier try has committed is not committed again. null: each run is one of its own.
+    /// </summary>
+    public string? Job { get; init; }
+
     public IngestionOptions Options { get; init; } = new();
 
     /// <summary>Tokens of a text; null: they are not counted.</summary>
@@ -54,8 +59,8 @@ public static class DatasetIngestion
 
     /// <summary>
     /// Reads a file and replaces the rows of all four tables, one commit each. The versions in the outcome belong together: an ingestion that
-    /// breaks off between commits leaves newer versions that no outcome names. In memory are a row, 16 bytes of hash for each row that was kept,
-    /// and a batch on its way to the disk.
+    /// breaks off between commits leaves newer versions that no outcome names, until it is run again for the same job. In memory are a row, 16 bytes
+    /// of hash for each row that was kept, and a batch on its way to the disk.
     /// </summary>
     /// <exception cref="ArgumentException">The dataset's name or the options are not valid.</exception>
     /// <exception cref="DeltaException">A table of the dataset is broken, or another program changed its schema.</exception>
@@ -91,7 +96,7 @@ public static class DatasetIngestion
         // 1. Rows: nothing is in the store before all of them were seen.
         var error = await ReadAsync(request, plan, source, file, intake, progress, cancellationToken).ConfigureAwait(false);
         if (Faults(intake, error, plan, request.FileName) is { Count: > 0 } errors) return new IngestionOutcome.Rejected(errors);
-        var sink = new DatasetSink(request.Tables, request.Dataset);
+        var sink = new DatasetSink(request.Tables, request.Dataset, request.Job);
         if (await sink.CheckAsync(intake.Judge.Shape!.Task, cancellationToken).ConfigureAwait(false) is { } misfit)
             return new IngestionOutcome.Rejected([misfit]);
         // 2. What rows have in common.

@@ -50,6 +50,9 @@ public sealed record IngestionOptions
     [AllowNull]
     public string NearDuplicates { get; set => field = value ?? "report"; } = "report";
 
+    /// <summary>The model (name@version) whose tokenizer the tokens are counted with; null: they are not counted.</summary>
+    public string? Tokenizer { get; init; }
+
     /// <returns>Everything that is wrong with the options.</returns>
     public IReadOnlyList<string> Check()
     {

@@ -18,7 +18,7 @@ public abstract record CommitOutcome
     /// <param name="Version">Of the table that was looked at.</param>
     public sealed record Unchanged(long Version) : CommitOutcome;
 
-    /// <summary>Another writer changed the table so that this commit may no longer fit; nothing was committed, its files were deleted.</summary>
+    /// <summary>Another writer changed the table so that this commit may no longer fit; nothing was committed.</summary>
     /// <param name="Transaction">What was to be committed.</param>
     public sealed record Conflict(ConflictKind Kind, string Reason, TableTransaction Transaction) : CommitOutcome;
 }

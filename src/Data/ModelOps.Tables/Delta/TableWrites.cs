@@ -16,7 +16,7 @@ internal static class TableWrites
         async Task<TableTransaction?> PlanAsync(Snapshot snapshot)
         {
             var metadata = await FitAsync(table, snapshot, rows, options.Schema, cancellationToken).ConfigureAwait(false);
-            var adds = await table.DataFiles.AddAsync(rows, dataChange: true, cancellationToken).ConfigureAwait(false);
+            var adds = await table.DataFiles.AddAsync(rows, dataChange: true, options.Application, cancellationToken).ConfigureAwait(false);
             return Transaction(snapshot, options, rows, metadata, adds, "Append");
         }
     }
@@ -36,7 +36,7 @@ internal static class TableWrites
             WriterFeatures.CheckRemovable(table.Path, snapshot);
             var metadata = await FitAsync(table, snapshot, rows, options.Schema, cancellationToken).ConfigureAwait(false);
             var removes = snapshot.Files.Select(file => table.DataFiles.Remove(file, dataChange: true));
-            var adds = await table.DataFiles.AddAsync(rows, dataChange: true, cancellationToken).ConfigureAwait(false);
+            var adds = await table.DataFiles.AddAsync(rows, dataChange: true, options.Application, cancellationToken).ConfigureAwait(false);
             return Transaction(snapshot, options, rows, metadata, [.. removes, .. adds], "Overwrite") with { Reads = TransactionReads.WholeTable };
         }
 
@@ -50,7 +50,7 @@ internal static class TableWrites
             using var rewrite = new RowRewrite(table, snapshot);
             await RowChanges.DeleteAsync(rewrite, predicate, cancellationToken).ConfigureAwait(false);
             if (rewrite.HasChanges) await rewrite.InsertAsync(rows, cancellationToken).ConfigureAwait(false);
-            var adds = await table.DataFiles.AddAsync(rows, dataChange: true, cancellationToken).ConfigureAwait(false);
+            var adds = await table.DataFiles.AddAsync(rows, dataChange: true, options.Application, cancellationToken).ConfigureAwait(false);
             var actions = await rewrite.ActionsAsync(cancellationToken).ConfigureAwait(false);
             var transaction = Transaction(snapshot, options, rows, metadata, [.. actions, .. adds], "Overwrite");
             return transaction with

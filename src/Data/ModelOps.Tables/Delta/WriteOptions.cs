@@ -27,7 +27,10 @@ public sealed record WriteOptions
     /// <summary>The W3C trace that it belongs to.</summary>
     public string? TraceId { get; init; }
 
-    /// <summary>Makes a write that is tried again happen once: committed with it, and looked for before.</summary>
+    /// <summary>
+    /// Makes a write that is tried again happen once: committed with it, and looked for before. The files of staged rows are named by it and by
+    /// what is in them, so that the files of a try that died are those of the next one.
+    /// </summary>
     public ApplicationVersion? Application { get; init; }
 
     /// <value>The default is <see cref="SchemaMode.Enforce"/>.</value>

@@ -35,13 +35,19 @@ internal sealed class IngestionFlags
     private readonly Option<string?> nearDuplicates = Choice(
         "--near-duplicates", "MODE", "Rows much like an earlier one", "report", ["off", "report", "remove"]);
 
+    private readonly Option<string?> tokenizer = new("--tokenizer")
+    {
+        Description = "Model whose tokenizer counts the rows' tokens, name or name@version [default: they are not counted]",
+        HelpName = "MODEL",
+    };
+
     public IngestionFlags()
     {
         map.Validators.Add(result => Expect(result, text => text.Split('=') is [{ Length: > 0 }, { Length: > 0 }], "written OWN=KNOWN"));
         maxBad.Validators.Add(result => Expect(result, IsLimit, "a count like 10 or a percentage like 5%"));
     }
 
-    public IReadOnlyList<Option> All => [format, shape, map, validation, test, maxBad, pii, nearDuplicates];
+    public IReadOnlyList<Option> All => [format, shape, map, validation, test, maxBad, pii, nearDuplicates, tokenizer];
 
     /// <returns>null: no flag was given.</returns>
     public IngestionOptions? Read(Invocation invocation)
@@ -59,6 +65,7 @@ internal sealed class IngestionFlags
             MaxBad = invocation.Get(maxBad),
             Pii = invocation.Get(pii),
             NearDuplicates = invocation.Get(nearDuplicates),
+            Tokenizer = invocation.Get(tokenizer),
         };
         return options == new IngestionOptions() ? null : options;
     }

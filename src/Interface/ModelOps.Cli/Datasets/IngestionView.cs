@@ -15,7 +15,7 @@ internal static class IngestionView
         .. Bad(report),
         .. report.NearDuplicates is { } near ? Near(near) : [],
         .. report.Pii is { } pii ? Pii(pii) : [],
-        .. Statistics(report.Statistics),
+        .. Statistics(report.Statistics, report.Options?.Tokenizer),
     ];
 
     private static string Packed(SourceReport source) => source.Compression is { } compression ? $" in {compression}" : "";
@@ -45,10 +45,18 @@ internal static class IngestionView
         ? ["pii        none found"]
         : pii.Kinds.Select(kind => $"pii        {kind.Count} {kind.Kind}{(pii.Mode == "mask" ? " masked" : "")}, lines {string.Join(", ", kind.Lines.Take(ShownLines))}");
 
-    private static IEnumerable<string> Statistics(RowStatistics statistics)
+    private static IEnumerable<string> Statistics(RowStatistics statistics, string? tokenizer)
     {
         yield return $"messages   {Human.Counts(statistics.MessagesByRole)}; {statistics.Turns.Mean:0.0} a row, at most {statistics.Turns.Most}";
-        yield return $"characters {statistics.Characters.Total}; {statistics.Characters.Mean:0} a row, at most {statistics.Characters.Most}";
+        yield return $"characters {Lengths(statistics.Characters)}";
+        if (statistics.Tokens is { } tokens)
+        {
+            yield return $"tokens     {Lengths(tokens)} ({tokenizer})";
+        }
         yield return $"letters    {Human.Counts(statistics.Scripts)}";
+        yield return $"longest    {string.Join(", ", statistics.LongestRows.Select(row => $"line {row.Line} ({(row.Tokens is { } count ? $"{count} tokens" : $"{row.Characters} characters")})"))}";
     }
+
+    private static string Lengths(Spread spread) =>
+        $"{spread.Total}; {spread.Mean:0} a row{(spread.P50 is { } half ? $", half up to {half}, 95% up to {spread.P95}" : "")}, at most {spread.Most}";
 }

@@ -33,6 +33,10 @@ public sealed record IngestionOptions
     /// <summary>off, report or remove.</summary>
     /// <value>The default is report.</value>
     public string? NearDuplicates { get; init; }
+
+    /// <summary>The model (name or name@version) whose tokenizer counts the rows' tokens.</summary>
+    /// <value>By default tokens are not counted.</value>
+    public string? Tokenizer { get; init; }
 }
 
 /// <summary>What became of a file: how it was read, what was kept, what was not and why, and what the rows look like.</summary>
@@ -200,6 +204,7 @@ public sealed record RowStatistics
     /// <summary>Rows that use tools.</summary>
     public required long RowsWithTools { get; init; }
 
+    /// <summary>Those of the most tokens, or where they are not counted, of the most characters.</summary>
     public required IReadOnlyList<LongRow> LongestRows { get; init; }
 
     /// <summary>Letters by script, most frequent first.</summary>
@@ -214,6 +219,12 @@ public sealed record Spread
 
     public required double Mean { get; init; }
 
+    /// <summary>Half of the rows have at most this; reports of old versions do not say.</summary>
+    public long? P50 { get; init; }
+
+    /// <summary>95% of the rows have at most this; reports of old versions do not say.</summary>
+    public long? P95 { get; init; }
+
     public required long Most { get; init; }
 }
 
@@ -222,4 +233,7 @@ public sealed record LongRow
     public required long Line { get; init; }
 
     public required long Characters { get; init; }
+
+    /// <summary>null without a tokenizer.</summary>
+    public long? Tokens { get; init; }
 }

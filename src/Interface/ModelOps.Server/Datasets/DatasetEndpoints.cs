@@ -30,7 +30,8 @@ public static class DatasetEndpoints
     public static string NoSuchDataset(string name) => $"no dataset {name}; GET /api/v1/datasets lists them";
 
     private static async Task<IResult> CreateVersionAsync(
-        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, DatasetCatalog catalog, JobService jobs, HttpContext context, CancellationToken cancellationToken)
+        string name, CreateDatasetVersion create, BlobUses blobs, ArtifactRegistry registry, DatasetCatalog catalog, JobReferences references, JobService jobs, HttpContext context,
+        CancellationToken cancellationToken)
     {
         var errors = new List<string>(ManifestRules.CheckName(name));
         long? size = null;
@@ -40,6 +41,7 @@ public static class DatasetEndpoints
         else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null)
             errors.Add($"source {create.Source} is not uploaded; PUT it to /api/v1/blobs/{create.Source} first");
         if (errors.Count > 0) return Problems.Invalid(errors);
+        if (options.Tokenizer is { } model) options = options with { Tokenizer = await references.PinAsync(model, cancellationToken) };
         if (await registry.GetAsync(name, cancellationToken) is { Manifest.Kind: not "dataset" and var kind })
             return Problems.Conflict($"the name {name} belongs to a {kind}; choose another for the dataset");
         if (await catalog.GetAsync(name, version: null, cancellationToken) is { Versions: [.., var newest] } && newest.SourceSha256 == create.Source
@@ -49,7 +51,8 @@ public static class DatasetEndpoints
             name,
             new StoredFile(Path.GetFileName(create.FileName), size!.Value, create.Source),
             Json(options),
-            context.User.Identity!.Name!);
+            context.User.Identity!.Name!,
+            options.Tokenizer);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
         return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Ingestion, json, context.User.Identity!.Name!, cancellationToken));
     }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using ModelOps.ModelFiles.Tokenizers;
 using ModelOps.Registry;
 using ModelOps.Tables.Datasets;
 using ModelOps.Tables.Datasets.Queries;
@@ -9,7 +10,7 @@ using ModelOps.Workflows;
 
 namespace ModelOps.Worker.Activities;
 
-internal sealed class IngestDatasetActivity(BlobStore blobs, Hosting.Tables tables)
+internal sealed class IngestDatasetActivity(VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables)
 {
     public async Task<IngestedDataset> RunAsync(IngestDataset input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
@@ -22,6 +23,8 @@ internal sealed class IngestDatasetActivity(BlobStore blobs, Hosting.Tables tabl
             FileName = input.Source.Path,
             Dataset = input.Dataset,
             Tables = tables.Store,
+            Job = input.Job,
+            CountTokens = await TokenCounterAsync(input.Tokenizer, cancellationToken),
             Options = input.Options.Deserialize(IngestionJson.Default.IngestionOptions)!,
         };
         var reports = new SyncProgress<IngestionProgress>(read => progress.Report(ToActivity(read)));
@@ -38,6 +41,21 @@ internal sealed class IngestDatasetActivity(BlobStore blobs, Hosting.Tables tabl
                 ActivityFailures.InvalidRows, string.Join('\n', rejected.Errors)),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
+    }
+
+    private async Task<Func<string, int>?> TokenCounterAsync(PinnedArtifact? model, CancellationToken cancellationToken)
+    {
+        if (model is null) return null;
+        var folder = await artifacts.FolderAsync(model, FileChecks.Remembered, cancellationToken);
+        try
+        {
+            var tokenizer = HuggingFaceTokenizer.Load(folder);
+            return text => tokenizer.Encode(text).Length;
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or NotSupportedException)
+        {
+            throw new ActivityException(ActivityFailures.InvalidInput, $"{model} has no tokenizer to count with: {e.Message}", cause: e);
+        }
     }
 
     /// <summary>Rows per split as another reader of the tables counts them: what was written is what is there.</summary>

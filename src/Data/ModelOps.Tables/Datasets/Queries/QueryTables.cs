@@ -71,14 +71,20 @@ public sealed class QueryTables : IDisposable
     {
         var table = await DatasetReader.OpenAsync(store, named.Dataset, named.Name.Table, cancellationToken).ConfigureAwait(false);
         var snapshot = await table.SnapshotAsync(named.Version, cancellationToken).ConfigureAwait(false);
-        if (snapshot.Files.FirstOrDefault(file => file.DeletionVector is not null) is { } deleted)
-            throw new DeltaException($"{table.Path}: {deleted.Path} has deleted rows that DuckDB would read; another program wrote this table");
+        if (NotInFiles(snapshot) is { } what) throw new DeltaException($"{table.Path} {what}, which DuckDB would not see; another program wrote this table");
         var lease = await files.OpenAsync([.. snapshot.Files.Select(file => (table.KeyOf(file), file.Size))], cancellationToken).ConfigureAwait(false);
         if (lease is null) return false;
         leases.Add(lease);
         tables.Add(new(named.Name, lease.Files, [.. snapshot.Schema.FieldsList.Select(field => new QueryColumn(field.Name, TypeOf(field.DataType)))]));
         return true;
     }
+
+    /// <returns>What the log says of the rows and their files do not; null: nothing.</returns>
+    private static string? NotInFiles(Snapshot snapshot) =>
+        snapshot.Files.FirstOrDefault(file => file.DeletionVector is not null) is { } deleted ? $"has deleted rows in {deleted.Path} (deletion vectors)"
+        : snapshot.MappingMode != ColumnMappingMode.None ? $"has columns under other names in its files (delta.columnMapping.mode = {snapshot.MappingMode})"
+        : snapshot.PartitionColumns.Count > 0 ? $"has the columns {string.Join(", ", snapshot.PartitionColumns)} in no file (partition columns)"
+        : null;
 
     private static string TypeOf(IArrowType type) => type switch
     {

@@ -165,6 +165,7 @@ public sealed record RowStatistics
     /// <summary>Rows that use tools.</summary>
     public required long RowsWithTools { get; init; }
 
+    /// <summary>Those of the most tokens, or where they are not counted, of the most characters.</summary>
     public required IReadOnlyList<LongRow> LongestRows { get; init; }
 
     /// <summary>Letters by script, most frequent first.</summary>
@@ -179,6 +180,12 @@ public sealed record Spread
 
     public required double Mean { get; init; }
 
+    /// <summary>Half of the rows have at most this; reports of old versions do not say.</summary>
+    public long? P50 { get; init; }
+
+    /// <summary>95% of the rows have at most this; reports of old versions do not say.</summary>
+    public long? P95 { get; init; }
+
     public required long Most { get; init; }
 }
 
@@ -187,4 +194,7 @@ public sealed record LongRow
     public required long Line { get; init; }
 
     public required long Characters { get; init; }
+
+    /// <summary>null without a tokenizer.</summary>
+    public long? Tokens { get; init; }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace ModelOps.Tables.Datasets.Reports;
 
 /// <summary>Gathers the statistics of rows that pass by.</summary>
@@ -7,7 +9,7 @@ internal sealed class StatisticsBuilder(Func<string, int>? countTokens)
     private const int LongestRows = 5;
 
     private readonly SortedDictionary<string, long> roles = new(StringComparer.Ordinal);
-    private readonly PriorityQueue<LongRow, (long Characters, long Line)> longest = new();
+    private readonly PriorityQueue<LongRow, (long Length, long Line)> longest = new();
     private readonly ScriptCounter scripts = new();
     private readonly SpreadBuilder turns = new();
     private readonly SpreadBuilder characters = new();
@@ -31,9 +33,10 @@ internal sealed class StatisticsBuilder(Func<string, int>? countTokens)
         }
         turns.Add(messages);
         characters.Add(length);
-        tokens.Add(tokenCount);
+        if (countTokens is not null) tokens.Add(tokenCount);
         if (usesTools) withTools++;
-        longest.Enqueue(new() { Line = line, Characters = length }, (length, -line));
+        longest.Enqueue(
+            new() { Line = line, Characters = length, Tokens = countTokens is null ? null : tokenCount }, (countTokens is null ? length : tokenCount, -line));
         if (longest.Count > LongestRows) longest.Dequeue();
     }
 
@@ -44,20 +47,42 @@ internal sealed class StatisticsBuilder(Func<string, int>? countTokens)
         Characters = characters.Build(),
         Tokens = countTokens is null ? null : tokens.Build(),
         RowsWithTools = withTools,
-        LongestRows = [.. longest.UnorderedItems.Select(item => item.Element).OrderByDescending(row => row.Characters).ThenBy(row => row.Line)],
+        LongestRows = [.. longest.UnorderedItems.Select(item => item.Element).OrderByDescending(row => row.Tokens ?? row.Characters).ThenBy(row => row.Line)],
         Scripts = scripts.Build(),
     };
 }
 
+/// <summary>
+/// Counts each value that there is: rows of n different lengths are n²/2 long together, so that a file of 2 GB has some 60,000 of them at most.
+/// </summary>
 internal sealed class SpreadBuilder
 {
-    private (long Count, long Total, long Least, long Most) seen = (0, 0, long.MaxValue, 0);
+    private readonly Dictionary<long, long> counts = [];
 
-    public void Add(long value) => seen = (seen.Count + 1, seen.Total + value, Math.Min(seen.Least, value), Math.Max(seen.Most, value));
+    public void Add(long value) => CollectionsMarshal.GetValueRefOrAddDefault(counts, value, out _)++;
 
-    public Spread Build() => seen.Count == 0
-        ? new() { Total = 0, Least = 0, Mean = 0, Most = 0 }
-        : new() { Total = seen.Total, Least = seen.Least, Mean = Math.Round((double)seen.Total / seen.Count, 1), Most = seen.Most };
+    public Spread Build()
+    {
+        if (counts.Count == 0) return new() { Total = 0, Least = 0, Mean = 0, Most = 0 };
+        var values = counts.OrderBy(value => value.Key).ToList();
+        var (rows, total) = (counts.Values.Sum(), counts.Sum(value => value.Key * value.Value));
+        return new()
+        {
+            Total = total,
+            Least = values[0].Key,
+            Mean = Math.Round((double)total / rows, 1),
+            P50 = Percentile(values, rows, 50),
+            P95 = Percentile(values, rows, 95),
+            Most = values[^1].Key,
+        };
+    }
+
+    /// <summary>By nearest rank: the least value that so many of a hundred rows do not exceed.</summary>
+    private static long Percentile(List<KeyValuePair<long, long>> values, long rows, int percent)
+    {
+        var rest = (rows * percent + 99) / 100;
+        return values.First(value => (rest -= value.Value) <= 0).Key;
+    }
 }
 
 /// <summary>Counts letters by script, from the blocks of the Unicode standard; what has no name here is 'Other'.</summary>
