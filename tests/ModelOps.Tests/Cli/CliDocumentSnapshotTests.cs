@@ -28,8 +28,8 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     // They need a deployed model, a terminal or another home: MainJobTests, QuickstartTests and the sign-in tests run them.
     private static readonly string[] elsewhere =
     [
-        "artifacts approve", "artifacts reject", "chat", "deploy", "deployments show", "deployments stop", "doctor", "jobs cancel", "login", "logout",
-        "quantize", "quickstart", "restore", "serve", "train sft", "users change-password",
+        "artifacts approve", "artifacts reject", "chat", "deploy", "deployments show", "deployments stop", "doctor", "jobs cancel", "jobs pause",
+        "jobs resume", "jobs retry", "login", "logout", "quantize", "quickstart", "restore", "serve", "train sft", "users change-password",
     ];
 
     private readonly string home = TestServer.NewHome();
