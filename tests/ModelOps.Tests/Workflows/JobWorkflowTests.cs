@@ -2,7 +2,6 @@ using System.Text.Json;
 using ModelOps.Tests.EndToEnd;
 using ModelOps.Workflows;
 using Temporalio.Activities;
-using Temporalio.Client;
 using Temporalio.Exceptions;
 
 namespace ModelOps.Tests.Workflows;

@@ -22,7 +22,7 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
     public async Task Replay_ShippedHistory_DoesTheSame(string file)
     {
         var history = WorkflowHistory.FromJson("job", await File.ReadAllTextAsync(Path.Combine(folder, file), TestContext.Current.CancellationToken));
-        await Replayer().ReplayWorkflowAsync(history);
+        await Replayer().ReplayWorkflowAsync(history, cancellationToken: TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -32,10 +32,10 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
         var changed = json.Replace("IngestDataset", "DigestDataset", StringComparison.Ordinal);
         Assert.NotEqual(json, changed);
         await Assert.ThrowsAsync<Temporalio.Exceptions.WorkflowNondeterminismException>(
-            () => Replayer().ReplayWorkflowAsync(WorkflowHistory.FromJson("job", changed)));
+            () => Replayer().ReplayWorkflowAsync(WorkflowHistory.FromJson("job", changed), cancellationToken: TestContext.Current.CancellationToken));
     }
 
-    [Fact(Timeout = 120_000, Skip = "It writes files: run it by hand with MODELOPS_WRITE_HISTORIES=VERSION", SkipUnless = nameof(Writes))]
+    [Fact(Timeout = 120_000, Explicit = true)] // it writes files: run it by hand with MODELOPS_WRITE_HISTORIES=VERSION
     public async Task Write_HistoriesOfThisVersion()
     {
         var version = Environment.GetEnvironmentVariable("MODELOPS_WRITE_HISTORIES")!;
@@ -68,8 +68,6 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
             await File.WriteAllTextAsync(Path.Combine(folder, $"{name}-{version}.json"), (await job.FetchHistoryAsync()).ToJson(), TestContext.Current.CancellationToken);
         }
     }
-
-    public static bool Writes => Environment.GetEnvironmentVariable("MODELOPS_WRITE_HISTORIES") is { Length: > 0 };
 
     private static WorkflowReplayer Replayer()
     {
