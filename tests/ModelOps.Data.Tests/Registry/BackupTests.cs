@@ -227,6 +227,7 @@ public abstract class BackupTests(TestDatabase database)
         await AddJobAsync(registry, "job-done", "sft", "succeeded");
         using var context = registry.Database.CreateDbContext();
         var at = registry.Time.GetUtcNow();
+        context.JobLogs.Add(new JobLogRow { JobId = "job-done", Sequence = 1, At = at, Level = "Information", Text = "half a “line”" });
         context.BlobUses.Add(new BlobUseRow { Sha256 = new string('a', 64), At = at });
         context.Datasets.Add(new DatasetRow { Name = "d", CreatedAt = at });
         context.DatasetVersions.Add(new DatasetVersionRow

@@ -20,6 +20,7 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
     private readonly WorkerBacklog backlog;
     private readonly ILogger logger;
     private readonly SemaphoreSlim wake = new(0);
+    private bool disposed;
 
     public WorkerSupervisor(
         ServerHome home, ObjectStoreOptions objects, WorkersOptions options, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
@@ -58,14 +59,18 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
         await Task.WhenAll(pools.Values.Select(pool => pool.StopAsync()));
     }
 
+    /// <summary>The container disposes it for each way that it is registered: the second time does nothing.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (disposed) return;
         await StopAsync(CancellationToken.None); // a start that failed stops nothing
         Dispose();
     }
 
     public override void Dispose()
     {
+        if (disposed) return;
+        disposed = true;
         foreach (var pool in pools.Values) pool.Dispose();
         wake.Dispose();
         base.Dispose();
