@@ -3,8 +3,8 @@ using ModelOps.Benchmarks.Delta;
 using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Startup;
 using ModelOps.Benchmarks.Storage;
-using ModelOps.Benchmarks.Tokenizers;
 using ModelOps.Benchmarks.Temporal;
+using ModelOps.Benchmarks.Tokenizers;
 
 return await new RootCommand("Measures ModelOps against what the machine itself can do.")
 {

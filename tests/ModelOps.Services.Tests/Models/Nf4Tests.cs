@@ -64,7 +64,7 @@ public class Nf4Tests
         var plain = torch.nn.functional.linear(other, again);
         (plain * plain).sum().backward();
 
-        Assert.Equal(0, (weight.Apply(one) - plain).abs().max().item<float>());
+        Assert.InRange((weight.Apply(one) - plain).abs().max().item<float>() / plain.abs().max().item<float>(), 0, 1e-6); // a product may be summed in another order
         Assert.InRange((one.grad! - other.grad!).abs().max().item<float>() / other.grad!.abs().max().item<float>(), 0, 1e-5);
 
         static torch.Tensor Input() => torch.tensor(Normal(5 * 128, seed: 4), 5, 128).requires_grad_(true);

@@ -31,6 +31,7 @@ public static class JobSocket
                 await socket.SendAsync(
                     JsonSerializer.SerializeToUtf8Bytes(next, WireJson.Default.JobEvent), WebSocketMessageType.Text, endOfMessage: true, gone.Token);
             await CloseAsync(socket, WebSocketCloseStatus.NormalClosure, "the job ended");
+            await Task.WhenAny(hearing, Task.Delay(goodbye, CancellationToken.None)); // a reset connection would cost the client what it has not read yet
         }
         catch (OperationCanceledException) when (gone.IsCancellationRequested)
         {
