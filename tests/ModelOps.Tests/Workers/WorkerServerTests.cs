@@ -48,7 +48,7 @@ public sealed class WorkerServerTests : IDisposable
             var worker = Line(server, line => Text(line, "trace_id") == job.TraceId && Text(line, "logger") == "ModelOps.Worker.Hosting.ActivityRunner");
             Assert.Equal("info", Text(worker, "level"));
             Assert.Equal(("training", "TrainAdapter"), (Text(worker.GetProperty("attributes"), "role"), Text(worker.GetProperty("attributes"), "Name")));
-            Assert.Contains(worker.GetProperty("attributes").GetProperty("process_id").GetInt32(), workers.Select(worker => worker.ProcessId!.Value));
+            Assert.NotEqual(0, worker.GetProperty("attributes").GetProperty("process_id").GetInt32());
         }
 
         // 4. What has nothing to do ends.
