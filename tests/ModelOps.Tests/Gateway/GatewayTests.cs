@@ -60,7 +60,15 @@ public sealed partial class GatewayTests(GatewayFixture fixture) : IClassFixture
     {
         using var http = Connect(key: null);
         Assert.Equal("ok", await http.GetStringAsync(Address("/healthz"), Cancel));
-        Assert.Contains("\"ready\"", await http.GetStringAsync(Address("/readyz"), Cancel), StringComparison.Ordinal);
+        // Beside other tests a probe of the object store may take longer than readiness waits; then the answer is 503, and says so.
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                using var response = await http.GetAsync(Address("/readyz"), Cancel);
+                return response.StatusCode == HttpStatusCode.OK
+                    && (await response.Content.ReadAsStringAsync(Cancel)).Contains("\"ready\"", StringComparison.Ordinal);
+            },
+            Cancel);
     }
 
     [Theory]
