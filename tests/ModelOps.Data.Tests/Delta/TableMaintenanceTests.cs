@@ -202,6 +202,22 @@ public sealed class TableMaintenanceTests : IDisposable
     }
 
     [Fact]
+    public async Task Restore_Time_IsTheVersionThatWasCurrentThen()
+    {
+        var clock = new ManualTime(DateTimeOffset.UtcNow);
+        var table = await WrittenTable.CreateAsync(tables, clock: clock, properties: ("delta.enableInCommitTimestamps", "true"));
+        await table.AppendAsync(new Row(1, "a"));
+        var then = clock.GetUtcNow();
+        clock.Advance(TimeSpan.FromHours(1));
+        await table.Table.DeleteAsync("id = 1", cancellationToken: Cancel);
+        await table.AppendAsync(new Row(2, "b"));
+        Assert.Equal(4, WrittenTable.Version(await table.Table.RestoreAsync(then.AddMinutes(30), cancellationToken: Cancel)));
+        Assert.Equal([new(1, "a")], await table.RowsAsync());
+        await Assert.ThrowsAsync<DeltaException>(() => table.Table.RestoreAsync(then.AddDays(-1), cancellationToken: Cancel));
+        Assert.Equal(4, (await table.Table.SnapshotAsync(cancellationToken: Cancel)).Version);
+    }
+
+    [Fact]
     public async Task Restore_FilesWereVacuumed_NamesThemAndChangesNothing()
     {
         var table = await WrittenTable.CreateAsync(tables);
