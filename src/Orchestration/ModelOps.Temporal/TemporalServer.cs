@@ -32,6 +32,9 @@ public sealed class TemporalServer : IAsyncDisposable
     /// <summary>Host and port, as a client's target.</summary>
     public string Address { get; }
 
+    /// <summary>Why the service refuses every call until it is started again; null: it does not.</summary>
+    public Exception? Failure => engine.Failure;
+
     /// <summary>Opens the database, takes up every open run where it was, and listens.</summary>
     /// <exception cref="ArgumentException">The options would open the service to other machines without a token.</exception>
     public static async Task<TemporalServer> StartAsync(

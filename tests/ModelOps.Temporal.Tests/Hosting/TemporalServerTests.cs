@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using Temporalio.Client;
 using Temporalio.Exceptions;
@@ -60,6 +61,46 @@ public sealed class TemporalServerTests : IDisposable
             while (await IsKnownAsync(client, "closed")) await Task.Delay(10, Cancellation);
             Assert.True(await IsKnownAsync(client, "open"));
         }
+    }
+
+    [Fact]
+    public async Task Call_TheDatabaseIsBroken_IsRefusedAtOnceAndTheNextStartHasAllThatWasAnswered()
+    {
+        await using (var server = await StartAsync(new() { DatabasePath = Database }))
+        {
+            var client = await TemporalClient.ConnectAsync(new(server.Address));
+            await client.StartWorkflowAsync("Open", [], new("before", "nobody"));
+            Alter("ALTER TABLE events RENAME TO elsewhere");
+            for (var i = 0; i < 2; i++)
+            {
+                var error = await Assert.ThrowsAsync<RpcException>(() => client.WorkflowService.StartWorkflowExecutionAsync(new()
+                {
+                    Namespace = "default",
+                    WorkflowId = $"broken {i}",
+                    WorkflowType = new() { Name = "Open" },
+                    TaskQueue = new() { Name = "nobody" },
+                    RequestId = $"{i}",
+                })).WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
+                Assert.Equal(RpcException.StatusCode.Unavailable, error.Code);
+                Assert.Contains(Database, error.Message, StringComparison.Ordinal);
+            }
+            Assert.NotNull(server.Failure);
+        }
+        Alter("ALTER TABLE elsewhere RENAME TO events");
+        await using (var server = await StartAsync(new() { DatabasePath = Database }))
+        {
+            var client = await TemporalClient.ConnectAsync(new(server.Address));
+            Assert.True(await IsKnownAsync(client, "before"));
+            Assert.False(await IsKnownAsync(client, "broken 0"));
+        }
+    }
+
+    private void Alter(string sql)
+    {
+        using var connection = new SqliteConnection($"Data Source={Database};Pooling=False");
+        connection.Open();
+        using var command = new SqliteCommand(sql, connection);
+        command.ExecuteNonQuery();
     }
 
     private static Task<TemporalServer> StartAsync(TemporalServerOptions options) =>

@@ -2,13 +2,16 @@ using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Workers;
+using ModelOps.Server.Workflows;
 using ModelOps.Storage;
 
 namespace ModelOps.Server.Hosting;
 
-/// <summary>Whether the server can do its work now: the database answers, objects can be written, the worker is there, deployments are loaded.</summary>
+/// <summary>
+/// Whether the server can do its work now: the database answers, objects can be written, workflows go on, the worker is there, deployments are loaded.
+/// </summary>
 public sealed class ReadinessChecks(
-    MetadataDatabase database, IObjectStore objects, DeploymentManager deployments, TimeProvider time)
+    MetadataDatabase database, IObjectStore objects, WorkflowEngine workflows, DeploymentManager deployments, TimeProvider time)
 {
     private const string ProbeKey = "health/probe";
     private static readonly TimeSpan patience = TimeSpan.FromSeconds(2);
@@ -33,6 +36,7 @@ public sealed class ReadinessChecks(
         return
         [
             .. faults.OfType<string>(),
+            .. workflows.Fault is { } fault ? new[] { $"workflows: {fault}" } : [],
             .. WorkerFaults(),
             .. deployments.List().Where(deployment => deployment.State == DeploymentStates.Loading).Select(deployment => $"deployment {deployment.Name} is loading"),
         ];

@@ -35,6 +35,9 @@ public sealed partial class WorkflowEngine(
     /// <summary>Whether it has been needed yet.</summary>
     public bool IsRunning => running is not null;
 
+    /// <summary>Why no job can go on until the server is started again; null: they can.</summary>
+    public string? Fault => running?.Server?.Failure?.Message;
+
     public async Task<ITemporalClient> ClientAsync(CancellationToken cancellationToken) => (await RunningAsync(cancellationToken)).Client;
 
     /// <summary>Where the service listens, and what a call to it must carry as its bearer token.</summary>

@@ -43,10 +43,13 @@ internal sealed class Engine : IAsyncDisposable
         Schedules = new ScheduleRunner(this);
         crossRuns = new CrossRuns(this);
         Recover();
-        store.Start(TakeBatch);
+        store.Start(TakeBatch, Fail);
     }
 
     public TimeProvider Time { get; }
+
+    /// <summary>Why nothing is written any more; null: all is well.</summary>
+    public Exception? Failure { get; private set; }
 
     /// <summary>The service stops: nobody waits any longer.</summary>
     public CancellationToken Stopping => stopping.Token;
@@ -83,7 +86,7 @@ internal sealed class Engine : IAsyncDisposable
     public Task DurableAsync()
     {
         lock (gate)
-            return dirty.Count == 0 && writes.Count == 0 ? saved : saving.Task;
+            return Failure is not null ? saving.Task : dirty.Count == 0 && writes.Count == 0 ? saved : saving.Task;
     }
 
     /// <summary>In a transaction: a run in memory, open or not yet stored as closed. No run id means the newest run.</summary>
@@ -243,6 +246,16 @@ internal sealed class Engine : IAsyncDisposable
                 watcher.Changed.SetResult();
         }
         touched.Clear();
+    }
+
+    /// <summary>What is in memory can never be on disk: no call is answered any more.</summary>
+    private void Fail(Exception failure)
+    {
+        lock (gate)
+        {
+            Failure = failure;
+            saving.TrySetException(failure);
+        }
     }
 
     private void Ring() => Transact(() =>

@@ -50,6 +50,10 @@ internal sealed class RpcMethods<TService>(ServiceMethodProviderContext<TService
             {
                 throw new RpcException(new Status(StatusCode.Unavailable, "The server is shutting down."));
             }
+            catch (IOException failure) when (failure == engine.Failure)
+            {
+                throw new RpcException(new Status(StatusCode.Unavailable, failure.Message));
+            }
         });
     }
 

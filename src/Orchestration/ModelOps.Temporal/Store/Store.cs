@@ -10,6 +10,9 @@ namespace ModelOps.Temporal;
 internal sealed class Store : IAsyncDisposable
 {
     private static readonly TimeSpan retryPause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>SQLITE_BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN. Any other error comes again with every try.</summary>
+    private static readonly int[] mayPass = [5, 6, 7, 8, 10, 13, 14];
     private readonly string path;
     private readonly bool temporary;
     private readonly ILogger logger;
@@ -54,8 +57,9 @@ internal sealed class Store : IAsyncDisposable
 
     /// <summary>Starts writing.</summary>
     /// <param name="take">Gives what is to be written, and the promise to fulfil when it is on disk.</param>
-    public void Start(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take) =>
-        writing = Task.Factory.StartNew(() => Write(take), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    /// <param name="failed">Told when nothing is written any more, because of what.</param>
+    public void Start(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take, Action<Exception> failed) =>
+        writing = Task.Factory.StartNew(() => Write(take, failed), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>There is something to write.</summary>
     public void Signal()
@@ -113,25 +117,33 @@ internal sealed class Store : IAsyncDisposable
         return connection;
     }
 
-    private void Write(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take)
+    private void Write(Func<(StoreBatch Batch, TaskCompletionSource Durable)?> take, Action<Exception> failed)
     {
+        TaskCompletionSource? pending = null;
         try
         {
             while (!stopping.IsCancellationRequested)
             {
                 changed.Wait();
                 while (take() is { } next)
+                {
+                    pending = next.Durable;
                     Write(next.Batch, next.Durable);
+                }
             }
         }
-        catch (Exception failure)
+        catch (Exception cause)
         {
-            StoreLog.WriterEnded(logger, path, failure);
-            throw;
+            StoreLog.WriterEnded(logger, path, cause);
+            var failure = new IOException($"nothing can be written to {path} any more ({cause.Message}); what is on disk is whole: start the service again", cause);
+            failed(failure);
+            pending?.TrySetException(failure);
         }
     }
 
-    /// <summary>A commit that fails (a full disk) is tried until it succeeds: nobody is told of what is not on disk.</summary>
+    /// <summary>
+    /// A commit that the disk or another process is in the way of is tried until it succeeds: nobody is told of what is not on disk.
+    /// </summary>
     private void Write(StoreBatch batch, TaskCompletionSource durable)
     {
         while (true)
@@ -142,7 +154,7 @@ internal sealed class Store : IAsyncDisposable
                 durable.SetResult();
                 return;
             }
-            catch (SqliteException failure)
+            catch (SqliteException failure) when (mayPass.Contains(failure.SqliteErrorCode))
             {
                 StoreLog.CommitFailed(logger, path, failure);
                 if (!stopping.Token.WaitHandle.WaitOne(retryPause))
@@ -159,7 +171,7 @@ internal static partial class StoreLog
     [LoggerMessage(
         EventId = 2,
         Level = LogLevel.Critical,
-        Message = "Nothing is written to {Path} any more, and no call is answered: a change could not be made rows")]
+        Message = "Nothing is written to {Path} any more, and every call is refused until the service is started again")]
     public static partial void WriterEnded(ILogger logger, string path, Exception failure);
 
     [LoggerMessage(
