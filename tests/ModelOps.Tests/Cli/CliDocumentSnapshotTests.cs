@@ -89,6 +89,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("jobs list", []);
         await WriteAsync("jobs show", [job]);
         await WriteAsync("jobs watch", [job]);
+        await WriteAsync("jobs logs", [job]);
         await WriteAsync("deployments list", []);
         await WriteAsync("signing show", []);
         await WriteAsync("signing list", []);
