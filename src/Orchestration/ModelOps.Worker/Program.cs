@@ -37,7 +37,12 @@ builder.Services.AddSingleton<ServerLink>();
 builder.Services.AddSingleton(TimeProvider.System);
 if (server is not null) builder.Services.AddSingleton(server);
 
-using var stores = ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), options.Home);
+using var stores = Open(options.Home, out errors);
+if (stores is null)
+{
+    await Console.Error.WriteLineAsync(string.Join('\n', errors));
+    return 2;
+}
 builder.Services.AddWorkerRole(options, stores);
 
 await using var app = builder.Build();
@@ -49,3 +54,17 @@ link.SayReady();
 link.ListenToServer(app.Lifetime);
 await app.WaitForShutdownAsync();
 return 0;
+
+static ObjectStores? Open(string home, out IReadOnlyList<string> errors)
+{
+    errors = [];
+    try
+    {
+        return ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), home);
+    }
+    catch (ObjectStoreOptionsException e)
+    {
+        errors = [.. e.Faults.Select(fault => $"objects: {fault}")];
+        return null;
+    }
+}

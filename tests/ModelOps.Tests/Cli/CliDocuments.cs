@@ -85,6 +85,7 @@ internal static class CliDocuments
         ["users set-role"] = Wire.User,
         ["users show"] = Wire.User,
         ["whoami"] = Wire.WhoAmI,
+        ["worker"] = null,
         ["workers list"] = Wire.PageWorker,
     };
 
