@@ -36,9 +36,11 @@ public static class ObjectStoreEnvironment
         return variables;
     }
 
-    /// <summary>What <see cref="ToEnvironment"/> wrote.</summary>
+    /// <summary>What <see cref="ToEnvironment"/> wrote, or a person.</summary>
+    /// <exception cref="ObjectStoreOptionsException">A value is none that the option can have.</exception>
     public static ObjectStoreOptions Read(IDictionary variables)
     {
+        var faults = new List<string>();
         string? Get(string name) => variables[Prefix + name] as string;
         IReadOnlyList<string> GetAll(string name)
         {
@@ -53,16 +55,20 @@ public static class ObjectStoreEnvironment
             PreviousMasterKeyFiles = GetAll("ENCRYPTION__PREVIOUS_MASTER_KEY_FILES"),
             PreviousMasterKeys = GetAll("ENCRYPTION__PREVIOUS_MASTER_KEYS"),
         };
+        if (!Enum.TryParse<ObjectStoreKind>(Get("KIND") ?? nameof(ObjectStoreKind.Files), ignoreCase: true, out var kind))
+            faults.Add($"kind is '{Get("KIND")}'; allowed is files or s3");
+        if (!bool.TryParse(Get("PATH_STYLE") ?? bool.TrueString, out var pathStyle)) faults.Add($"path_style is '{Get("PATH_STYLE")}'; allowed is true or false");
+        if (faults.Count > 0) throw new ObjectStoreOptionsException(faults);
         return new()
         {
-            Kind = Get("KIND") is { } kind ? Enum.Parse<ObjectStoreKind>(kind, ignoreCase: true) : ObjectStoreKind.Files,
+            Kind = kind,
             Endpoint = Get("ENDPOINT"),
             Region = Get("REGION") ?? ObjectStoreOptions.DefaultRegion,
             Bucket = Get("BUCKET"),
             Prefix = Get("PREFIX") ?? "",
             AccessKey = Get("ACCESS_KEY"),
             SecretKey = Get("SECRET_KEY"),
-            PathStyle = Get("PATH_STYLE") is { } pathStyle ? bool.Parse(pathStyle) : null,
+            PathStyle = Get("PATH_STYLE") is null ? null : pathStyle,
             Encryption = encryption is { MasterKeyFile: null, MasterKey: null, PreviousMasterKeyFiles.Count: 0, PreviousMasterKeys.Count: 0 } ? null : encryption,
         };
     }

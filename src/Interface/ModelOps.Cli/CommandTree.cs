@@ -55,6 +55,7 @@ public static class CommandTree
             DeploymentsCommand.Create(cli),
             ChatCommand.Create(cli),
             WorkersCommand.Create(cli),
+            WorkerCommand.Create(cli),
             BackupCommand.CreateBackup(cli),
             BackupCommand.CreateRestore(cli),
             SignInCommands.Login(cli),

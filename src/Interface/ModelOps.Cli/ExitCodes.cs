@@ -22,7 +22,7 @@ public static class ExitCodes
         ProblemTypes.Invalid or ProblemTypes.Malformed or ProblemTypes.TooLarge or ProblemTypes.UnsupportedMediaType
             or ProblemTypes.MethodNotAllowed => Usage,
         ProblemTypes.NotFound => NotFound,
-        ProblemTypes.Unauthorized or ProblemTypes.Forbidden or ProblemTypes.GatesNotMet => NotAllowed,
+        ProblemTypes.Unauthorized or ProblemTypes.Forbidden or ProblemTypes.GatesNotMet or ProblemTypes.QuotaExceeded => NotAllowed,
         ProblemTypes.Conflict => Conflict,
         ProblemTypes.VerificationFailed => VerificationFailed,
         ProblemTypes.Unavailable or ProblemTypes.TooManyRequests or ProblemTypes.RequestTimeout => Unreachable,

@@ -27,6 +27,7 @@ public static class ProblemTypes
     public const string MethodNotAllowed = "urn:modelops:problem:method-not-allowed";
     public const string RequestTimeout = "urn:modelops:problem:request-timeout";
     public const string TooManyRequests = "urn:modelops:problem:too-many-requests";
+    public const string QuotaExceeded = "urn:modelops:problem:quota-exceeded";
     public const string NotFound = "urn:modelops:problem:not-found";
     public const string Unauthorized = "urn:modelops:problem:unauthorized";
     public const string Forbidden = "urn:modelops:problem:forbidden";
@@ -53,11 +54,17 @@ public enum JobState
     [JsonStringEnumMemberName("canceled")] Canceled,
 }
 
+[JsonConverter(typeof(JsonStringEnumConverter<JobPriority>))]
+public enum JobPriority
+{
+    [JsonStringEnumMemberName("low")] Low,
+    [JsonStringEnumMemberName("normal")] Normal,
+    [JsonStringEnumMemberName("high")] High,
+}
+
 /// <summary>Anything long: what it is, how far it is, how it ended.</summary>
 public sealed record Job
 {
-    public const int DefaultPriority = 3;
-
     public required string Id { get; init; }
     /// <summary><c>ingestion</c>, <c>sft</c> or <c>quantization</c>.</summary>
     public required string Kind { get; init; }
@@ -66,8 +73,8 @@ public sealed record Job
     public string? Step { get; init; }
     /// <summary>Runs of the job, this one with them; a retry is the same job again.</summary>
     public int Attempts { get; set; } = 1;
-    /// <summary>From 1, the most urgent, to 5.</summary>
-    public int Priority { get; set; } = DefaultPriority;
+    /// <summary>Of jobs that wait for the same kind of worker, those of higher priority begin first.</summary>
+    public JobPriority Priority { get; set; } = JobPriority.Normal;
     public string? CreatedBy { get; init; }
     /// <summary>Of the request that started it: it stands in every log line and span that the job makes.</summary>
     public string? TraceId { get; init; }
@@ -106,6 +113,32 @@ public sealed record JobEvent
     public string? Message { get; init; }
 }
 
+[JsonConverter(typeof(JsonStringEnumConverter<JobLogLevel>))]
+public enum JobLogLevel
+{
+    [JsonStringEnumMemberName("trace")] Trace,
+    [JsonStringEnumMemberName("debug")] Debug,
+    [JsonStringEnumMemberName("info")] Info,
+    [JsonStringEnumMemberName("warning")] Warning,
+    [JsonStringEnumMemberName("error")] Error,
+    [JsonStringEnumMemberName("critical")] Critical,
+}
+
+/// <summary>A line that was logged while a worker ran a step of the job. Of a job the last 10,000 are kept.</summary>
+public sealed record JobLogEntry
+{
+    /// <summary>Counts from 1 within the job and is the SSE event id.</summary>
+    public required long Sequence { get; init; }
+    public required DateTimeOffset At { get; init; }
+    public required JobLogLevel Level { get; init; }
+    /// <summary>The activity that ran; null where it is not known.</summary>
+    public string? Step { get; init; }
+    /// <summary>Of the step, from 1; null where it is not known.</summary>
+    public int? Attempt { get; init; }
+    /// <summary>May have several lines, such as those of an exception.</summary>
+    public required string Text { get; init; }
+}
+
 // --- datasets
 
 public sealed record Dataset
@@ -138,6 +171,8 @@ public sealed record CreateDatasetVersion
     /// <summary>Its name at the user's.</summary>
     public required string FileName { get; init; }
     public IngestionOptions? Options { get; init; }
+    /// <value>The default is normal.</value>
+    public JobPriority Priority { get; set; } = JobPriority.Normal;
 }
 
 /// <summary>Result of an <c>ingestion</c> job.</summary>
@@ -230,6 +265,8 @@ public sealed record CreateTraining
     public int? BatchSize { get; init; }
     public int? SequenceLength { get; init; }
     public int? Seed { get; init; }
+    /// <value>The default is normal.</value>
+    public JobPriority Priority { get; set; } = JobPriority.Normal;
 }
 
 /// <summary>Result of an <c>sft</c> job. Losses are nats per assistant token on <see cref="EvaluatedOn"/>.</summary>
@@ -257,6 +294,8 @@ public sealed record CreateQuantization
     public string Type { get; set; } = "Q8_0";
     /// <summary>Name of the gguf artifact made.</summary>
     public required string Name { get; init; }
+    /// <value>The default is normal.</value>
+    public JobPriority Priority { get; set; } = JobPriority.Normal;
 }
 
 /// <summary>Result of a <c>quantization</c> job.</summary>

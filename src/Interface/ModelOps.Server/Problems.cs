@@ -114,6 +114,7 @@ public static partial class Problems
         ProblemTypes.MethodNotAllowed => "The method is not offered",
         ProblemTypes.RequestTimeout => "The request came too slowly",
         ProblemTypes.TooManyRequests => "Too many requests",
+        ProblemTypes.QuotaExceeded => "Quota exceeded",
         ProblemTypes.NotFound => "Not found",
         ProblemTypes.Unauthorized => "Not signed in",
         ProblemTypes.Forbidden => "Not allowed",

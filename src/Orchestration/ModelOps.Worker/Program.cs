@@ -37,14 +37,34 @@ builder.Services.AddSingleton<ServerLink>();
 builder.Services.AddSingleton(TimeProvider.System);
 if (server is not null) builder.Services.AddSingleton(server);
 
-using var stores = ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), options.Home);
+using var stores = Open(options.Home, out errors);
+if (stores is null)
+{
+    await Console.Error.WriteLineAsync(string.Join('\n', errors));
+    return 2;
+}
 builder.Services.AddWorkerRole(options, stores);
 
 await using var app = builder.Build();
 app.MapWorkerRole(options);
 await app.StartAsync();
 File.SetUnixFileMode(options.Socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-app.Services.GetRequiredService<ServerLink>().SayReady();
-ServerLink.StopWithServer(app.Lifetime);
+var link = app.Services.GetRequiredService<ServerLink>();
+link.SayReady();
+link.ListenToServer(app.Lifetime);
 await app.WaitForShutdownAsync();
 return 0;
+
+static ObjectStores? Open(string home, out IReadOnlyList<string> errors)
+{
+    errors = [];
+    try
+    {
+        return ObjectStores.Open(ObjectStoreEnvironment.Read(Environment.GetEnvironmentVariables()), home);
+    }
+    catch (ObjectStoreOptionsException e)
+    {
+        errors = [.. e.Faults.Select(fault => $"objects: {fault}")];
+        return null;
+    }
+}

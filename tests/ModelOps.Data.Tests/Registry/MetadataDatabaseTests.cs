@@ -3,6 +3,8 @@ using System.Data.Common;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 using ModelOps.Registry;
 
 namespace ModelOps.Data.Tests.Registry;
@@ -56,6 +58,27 @@ public abstract class MetadataDatabaseTests(TestDatabase database)
         await ExecuteAsync(registry, """INSERT INTO "__EFMigrationsHistory" VALUES ('99991231235959_FromTheFuture', '10.0.15')""");
         var refused = await Assert.ThrowsAsync<MetadataDatabaseException>(() => registry.Database.MigrateAsync(Stop));
         Assert.Contains("FromTheFuture", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task MigrateAsync_DatabaseOfTheFirstVersion_KeepsItsJobsAndSaysWhatTheyLack()
+    {
+        using var registry = await TestRegistry.CreateEmptyAsync(database);
+        using (var old = registry.Database.CreateDbContext()) await old.GetService<IMigrator>().MigrateAsync("Initial", Stop);
+        var no = database == TestDatabase.Sqlite ? "0" : "false";
+        await ExecuteAsync(registry, "INSERT INTO jobs (id, kind, state, input, result, created_at, finished_at, cancel_requested) "
+            + $$$"""VALUES ('job-1', 'sft', 'succeeded', '{{"base":"b","created_by":"ada"}}', '{{"artifact":"a@1"}}', 1000, 2000, {{{no}}})""");
+        await ExecuteAsync(registry, "INSERT INTO job_events (job_id, sequence, at, state) VALUES ('job-1', 1, 1000, 'queued')");
+
+        await registry.Database.MigrateAsync(Stop);
+
+        using var context = registry.Database.CreateDbContext();
+        var job = await context.Jobs.SingleAsync(Stop);
+        Assert.Equal(("ada", "succeeded", 3, 1, "embedded"), (job.CreatedBy, job.State, job.Priority, job.Attempts, job.Engine));
+        Assert.Equal(DateTimeOffset.UnixEpoch.AddSeconds(2), job.FinishedAt);
+        Assert.Equal("queued", (await context.JobEvents.SingleAsync(Stop)).State);
+        context.JobLogs.Add(new JobLogRow { JobId = job.Id, Sequence = 1, At = DateTimeOffset.UnixEpoch, Level = "Information", Step = "TrainAdapter", Attempt = 1, Text = "a line" });
+        await context.SaveChangesAsync(Stop);
     }
 
     [Fact]

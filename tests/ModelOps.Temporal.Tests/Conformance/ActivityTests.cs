@@ -1,6 +1,9 @@
+using System.Collections.Concurrent;
+using Temporalio.Activities;
 using Temporalio.Api.Enums.V1;
 using Temporalio.Client;
 using Temporalio.Exceptions;
+using Temporalio.Worker;
 using Temporalio.Workflows;
 
 namespace ModelOps.Temporal.Tests.Conformance;
@@ -119,8 +122,34 @@ public sealed class ActivityTests(TemporalService service) : ConformanceTest(ser
         var other = $"{Queue}-other";
         var handle = await Client.StartWorkflowAsync((RunsElsewhere w) => w.RunAsync(other), Options());
         await EventuallyAsync(async () => (await DescribeAsync(handle)).PendingActivities is [{ State: PendingActivityState.Scheduled }]);
-        using var worker = new Temporalio.Worker.TemporalWorker(Client, new Temporalio.Worker.TemporalWorkerOptions(other).AddActivity(Activities.Hello));
+        using var worker = new TemporalWorker(Client, new TemporalWorkerOptions(other).AddActivity(Activities.Hello));
         Assert.Equal("hello elsewhere", await worker.ExecuteAsync(() => handle.GetResultAsync(), Cancel));
+    }
+
+    /// <summary>An activity is as urgent as its workflow, unless it says otherwise.</summary>
+    [Fact(Timeout = Timeout)]
+    public async Task Queue_WithABacklog_GivesTheUrgentFirstThenTheOld()
+    {
+        if (!TemporalService.IsEmbedded) Assert.Skip("a real server orders by priority only where that is switched on");
+        var other = $"{Queue}-other";
+        var handles = new List<WorkflowHandle<RunsElsewhere, string>>();
+        foreach (var key in (int[])[5, 3, 1, 3, 1])
+        {
+            var options = Options();
+            options.Priority = new(key);
+            handles.Add(await Client.StartWorkflowAsync((RunsElsewhere w) => w.RunAsync(other), options));
+            await EventuallyAsync(async () => (await DescribeAsync(handles[^1])).PendingActivities is [{ State: PendingActivityState.Scheduled }]);
+        }
+        var taken = new ConcurrentQueue<(string WorkflowId, int? Key)>();
+        var hello = ActivityDefinition.Create(nameof(Activities.Hello), typeof(string), [typeof(string)], 1, arguments =>
+        {
+            var info = ActivityExecutionContext.Current.Info;
+            taken.Enqueue((info.WorkflowId!, info.Priority?.PriorityKey));
+            return Activities.Hello((string)arguments[0]!);
+        });
+        using var worker = new TemporalWorker(Client, new TemporalWorkerOptions(other) { MaxConcurrentActivities = 1 }.AddActivity(hello));
+        await worker.ExecuteAsync(() => Task.WhenAll(handles.Select(handle => handle.GetResultAsync())), Cancel);
+        Assert.Equal(((int, int?)[])[(2, 1), (4, 1), (1, 3), (3, 3), (0, 5)], taken.Select(one => (handles.FindIndex(handle => handle.Id == one.WorkflowId), one.Key)));
     }
 
     private async Task<AsyncActivityHandle> OutsideHandleAsync(WorkflowHandle handle, bool byToken)

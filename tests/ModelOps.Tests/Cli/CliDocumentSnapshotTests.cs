@@ -32,7 +32,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     [
         "artifacts approve", "artifacts reject", "chat", "deploy", "deployments show", "deployments stop", "doctor", "jobs cancel", "jobs pause",
         "jobs resume", "jobs retry", "login", "logout", "quantize", "quickstart", "restore", "serve", "tables history", "tables rows", "tables show", "train sft",
-        "users change-password",
+        "users change-password", "worker",
     ];
 
     private readonly string home = TestServer.NewHome();
@@ -89,6 +89,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("jobs list", []);
         await WriteAsync("jobs show", [job]);
         await WriteAsync("jobs watch", [job]);
+        await WriteAsync("jobs logs", [job]);
         await WriteAsync("deployments list", []);
         await WriteAsync("signing show", []);
         await WriteAsync("signing list", []);

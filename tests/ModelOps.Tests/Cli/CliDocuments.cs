@@ -47,6 +47,7 @@ internal static class CliDocuments
         ["doctor"] = JsonOutput.Documents.DoctorReport,
         ["jobs cancel"] = Wire.Job,
         ["jobs list"] = Wire.PageJob,
+        ["jobs logs"] = Wire.PageJobLogEntry,
         ["jobs pause"] = Wire.Job,
         ["jobs resume"] = Wire.Job,
         ["jobs retry"] = Wire.Job,
@@ -84,6 +85,7 @@ internal static class CliDocuments
         ["users set-role"] = Wire.User,
         ["users show"] = Wire.User,
         ["whoami"] = Wire.WhoAmI,
+        ["worker"] = null,
         ["workers list"] = Wire.PageWorker,
     };
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using ModelOps.Client;
 
@@ -101,6 +102,33 @@ public sealed class StreamTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task FollowLog_StreamsEndBeforeTheJob_GivesEachLineOnceAndThoseOfTheEnd()
+    {
+        var resumedFrom = new List<string>();
+        await using var peer = await HttpsPeer.StartAsync(app =>
+        {
+            app.MapGet("/api/v1/jobs/{id}/logs/stream", async context =>
+            {
+                resumedFrom.Add(context.Request.Headers["Last-Event-ID"].ToString());
+                for (var line = 1; line <= resumedFrom.Count; line++) // the second stream repeats
+                {
+                    await HttpsPeer.SendEventAsync(context, JsonSerializer.Serialize(LineOf(line), WireJson.Default.JobLogEntry), line);
+                }
+            });
+            app.MapGet("/api/v1/jobs/{id}", () => JobIn(resumedFrom.Count == 1 ? JobState.Running : JobState.Failed));
+            app.MapGet("/api/v1/jobs/{id}/logs", (long after) => new Page<JobLogEntry>([LineOf(after + 1)])); // logged as the stream ended
+        });
+        using var client = peer.Connect(Options);
+
+        var lines = await client.Jobs.FollowLogAsync("j1", JobLogLevel.Warning, cancellationToken: TestContext.Current.CancellationToken)
+            .ToListAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal([LineOf(1), LineOf(2), LineOf(3)], lines);
+        Assert.Equal(["", "1"], resumedFrom);
+        Assert.All(peer.Requests.Where(request => request.Contains("/logs", StringComparison.Ordinal)), request => Assert.Contains("level=warning", request, StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task Complete_Stream_FoldsTextReasonAndUsage()
     {
         await using var peer = await HttpsPeer.StartAsync(app => app.MapPost("/v1/chat/completions", async context =>
@@ -154,6 +182,18 @@ public sealed class StreamTests
     }
 
     private static ChatRequest Question => new() { Model = "m", Messages = [new ChatMessage("user", "Hi")] };
+
+    private static JobLogEntry LineOf(long sequence) =>
+        new() { Sequence = sequence, At = DateTimeOffset.UnixEpoch, Level = JobLogLevel.Error, Step = "TrainAdapter", Attempt = 1, Text = $"line {sequence}" };
+
+    private static Job JobIn(JobState state) => new()
+    {
+        Id = "j1",
+        Kind = "sft",
+        State = state,
+        CreatedAt = DateTimeOffset.UnixEpoch,
+        Input = JsonElement.Parse("{}"),
+    };
 
     private static JobEvent EventOf(long sequence, JobState state) => new() { Sequence = sequence, At = DateTimeOffset.UnixEpoch, State = state };
 }

@@ -47,6 +47,8 @@ public sealed partial class AccessTests(SecurityFixture fixture) : IClassFixture
     [InlineData("POST", "/api/v1/artifacts", "engineer service admin")]
     [InlineData("POST", "/v1/chat/completions", "engineer approver service admin")]
     [InlineData("GET", "/api/v1/jobs", "viewer engineer approver service admin")]
+    [InlineData("GET", "/api/v1/jobs/{id}/logs", "viewer engineer approver service admin")]
+    [InlineData("GET", "/api/v1/jobs/{id}/logs/stream", "viewer engineer approver service admin")]
     public async Task Table_NamesTheRoles(string method, string path, string roles)
     {
         var entries = await fixture.Server.Client.Auth.AccessAsync(Cancel);

@@ -137,7 +137,7 @@ public sealed class SecurityCommandTests(SecurityFixture fixture) : IClassFixtur
             await engineer.Jobs.StartTrainingAsync(new CreateTraining { Base = "nobody", Dataset = "nothing", Name = "x" }, Cancel);
         var run = await LocalAsync("", "audit", "list", "--actor", "engineer", "--action", "job.started", "--since", "2026-01-01", "--json");
         var row = JsonSerializer.Deserialize(run.Out, WireJson.Default.PageAuditEntry)!.Items[0];
-        Assert.Contains((await fixture.Server.Client.Jobs.ListAsync(Cancel)).Select(job => job.Id), id => id == row.Subject);
+        Assert.Contains(await fixture.Server.Client.Jobs.ListAsync(cancellationToken: Cancel).Select(job => job.Id).ToListAsync(Cancel), id => id == row.Subject);
         Assert.Contains("job.started", (await LocalAsync("", "audit", "list", "--limit", "50")).Out, StringComparison.Ordinal);
     }
 

@@ -12,7 +12,7 @@ namespace ModelOps.Tests.Workers;
 /// <summary>The processes of a role, real ones: a shell that says what a worker says stands for the heavy program.</summary>
 public sealed class WorkerPoolTests : IAsyncLifetime
 {
-    private const string Good = "echo ready $$; exec cat";
+    private const string Good = "echo ready $$; read word"; // goes when it is told to, or the server is gone
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("modelops-test-");
     private readonly ManualTime time = new(new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly WorkersOptions options = new() { Training = new() { Max = 2, Threads = 3 } };
@@ -71,6 +71,27 @@ public sealed class WorkerPoolTests : IAsyncLifetime
         pool.Adjust(0);
         await Eventually.HoldsAsync(() => pool.List().Count == 0, Cancel);
         Assert.Empty(Live());
+    }
+
+    [Fact]
+    public async Task Adjust_TaskTakenJustAsItIsToLeave_IsFinishedFirst()
+    {
+        var finish = Path.Combine(folder.FullName, "finish");
+        Write($"mkfifo {finish} 2>&-; echo ready $$; read word; echo tasks 1; read line < {finish}; echo tasks 0");
+        pool.Adjust(backlog: 1);
+        await Eventually.HoldsAsync(() => pool.List() is [{ State: WorkerState.Ready }], Cancel);
+        time.Advance(options.IdleStop);
+        pool.Adjust(0);
+        await Eventually.HoldsAsync(() => pool.List() is [{ State: WorkerState.Stopping, Tasks: 1 }], Cancel);
+        var leaving = pool.List()[0].ProcessId;
+
+        // It counts as one of the two that there may be.
+        pool.Adjust(backlog: 5);
+        pool.Adjust(backlog: 5);
+        Assert.Equal(2, pool.List().Count);
+
+        await File.WriteAllTextAsync(finish, "\n", Cancel).WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        await Eventually.HoldsAsync(() => pool.List() is [{ Restarts: 0 } other] && other.ProcessId != leaving, Cancel);
     }
 
     [Fact]

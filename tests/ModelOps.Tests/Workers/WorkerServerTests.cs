@@ -74,6 +74,15 @@ public sealed class WorkerServerTests : IDisposable
         await Eventually.HoldsAsync(() => TestServer.Workers(home).Count == 0, Cancel);
     }
 
+    [Fact]
+    public async Task Workers_WantedFromTheStart_AreStartedOnceTheServerListens()
+    {
+        await using var server = await TestServer.StartAsync(home, Cancel, "workers:data:min=1");
+        await Eventually.HoldsAsync(
+            async () => (await server.Client.Workers.ListAsync(Cancel)) is [{ Role: "data", State: WorkerState.Ready, Restarts: 0 }], Cancel);
+        Assert.DoesNotContain("in a row", server.Log, StringComparison.Ordinal);
+    }
+
     /// <returns>The job, and what it says of its worker's death.</returns>
     private static async Task<(Job Job, string Message)> DiedAsync(ModelOpsClient client, Job job)
     {

@@ -38,7 +38,12 @@ public sealed class JobLogRow
     /// <summary>Counts from 1 within the job; the oldest lines of a long log are gone.</summary>
     public required long Sequence { get; set; }
     public required DateTimeOffset At { get; set; }
+    /// <summary>As .NET names it: <c>Information</c>, <c>Warning</c>, …</summary>
     public required string Level { get; set; }
+    /// <summary>The activity that ran; null in lines of versions that did not say it.</summary>
+    public string? Step { get; set; }
+    /// <summary>Of the activity, from 1; null where <see cref="Step"/> is.</summary>
+    public int? Attempt { get; set; }
     public required string Text { get; set; }
 }
 

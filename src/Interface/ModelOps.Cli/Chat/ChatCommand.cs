@@ -107,7 +107,7 @@ internal static class ChatCommand
     /// <summary>Writes model output as it comes; on a terminal without the control characters that could steer it.</summary>
     public static void WriteText(CliHost host, string text)
     {
-        host.Out.Write(host.OutIsTerminal ? string.Concat(text.Where(c => !char.IsControl(c) || c is '\n' or '\t')) : text);
+        host.Out.Write(host.OutIsTerminal ? Human.WithoutControls(text) : text);
         host.Out.Flush();
     }
 }

@@ -16,19 +16,20 @@ internal static class DatasetsCommand
     {
         var name = new Argument<string>("name") { Description = "Name of the dataset; a file for an existing one makes its next version" };
         var file = new Argument<string>("file") { Description = "JSONL, JSON, CSV, TSV, Parquet or text file, as it is or packed with gzip or zstd" };
-        var options = new IngestionFlags();
+        var (options, priority) = (new IngestionFlags(), JobRun.PriorityOption());
         return cli.Command(
             "create", "Uploads a file, validates and splits its rows, and waits for the version.",
             [
                 "modelops datasets create support ./support.jsonl",
                 "modelops datasets create support ./tickets.csv --map body=prompt --map reply=completion --max-bad 1% --pii mask",
             ],
-            [name, file, .. options.All],
+            [name, file, .. options.All, priority],
             async (invocation, cancellationToken) =>
             {
                 RequireFile(invocation.Get(file));
                 var job = await ProgressView.RunAsync(invocation, "Upload", progress => invocation.Client.Datasets.CreateVersionAsync(
-                    invocation.Get(name), invocation.Get(file), options.Read(invocation), ArtifactPush.Bytes(progress), cancellationToken));
+                    invocation.Get(name), invocation.Get(file), JobRun.PriorityOf(invocation, priority), options.Read(invocation),
+                    ArtifactPush.Bytes(progress), cancellationToken));
                 job = await JobWatch.ToEndAsync(invocation, invocation.Client, job, $"Ingest {invocation.Get(name)}", cancellationToken);
                 invocation.Write(job, JsonOutput.Wire.Job, _ => JobViews.ShowResult(invocation, job));
                 return ExitCodes.Done;

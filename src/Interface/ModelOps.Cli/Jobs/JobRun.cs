@@ -12,6 +12,15 @@ internal static class JobRun
         Description = "Follow the job to its end; Ctrl-C leaves it running",
     };
 
+    public static Option<string> PriorityOption() => new Option<string>("--priority")
+    {
+        Description = "Of jobs that wait for the same kind of worker, which begins first",
+        HelpName = "PRIORITY",
+        DefaultValueFactory = _ => JobViews.NameOf(JobPriority.Normal),
+    }.AcceptOnlyFromAmong([.. Enum.GetValues<JobPriority>().Select(JobViews.NameOf)]);
+
+    public static JobPriority PriorityOf(Invocation invocation, Option<string> priority) => Enum.Parse<JobPriority>(invocation.Get(priority)!, ignoreCase: true);
+
     public static async Task<int> StartAsync(
         Invocation invocation, Func<ModelOpsClient, Task<Job>> start, string title, bool watch, CancellationToken cancellationToken)
     {

@@ -13,14 +13,14 @@ internal static class JobViews
     {
         if (jobs.Count == 0)
         {
-            invocation.Screen.WriteLine("No job yet.");
+            invocation.Screen.WriteLine("No job.");
             return;
         }
-        var table = invocation.Table("job", "kind", "state", "stage", "created", "took");
+        var table = invocation.Table("job", "kind", "state", "priority", "stage", "by", "created", "took");
         foreach (var job in jobs)
         {
             table.AddTextRow(
-                job.Id, job.Kind, StateOf(job), StageOf(job), Human.Time(job.CreatedAt),
+                job.Id, job.Kind, NameOf(job.State), NameOf(job.Priority), StageOf(job), job.CreatedBy ?? "", Human.Time(job.CreatedAt),
                 job is { StartedAt: { } start, FinishedAt: { } end } ? Human.Duration(end - start) : "");
         }
         invocation.Screen.Write(table);
@@ -29,7 +29,8 @@ internal static class JobViews
     public static void Show(Invocation invocation, Job job)
     {
         var screen = invocation.Screen;
-        screen.WriteLine($"{job.Id}  {job.Kind}  {StateOf(job)}  {StageOf(job)}");
+        screen.WriteLine($"{job.Id}  {job.Kind}  {NameOf(job.State)}  {StageOf(job)}");
+        screen.WriteLine($"priority  {NameOf(job.Priority)}");
         screen.WriteLine($"created   {Human.Time(job.CreatedAt)}");
         if (job.StartedAt is { } started)
         {
@@ -92,7 +93,9 @@ internal static class JobViews
         $"parity with the trainer: logits within {parity.MaxLogitDifference:G2} (allowed {parity.Tolerance:G2}), "
         + $"same top token {parity.QuantizedTopOneAgreement:P1} and KL {parity.QuantizedKlDivergence:G2} nats/token when quantized";
 
-    private static string StateOf(Job job) => job.State.ToString().ToLowerInvariant();
+    /// <summary>As the wire has it.</summary>
+    public static string NameOf<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static string StageOf(Job job) => job.Progress is { } made && !job.State.IsFinal
         ? made.Total is { } total ? $"{made.Stage} {made.Step}/{total}" : made.Stage

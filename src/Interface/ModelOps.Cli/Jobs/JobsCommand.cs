@@ -6,26 +6,55 @@ namespace ModelOps.Cli.Jobs;
 
 internal static class JobsCommand
 {
+    private const int DefaultRows = 50;
+
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
         "jobs", "Ingestion, training and quantization in progress and done.",
         [
             List(cli),
             Show(cli),
             Watch(cli),
+            LogsCommand.Create(cli, Id()),
             Ask(cli, "pause", "Stops a job's work until it is resumed.", (jobs, id, cancellationToken) => jobs.PauseAsync(id, cancellationToken)),
             Ask(cli, "resume", "Lets a paused job go on.", (jobs, id, cancellationToken) => jobs.ResumeAsync(id, cancellationToken)),
             Ask(cli, "cancel", "Stops a job for good.", (jobs, id, cancellationToken) => jobs.CancelAsync(id, cancellationToken)),
             Ask(cli, "retry", "Runs a failed or canceled job again.", (jobs, id, cancellationToken) => jobs.RetryAsync(id, cancellationToken)),
         ]);
 
-    private static Command List(CommandFactory cli) => cli.Command(
-        "list", "Lists jobs, newest first.", ["modelops jobs list"], [],
-        async (invocation, cancellationToken) =>
+    private static Command List(CommandFactory cli)
+    {
+        var state = new Option<string[]>("--state") { Description = "Only those in this state; may be repeated", HelpName = "STATE" }
+            .AcceptOnlyFromAmong([.. Enum.GetValues<JobState>().Select(JobViews.NameOf)]);
+        var kind = new Option<string?>("--kind") { Description = "Only those of this kind, like sft", HelpName = "KIND" };
+        var limit = new Option<int?>("--limit") { Description = $"At most so many [default: {DefaultRows}]", HelpName = "N" };
+        var all = new Option<bool>("--all") { Description = "All of them, however many there are" };
+        limit.Validators.Add(result =>
         {
-            var jobs = await invocation.Client.Jobs.ListAsync(cancellationToken);
-            invocation.Write(new Page<Job>(jobs), JsonOutput.Wire.PageJob, _ => JobViews.List(invocation, jobs));
-            return ExitCodes.Done;
+            if (result.GetValueOrDefault<int?>() is < 1)
+            {
+                result.AddError("--limit must be at least 1.");
+            }
+            if (result.GetResult(all) is { Implicit: false })
+            {
+                result.AddError("--limit and --all exclude each other.");
+            }
         });
+        return cli.Command(
+            "list", "Lists jobs, newest first.",
+            ["modelops jobs list", "modelops jobs list --state queued --state running --kind sft"], [state, kind, limit, all],
+            async (invocation, cancellationToken) =>
+            {
+                var filter = new JobFilter
+                {
+                    States = [.. (invocation.Get(state) ?? []).Select(name => Enum.Parse<JobState>(name, ignoreCase: true))],
+                    Kind = invocation.Get(kind),
+                };
+                var most = invocation.Get(all) ? int.MaxValue : invocation.Get(limit) ?? DefaultRows;
+                var jobs = await invocation.Client.Jobs.ListAsync(filter, cancellationToken).Take(most).ToListAsync(cancellationToken);
+                invocation.Write(new Page<Job>(jobs), JsonOutput.Wire.PageJob, _ => JobViews.List(invocation, jobs));
+                return ExitCodes.Done;
+            });
+    }
 
     private static Command Show(CommandFactory cli)
     {

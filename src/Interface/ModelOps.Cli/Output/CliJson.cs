@@ -7,6 +7,7 @@ using ModelOps.Cli.Quickstart;
 using ModelOps.Cli.Serving;
 using ModelOps.Cli.SignIn;
 using ModelOps.Cli.Tables;
+using ModelOps.Cli.Workers;
 using ModelOps.Client;
 
 namespace ModelOps.Cli.Output;
@@ -20,6 +21,7 @@ namespace ModelOps.Cli.Output;
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(EffectiveConfiguration))]
 [JsonSerializable(typeof(JsonElement))]
+[JsonSerializable(typeof(KeyRevocation))]
 [JsonSerializable(typeof(QuickstartReport))]
 [JsonSerializable(typeof(SignedIn))]
 [JsonSerializable(typeof(SignedOut))]

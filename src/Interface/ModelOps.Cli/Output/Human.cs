@@ -26,6 +26,9 @@ internal static class Human
 
     public static string Time(DateTimeOffset time) => $"{time.UtcDateTime:yyyy-MM-dd HH:mm:ss}Z";
 
+    /// <summary>Text that others wrote, without the control characters that could steer a terminal.</summary>
+    public static string WithoutControls(string text) => string.Concat(text.Where(c => !char.IsControl(c) || c is '\n' or '\t'));
+
     public static string Counts(IReadOnlyDictionary<string, long> counts) =>
         string.Join(", ", counts.Select(count => $"{count.Value} {count.Key}"));
 }

@@ -27,14 +27,14 @@ internal static class TrainCommand
         var batchSize = Count("--batch-size", "Packed sequences per step");
         var sequenceLength = Count("--sequence-length", "Tokens per packed sequence");
         var seed = new Option<int?>("--seed") { Description = "Seed of data order and initialization", HelpName = "N" };
-        var watch = JobRun.WatchOption();
+        var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
         return cli.Command(
             "sft", "Supervised fine-tuning with LoRA; what is not given is chosen from data and model.",
             [
                 "modelops train sft --base wordsmith --dataset support --name support-lora --watch",
                 "modelops train sft --base wordsmith@1 --dataset support@2 --name support-lora --epochs 3 --rank 16 --seed 7",
             ],
-            [@base, dataset, name, epochs, maxSteps, rank, learningRate, batchSize, sequenceLength, seed, watch],
+            [@base, dataset, name, epochs, maxSteps, rank, learningRate, batchSize, sequenceLength, seed, priority, watch],
             (invocation, cancellationToken) => JobRun.StartAsync(
                 invocation,
                 client => client.Jobs.StartTrainingAsync(
@@ -50,6 +50,7 @@ internal static class TrainCommand
                         BatchSize = invocation.Get(batchSize),
                         SequenceLength = invocation.Get(sequenceLength),
                         Seed = invocation.Get(seed),
+                        Priority = JobRun.PriorityOf(invocation, priority),
                     },
                     cancellationToken),
                 $"Train {invocation.Get(name)}", invocation.Get(watch), cancellationToken));

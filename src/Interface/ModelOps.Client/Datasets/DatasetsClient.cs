@@ -16,15 +16,22 @@ public sealed class DatasetsClient
 
     /// <summary>Uploads a file and starts the <c>ingestion</c> job that makes it the dataset's next version.</summary>
     /// <param name="options">null takes the server's defaults.</param>
-    public async Task<Job> CreateVersionAsync(
+    public Task<Job> CreateVersionAsync(
         string name, string path, IngestionOptions? options = null, IProgress<UploadProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
+        CreateVersionAsync(name, path, JobPriority.Normal, options, progress, cancellationToken);
+
+    /// <inheritdoc cref="CreateVersionAsync(string, string, IngestionOptions, IProgress{UploadProgress}, CancellationToken)"/>
+    /// <param name="priority">Of the job.</param>
+    public async Task<Job> CreateVersionAsync(
+        string name, string path, JobPriority priority, IngestionOptions? options = null, IProgress<UploadProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
         var file = await LocalFiles.HashFileAsync(path, cancellationToken).ConfigureAwait(false);
         await artifacts.UploadAsync(Path.GetFullPath(path), file, progress, cancellationToken).ConfigureAwait(false);
         return await connection.PostAsync(
             $"{Of(name)}/versions",
-            new CreateDatasetVersion { Source = file.Sha256, FileName = file.Path, Options = options },
+            new CreateDatasetVersion { Source = file.Sha256, FileName = file.Path, Options = options, Priority = priority },
             WireJson.Default.CreateDatasetVersion, WireJson.Default.Job, cancellationToken).ConfigureAwait(false);
     }
 

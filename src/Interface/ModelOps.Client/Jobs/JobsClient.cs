@@ -1,11 +1,23 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
+using System.Text.Json.Serialization.Metadata;
 
 namespace ModelOps.Client;
+
+/// <summary>What is empty or null is not asked for.</summary>
+public sealed record JobFilter
+{
+    /// <summary>Any of these.</summary>
+    public IReadOnlyList<JobState> States { get; init; } = [];
+    /// <summary><c>ingestion</c>, <c>sft</c> or <c>quantization</c>.</summary>
+    public string? Kind { get; init; }
+}
 
 /// <summary>Long work: started, watched, canceled.</summary>
 public sealed class JobsClient
 {
+    private const int PageSize = 200;
+    private const int LogPageSize = 1000;
     private readonly ApiConnection connection;
 
     internal JobsClient(ApiConnection connection) => this.connection = connection;
@@ -20,11 +32,24 @@ public sealed class JobsClient
         connection.PostAsync(
             "api/v1/quantizations", request, WireJson.Default.CreateQuantization, WireJson.Default.Job, cancellationToken);
 
-    /// <summary>All jobs, newest first.</summary>
-    public async Task<IReadOnlyList<Job>> ListAsync(CancellationToken cancellationToken = default)
+    /// <summary>Newest first; pages are fetched as they are needed.</summary>
+    /// <param name="filter">null: all jobs.</param>
+    public async IAsyncEnumerable<Job> ListAsync(JobFilter? filter = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var page = await connection.GetAsync("api/v1/jobs", WireJson.Default.PageJob, cancellationToken).ConfigureAwait(false);
-        return page.Items;
+        string? before = null;
+        while (true)
+        {
+            var page = await connection.GetAsync(ListPath(filter ?? new(), before), WireJson.Default.PageJob, cancellationToken).ConfigureAwait(false);
+            foreach (var job in page.Items)
+            {
+                yield return job;
+            }
+            if (page.Items.Count < PageSize)
+            {
+                yield break;
+            }
+            before = page.Items[^1].Id;
+        }
     }
 
     public Task<Job> GetAsync(string id, CancellationToken cancellationToken = default) =>
@@ -53,29 +78,90 @@ public sealed class JobsClient
     /// </summary>
     /// <param name="after">Sequence of the last event already seen; 0 for all.</param>
     /// <exception cref="ServerUnreachableException">The stream broke and could not be taken up again within the attempts.</exception>
-    public async IAsyncEnumerable<JobEvent> WatchAsync(
-        string id, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<JobEvent> WatchAsync(string id, long after = 0, CancellationToken cancellationToken = default) => ResumeAsync(
+        PathOf(id) + "/events", WireJson.Default.JobEvent, next => next.Sequence, after,
+        // A job that was retried has more events behind the final one.
+        (last, _) => ValueTask.FromResult(last?.State.IsFinal == true), cancellationToken);
+
+    /// <summary>What workers logged for the job, oldest first; pages are fetched as they are needed.</summary>
+    /// <param name="level">The least that is of interest.</param>
+    /// <param name="after">Sequence of the last line already seen; 0 for all.</param>
+    public async IAsyncEnumerable<JobLogEntry> LogAsync(
+        string id, JobLogLevel level = JobLogLevel.Trace, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var last = after;
-        var barren = 0; // connections in a row that brought no event
-        var ended = false;
         while (true)
         {
-            var before = last;
+            var page = await connection.GetAsync(
+                $"{LogPath(id, level)}&limit={LogPageSize}&after={after}", WireJson.Default.PageJobLogEntry, cancellationToken).ConfigureAwait(false);
+            foreach (var line in page.Items)
+            {
+                yield return line;
+            }
+            if (page.Items.Count < LogPageSize)
+            {
+                yield break;
+            }
+            after = page.Items[^1].Sequence;
+        }
+    }
+
+    /// <summary>The last lines that workers logged for the job, oldest first.</summary>
+    /// <param name="count">So many at most, from 1 to 10,000.</param>
+    /// <param name="level">The least that is of interest.</param>
+    public async Task<IReadOnlyList<JobLogEntry>> LogTailAsync(
+        string id, int count, JobLogLevel level = JobLogLevel.Trace, CancellationToken cancellationToken = default)
+    {
+        var page = await connection.GetAsync($"{LogPath(id, level)}&tail={count}", WireJson.Default.PageJobLogEntry, cancellationToken)
+            .ConfigureAwait(false);
+        return page.Items;
+    }
+
+    /// <summary>
+    /// The job's lines in order, each once, up to its end, as workers log them. A broken stream is taken up again where it broke.
+    /// </summary>
+    /// <inheritdoc cref="LogAsync"/>
+    /// <exception cref="ServerUnreachableException">The stream broke and could not be taken up again within the attempts.</exception>
+    public async IAsyncEnumerable<JobLogEntry> FollowLogAsync(
+        string id, JobLogLevel level = JobLogLevel.Trace, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var lines = ResumeAsync(
+            LogPath(id, level, "/stream"), WireJson.Default.JobLogEntry, line => line.Sequence, after,
+            async (_, token) => (await GetAsync(id, token).ConfigureAwait(false)).State.IsFinal, cancellationToken);
+        await foreach (var line in lines.ConfigureAwait(false))
+        {
+            yield return line;
+            after = line.Sequence;
+        }
+        // The job may have ended between the end of the stream and the question.
+        await foreach (var line in LogAsync(id, level, after, cancellationToken).ConfigureAwait(false))
+        {
+            yield return line;
+        }
+    }
+
+    /// <summary>The items of a stream of server-sent events, each once; one that breaks or ends too early is taken up again behind the last.</summary>
+    /// <param name="isOver">Whether the stream that ended had everything; gets the last item.</param>
+    private async IAsyncEnumerable<T> ResumeAsync<T>(
+        string path, JsonTypeInfo<T> type, Func<T, long> sequence, long after, Func<T?, CancellationToken, ValueTask<bool>> isOver,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : class
+    {
+        T? last = null;
+        var seen = after;
+        var barren = 0; // connections in a row that brought nothing
+        while (true)
+        {
+            var before = seen;
             Exception? broken = null;
-            var events = ReadEventsAsync(id, last, cancellationToken).GetAsyncEnumerator(cancellationToken);
-            await using (events.ConfigureAwait(false))
+            var items = ReadAsync(path, type, seen, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            await using (items.ConfigureAwait(false))
             {
                 while (true)
                 {
                     try
                     {
-                        if (!await events.MoveNextAsync().ConfigureAwait(false))
+                        if (!await items.MoveNextAsync().ConfigureAwait(false))
                         {
-                            if (ended)
-                            {
-                                yield break;
-                            }
                             break;
                         }
                     }
@@ -84,31 +170,36 @@ public sealed class JobsClient
                         broken = exception;
                         break;
                     }
-                    if (events.Current.Sequence <= last)
+                    if (sequence(items.Current) <= seen)
                     {
                         continue;
                     }
-                    last = events.Current.Sequence;
-                    yield return events.Current;
-                    ended = events.Current.State.IsFinal; // unless the job was retried: then more events stand behind it
+                    last = items.Current;
+                    seen = sequence(last);
+                    yield return last;
                 }
             }
-            barren = last == before ? barren + 1 : 1;
+            if (broken is null && await isOver(last, cancellationToken).ConfigureAwait(false))
+            {
+                yield break;
+            }
+            barren = seen == before ? barren + 1 : 1;
             if (barren == connection.Options.Attempts)
             {
-                throw connection.Unreachable(broken ?? new IOException($"the event stream of job {id} ended {barren} times before the job did."));
+                throw connection.Unreachable(broken ?? new IOException($"the stream {path} ended {barren} times before the job did."));
             }
             await Task.Delay(connection.Options.DelayAfter(barren), connection.Options.Time, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async IAsyncEnumerable<JobEvent> ReadEventsAsync(string id, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<T> ReadAsync<T>(
+        string path, JsonTypeInfo<T> type, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var response = await connection.SendAsync(() => EventsRequest(id, after), cancellationToken).ConfigureAwait(false);
+        using var response = await connection.SendAsync(() => StreamRequest(path, after), cancellationToken).ConfigureAwait(false);
         var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         await using (body.ConfigureAwait(false))
         {
-            var items = SseParser.Create(body, static (_, data) => WireResponse.Parse(data, WireJson.Default.JobEvent));
+            var items = SseParser.Create(body, (_, data) => WireResponse.Parse(data, type));
             await foreach (var item in items.EnumerateAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return item.Data;
@@ -116,9 +207,9 @@ public sealed class JobsClient
         }
     }
 
-    private static HttpRequestMessage EventsRequest(string id, long after)
+    private static HttpRequestMessage StreamRequest(string path, long after)
     {
-        var request = new HttpRequestMessage(HttpMethod.Get, PathOf(id) + "/events");
+        var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Accept.ParseAdd("text/event-stream");
         if (after > 0)
         {
@@ -126,6 +217,26 @@ public sealed class JobsClient
         }
         return request;
     }
+
+    private static string ListPath(JobFilter filter, string? before)
+    {
+        var query = new List<string> { $"limit={PageSize}" };
+        query.AddRange(filter.States.Select(state => $"state={NameOf(state)}"));
+        if (filter.Kind is { } kind)
+        {
+            query.Add($"kind={Uri.EscapeDataString(kind)}");
+        }
+        if (before is not null)
+        {
+            query.Add($"before={Uri.EscapeDataString(before)}");
+        }
+        return $"api/v1/jobs?{string.Join('&', query)}";
+    }
+
+    private static string LogPath(string id, JobLogLevel level, string below = "") => $"{PathOf(id)}/logs{below}?level={NameOf(level)}";
+
+    private static string NameOf<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static string PathOf(string id) => $"api/v1/jobs/{ApiPath.Segment(id)}";
 }

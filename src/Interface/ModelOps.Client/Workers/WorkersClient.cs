@@ -13,4 +13,12 @@ public sealed class WorkersClient
         var page = await connection.GetAsync("api/v1/workers", WireJson.Default.PageWorker, cancellationToken).ConfigureAwait(false);
         return page.Items;
     }
+
+    /// <summary>Asks whether this client's key may work for the server.</summary>
+    /// <exception cref="ModelOpsException">It may not.</exception>
+    public async Task CheckAccessAsync(CancellationToken cancellationToken = default)
+    {
+        using var settings = await connection.SendAsync(() => new HttpRequestMessage(HttpMethod.Get, "api/v1/workers/settings"), cancellationToken)
+            .ConfigureAwait(false);
+    }
 }

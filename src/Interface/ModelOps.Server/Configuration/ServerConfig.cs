@@ -2,6 +2,7 @@ using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Hosting;
+using ModelOps.Server.Jobs;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
@@ -31,6 +32,8 @@ public sealed record ServerConfig
     public SignInOptions SignIn { get; init; } = new();
 
     public WorkflowsOptions Workflows { get; init; } = new();
+
+    public JobsOptions Jobs { get; init; } = new();
 
     public LifecycleOptions Lifecycle { get; init; } = new();
 

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Jobs;
+using ModelOps.Server.Security;
 using ModelOps.Tables.Datasets;
 using ModelOps.Workflows;
 
@@ -54,7 +55,7 @@ public static class DatasetEndpoints
             context.User.Identity!.Name!,
             options.Tokenizer);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
-        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Ingestion, json, context.User.Identity!.Name!, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Ingestion, json, create.Priority, context.Principal(), cancellationToken));
     }
 
     /// <summary>What the wire leaves out is the default.</summary>

@@ -24,7 +24,7 @@ public sealed partial class JobReports(JobStore store, WorkflowEngine engine, Ti
         var message = again && report.Attempt > 1 ? $"attempt {report.Attempt} of {report.Activity} begins, worker {report.Worker}" : null;
         if (report.Progress is not null || message is not null)
             await store.ReportAsync(job, report.Activity, ToWire(report.Progress, running, now), message, cancellationToken);
-        await store.LogAsync(job, report.Lines, cancellationToken);
+        await store.LogAsync(job, report.Activity, report.Attempt, report.Lines, cancellationToken);
     }
 
     /// <summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using ModelOps.Client;
+using ModelOps.Registry;
 using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
 
@@ -11,13 +12,15 @@ namespace ModelOps.Server.Jobs;
 /// </summary>
 public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconciler reconciler, WorkerDemand demand, WorkerSupervisor workers)
 {
-    public async Task<Job> CreateAsync(string kind, JsonElement input, string createdBy, CancellationToken cancellationToken)
+    public async Task<JobCreation> CreateAsync(
+        string kind, JsonElement input, JobPriority priority, ApiPrincipal creator, CancellationToken cancellationToken)
     {
-        var job = await store.CreateAsync(kind, input, createdBy, engine.Name, cancellationToken);
+        var creation = await store.CreateAsync(new NewJob(kind, input, priority, creator.Name, engine.Name, MayExceed(creator)), cancellationToken);
+        if (creation is not JobCreation.Created) return creation;
         reconciler.Wake();
         demand.Expect(JobKinds.Of(kind).Role);
         workers.Wake();
-        return job;
+        return creation;
     }
 
     /// <returns>The job as it is now, which need not be as it is wished; null if there is none of that id.</returns>
@@ -28,11 +31,13 @@ public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconci
     }
 
     /// <summary>The same job again, if it failed or was canceled.</summary>
-    /// <returns>False: it did not, or there is none of that id.</returns>
-    public async Task<bool> RetryAsync(string id, CancellationToken cancellationToken)
+    /// <param name="retrier">Who asks for it; the job stays its creator's.</param>
+    public async Task<JobRetry> RetryAsync(string id, ApiPrincipal retrier, CancellationToken cancellationToken)
     {
-        if (!await store.RetryAsync(id, engine.Name, cancellationToken)) return false;
-        reconciler.Wake();
-        return true;
+        var retry = await store.RetryAsync(id, engine.Name, MayExceed(retrier), cancellationToken);
+        if (retry is JobRetry.Retried) reconciler.Wake();
+        return retry;
     }
+
+    private static bool MayExceed(ApiPrincipal principal) => principal.Role == Roles.Admin;
 }

@@ -10,6 +10,7 @@ internal static class JobServices
 
     public static void AddJobs(this IServiceCollection services, ServerConfig config)
     {
+        services.AddSingleton(config.Jobs.Quotas);
         services.AddJobNews(config);
         services.AddSingleton<JobStore>();
         services.AddSingleton<JobReferences>();

@@ -12,6 +12,49 @@ namespace ModelOps.Server.Jobs;
 /// <param name="Wish">What its user wants of it.</param>
 public sealed record OpenJob(string Id, string Kind, JobState State, JobWish Wish, JsonElement Input, JobRun Run, int Priority);
 
+/// <param name="Engine">Where its workflow will be.</param>
+/// <param name="OverQuota">Whether the quota of its user does not count.</param>
+public sealed record NewJob(string Kind, JsonElement Input, JobPriority Priority, string CreatedBy, string Engine, bool OverQuota);
+
+public abstract record JobCreation
+{
+    private JobCreation()
+    {
+    }
+
+    public sealed record Created(Job Job) : JobCreation;
+
+    /// <param name="Reason">Which quota, how much it allows, what to do.</param>
+    public sealed record OverQuota(string Reason) : JobCreation;
+}
+
+public abstract record JobRetry
+{
+    private JobRetry()
+    {
+    }
+
+    public sealed record Retried : JobRetry;
+
+    /// <summary>It did not fail and was not canceled, or there is none of that id.</summary>
+    public sealed record NotEnded : JobRetry;
+
+    /// <inheritdoc cref="JobCreation.OverQuota"/>
+    public sealed record OverQuota(string Reason) : JobRetry;
+}
+
+/// <param name="States">Any of them; empty: all.</param>
+/// <param name="Kind">Null: all.</param>
+/// <param name="Before">Id of the last job of the page before; null: from the newest on.</param>
+/// <param name="Limit">Jobs at most.</param>
+public sealed record JobQuery(IReadOnlyList<JobState> States, string? Kind, string? Before, int Limit);
+
+/// <param name="After">Sequence of the last line already seen; 0: none.</param>
+/// <param name="Limit">Lines at most.</param>
+/// <param name="Level">The least that is of interest.</param>
+/// <param name="Last">The last lines, and not the first.</param>
+public sealed record JobLogQuery(long After, int Limit, LogLevel Level, bool Last = false);
+
 public enum JobWish
 {
     Run,
@@ -20,29 +63,33 @@ public enum JobWish
 }
 
 /// <summary>Jobs and their events in the metadata database; the one place that writes them.</summary>
-public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNews news, TimeProvider time)
+public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNews news, JobQuotas quotas, TimeProvider time)
 {
-    private const int MostLogLines = 10_000;
+    /// <summary>Lines that are kept of a job.</summary>
+    public const int MostLogLines = 10_000;
 
-    /// <param name="engine">Where its workflow will be.</param>
-    public async Task<Job> CreateAsync(string kind, JsonElement input, string createdBy, string engine, CancellationToken cancellationToken)
+    public async Task<JobCreation> CreateAsync(NewJob job, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        if (!job.OverQuota && await RefusalAsync(context, job.CreatedBy, job.Kind, cancellationToken) is { } refusal) return new JobCreation.OverQuota(refusal);
         var row = new JobRow
         {
             Id = $"job-{Guid.CreateVersion7(time.GetUtcNow()):N}",
-            Kind = kind,
+            Kind = job.Kind,
             State = Text(JobState.Queued),
-            CreatedBy = createdBy,
-            Engine = engine,
+            CreatedBy = job.CreatedBy,
+            Priority = JobViews.KeyOf(job.Priority),
+            Engine = job.Engine,
             TraceParent = Activity.Current?.Id,
-            Input = input.GetRawText(),
+            Input = job.Input.GetRawText(),
             CreatedAt = time.GetUtcNow(),
         };
         context.Jobs.Add(row);
         context.JobEvents.Add(new JobEventRow { JobId = row.Id, Sequence = 1, At = row.CreatedAt, State = row.State });
         await context.SaveChangesAsync(cancellationToken);
-        return JobViews.ToWire(row);
+        await transaction.CommitAsync(cancellationToken);
+        return new JobCreation.Created(JobViews.ToWire(row));
     }
 
     public async Task<Job?> GetAsync(string id, CancellationToken cancellationToken)
@@ -52,10 +99,18 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
     }
 
     /// <summary>Newest first.</summary>
-    public async Task<IReadOnlyList<Job>> ListAsync(int limit, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Job>> ListAsync(JobQuery query, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        var rows = await context.Jobs.AsNoTracking().OrderByDescending(job => job.Id).Take(limit).ToListAsync(cancellationToken);
+        var jobs = context.Jobs.AsNoTracking();
+        if (query.Kind is { } kind) jobs = jobs.Where(job => job.Kind == kind);
+        if (query.Before is { } before) jobs = jobs.Where(job => string.Compare(job.Id, before) < 0);
+        if (query.States.Count > 0)
+        {
+            var states = query.States.Select(Text).ToList();
+            jobs = jobs.Where(job => states.Contains(job.State));
+        }
+        var rows = await jobs.OrderByDescending(job => job.Id).Take(query.Limit).ToListAsync(cancellationToken);
         return [.. rows.Select(JobViews.ToWire)];
     }
 
@@ -86,13 +141,17 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
     }
 
     /// <summary>The same job again, if it failed or was canceled.</summary>
-    /// <returns>False: it did not.</returns>
-    public Task<bool> RetryAsync(string id, string engine, CancellationToken cancellationToken) =>
-        ChangeAsync(
+    /// <param name="engine">Where its workflow will be.</param>
+    /// <param name="overQuota">Whether the quota of its user does not count.</param>
+    public async Task<JobRetry> RetryAsync(string id, string engine, bool overQuota, CancellationToken cancellationToken)
+    {
+        string? refusal = null;
+        var retried = await ChangeAsync(
             id,
-            row =>
+            async (context, row) =>
             {
                 if (JobViews.State(row.State) is not (JobState.Failed or JobState.Canceled)) return false;
+                if (!overQuota && (refusal = await RefusalAsync(context, row.CreatedBy, row.Kind, cancellationToken)) is not null) return false;
                 row.Attempts++;
                 row.State = Text(JobState.Queued);
                 row.Engine = engine;
@@ -104,6 +163,8 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
             },
             row => $"attempt {row.Attempts}",
             cancellationToken);
+        return refusal is not null ? new JobRetry.OverQuota(refusal) : retried ? new JobRetry.Retried() : new JobRetry.NotEnded();
+    }
 
     /// <summary>What the workflow tells.</summary>
     /// <param name="result">Of a success, as the wire has it.</param>
@@ -146,7 +207,9 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
             cancellationToken);
 
     /// <summary>Of a job the last 10,000 lines are kept.</summary>
-    public async Task LogAsync(string id, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
+    /// <param name="step">The activity that a worker ran meanwhile.</param>
+    /// <param name="attempt">Of the activity, from 1.</param>
+    public async Task LogAsync(string id, string step, int attempt, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
     {
         if (lines.Count == 0) return;
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
@@ -155,36 +218,57 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         if (!await context.Jobs.AnyAsync(job => job.Id == id, cancellationToken)) return;
         var last = await context.JobLogs.Where(line => line.JobId == id).MaxAsync(line => (long?)line.Sequence, cancellationToken) ?? 0;
         foreach (var line in lines)
-            context.JobLogs.Add(new JobLogRow { JobId = id, Sequence = ++last, At = line.At, Level = line.Level, Text = line.Text });
+            context.JobLogs.Add(new JobLogRow
+            {
+                JobId = id,
+                Sequence = ++last,
+                At = line.At,
+                Level = $"{JobViews.LevelOf(line.Level)}",
+                Step = step,
+                Attempt = attempt,
+                Text = line.Text,
+            });
         await context.SaveChangesAsync(cancellationToken);
         await context.JobLogs.Where(line => line.JobId == id && line.Sequence <= last - MostLogLines).ExecuteDeleteAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        news.Publish(id);
+    }
+
+    /// <summary>Lines in order: the first behind <see cref="JobLogQuery.After"/>, or the last where <see cref="JobLogQuery.Last"/> is asked for.</summary>
+    public async Task<IReadOnlyList<JobLogEntry>> ReadLogAsync(string id, JobLogQuery query, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        var levels = Enum.GetValues<LogLevel>().Where(level => level >= query.Level).Select(level => $"{level}").ToList();
+        var lines = context.JobLogs.AsNoTracking().Where(line => line.JobId == id && line.Sequence > query.After && levels.Contains(line.Level));
+        var rows = await (query.Last ? lines.OrderByDescending(line => line.Sequence) : lines.OrderBy(line => line.Sequence))
+            .Take(query.Limit).ToListAsync(cancellationToken);
+        if (query.Last) rows.Reverse();
+        return [.. rows.Select(JobViews.ToWire)];
     }
 
     /// <summary>Events after <paramref name="after"/>, then live ones; ends behind the one that ends the job.</summary>
-    public async IAsyncEnumerable<JobEvent> EventsAsync(string id, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var more = news.Next(id);
-            var ended = await HasEndedAsync(id, cancellationToken); // before the events: of an ended job they are all there
-            foreach (var next in await ReadEventsAsync(id, after, cancellationToken))
-            {
-                yield return next;
-                after = next.Sequence;
-            }
-            if (ended) yield break;
-            await news.WaitAsync(more, cancellationToken);
-        }
-    }
+    public IAsyncEnumerable<JobEvent> EventsAsync(string id, long after, CancellationToken cancellationToken) =>
+        FollowAsync(id, after, ReadEventsAsync, next => next.Sequence, cancellationToken);
+
+    /// <summary>Lines after <paramref name="after"/> of that level or worse, then live ones; ends with the job.</summary>
+    public IAsyncEnumerable<JobLogEntry> FollowLogAsync(string id, long after, LogLevel level, CancellationToken cancellationToken) => FollowAsync(
+        id,
+        after,
+        (job, behind, token) => ReadLogAsync(job, new JobLogQuery(behind, MostLogLines, level), token),
+        line => line.Sequence,
+        cancellationToken);
+
+    private Task<bool> ChangeAsync(string id, Func<JobRow, bool> change, Func<JobRow, string?> message, CancellationToken cancellationToken) =>
+        ChangeAsync(id, (_, row) => ValueTask.FromResult(change(row)), message, cancellationToken);
 
     /// <param name="change">False: nothing is to be written.</param>
-    private async Task<bool> ChangeAsync(string id, Func<JobRow, bool> change, Func<JobRow, string?> message, CancellationToken cancellationToken)
+    private async Task<bool> ChangeAsync(
+        string id, Func<MetadataContext, JobRow, ValueTask<bool>> change, Func<JobRow, string?> message, CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
         await context.LockAsync($"job {id}", cancellationToken); // two changes at once: the second sees the first one's state and event number
-        if (await context.Jobs.SingleOrDefaultAsync(job => job.Id == id, cancellationToken) is not { } row || !change(row)) return false;
+        if (await context.Jobs.SingleOrDefaultAsync(job => job.Id == id, cancellationToken) is not { } row || !await change(context, row)) return false;
         context.JobEvents.Add(new JobEventRow
         {
             JobId = id,
@@ -198,6 +282,36 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         await transaction.CommitAsync(cancellationToken);
         news.Publish(id);
         return true;
+    }
+
+    /// <summary>Whoever asks next waits for this transaction, and so counts the job that it makes.</summary>
+    /// <returns>Why the user may not have one more job of the kind; null: it may.</returns>
+    private async Task<string?> RefusalAsync(MetadataContext context, string user, string kind, CancellationToken cancellationToken)
+    {
+        if (!quotas.HasFor(kind)) return null;
+        await context.LockAsync($"jobs of {user}", cancellationToken);
+        var unfinished = await context.Jobs.Where(job => job.CreatedBy == user && job.FinishedAt == null)
+            .GroupBy(job => job.Kind).Select(group => new { Kind = group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Kind, group => group.Count, StringComparer.Ordinal, cancellationToken);
+        return quotas.Refusal(user, kind, unfinished);
+    }
+
+    private async IAsyncEnumerable<T> FollowAsync<T>(
+        string id, long after, Func<string, long, CancellationToken, Task<IReadOnlyList<T>>> read, Func<T, long> sequence,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var more = news.Next(id);
+            var ended = await HasEndedAsync(id, cancellationToken); // before reading: of an ended job everything is there
+            foreach (var next in await read(id, after, cancellationToken))
+            {
+                yield return next;
+                after = sequence(next);
+            }
+            if (ended) yield break;
+            await news.WaitAsync(more, cancellationToken);
+        }
     }
 
     private async Task<bool> HasEndedAsync(string id, CancellationToken cancellationToken)

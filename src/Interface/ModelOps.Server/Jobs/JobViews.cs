@@ -9,6 +9,11 @@ namespace ModelOps.Server.Jobs;
 /// <summary>Rows in the wire's words.</summary>
 internal static class JobViews
 {
+    // Keys of Temporal's priorities: from 1, the most urgent, to 5.
+    private const int HighKey = 1;
+    private const int NormalKey = 3;
+    private const int LowKey = 5;
+
     public static Job ToWire(JobRow row) => new()
     {
         Id = row.Id,
@@ -16,7 +21,7 @@ internal static class JobViews
         State = State(row.State),
         Step = row.Step,
         Attempts = row.Attempts,
-        Priority = row.Priority,
+        Priority = row.Priority switch { < NormalKey => JobPriority.High, NormalKey => JobPriority.Normal, _ => JobPriority.Low },
         CreatedBy = row.CreatedBy,
         TraceId = ActivityContext.TryParse(row.TraceParent, traceState: null, out var trace) ? trace.TraceId.ToHexString() : null,
         CreatedAt = row.CreatedAt,
@@ -36,6 +41,28 @@ internal static class JobViews
         State = State(row.State),
         Progress = Progress(row.Progress),
         Message = row.Message,
+    };
+
+    public static JobLogEntry ToWire(JobLogRow row) => new()
+    {
+        Sequence = row.Sequence,
+        At = row.At,
+        Level = (JobLogLevel)LevelOf(row.Level),
+        Step = row.Step,
+        Attempt = row.Attempt,
+        Text = row.Text,
+    };
+
+    /// <summary>A worker of another version may have another word for it.</summary>
+    public static LogLevel LevelOf(string text) =>
+        Enum.TryParse<LogLevel>(text, ignoreCase: true, out var level) && level is >= LogLevel.Trace and < LogLevel.None ? level : LogLevel.Information;
+
+    public static int KeyOf(JobPriority priority) => priority switch
+    {
+        JobPriority.High => HighKey,
+        JobPriority.Normal => NormalKey,
+        JobPriority.Low => LowKey,
+        _ => throw new ArgumentOutOfRangeException(nameof(priority), priority, "no such priority"),
     };
 
     public static string Text(JobState state) => state.ToString().ToLowerInvariant();

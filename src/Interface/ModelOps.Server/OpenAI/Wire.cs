@@ -64,7 +64,7 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         {
             ProblemTypes.Unavailable => "server_error",
             ProblemTypes.Internal => "server_error",
-            ProblemTypes.TooManyRequests => "requests",
+            ProblemTypes.TooManyRequests or ProblemTypes.QuotaExceeded => "requests",
             ProblemTypes.Unauthorized => "authentication_error",
             ProblemTypes.Forbidden => "permission_error",
             _ => "invalid_request_error",
@@ -74,7 +74,7 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         {
             ProblemTypes.NotFound => "model_not_found",
             ProblemTypes.Unauthorized => "invalid_api_key",
-            ProblemTypes.TooManyRequests => "rate_limit_exceeded",
+            ProblemTypes.TooManyRequests or ProblemTypes.QuotaExceeded => "rate_limit_exceeded",
             _ => null,
         }));
 }

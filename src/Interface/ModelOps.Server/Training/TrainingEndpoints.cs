@@ -2,6 +2,7 @@ using System.Text.Json;
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Jobs;
+using ModelOps.Server.Security;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Training;
@@ -37,7 +38,7 @@ public static class TrainingEndpoints
                 create.Epochs, create.MaxSteps, create.Rank, create.LearningRate, create.BatchSize, create.SequenceLength, create.Seed),
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.SftTrainingInput);
-        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Sft, json, context.User.Identity!.Name!, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Sft, json, create.Priority, context.Principal(), cancellationToken));
     }
 
     private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
@@ -48,7 +49,7 @@ public static class TrainingEndpoints
         if (errors.Count > 0) return Problems.Invalid(errors);
         var input = new QuantizationInput(await references.PinAsync(create.Artifact, cancellationToken), create.Type, create.Name, context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.QuantizationInput);
-        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Quantize, json, context.User.Identity!.Name!, cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Quantize, json, create.Priority, context.Principal(), cancellationToken));
     }
 
     private static IEnumerable<string> NotBelow(int least, params (string Name, int? Value)[] values) =>

@@ -8,10 +8,19 @@ using ModelOps.Server.Hosting;
 namespace ModelOps.Server.Workers;
 
 /// <summary>How the workers of this server reach it: its address, its authority, and a token of their own that ends with the server.</summary>
-public sealed class WorkerLink(ServerHome home, IServer server)
+public sealed class WorkerLink
 {
     private const string Prefix = "mow_";
     private readonly string token = Prefix + RandomNumberGenerator.GetHexString(64, lowercase: true);
+    private readonly TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ServerHome home;
+    private readonly IServer server;
+
+    public WorkerLink(ServerHome home, IServer server, IHostApplicationLifetime lifetime)
+    {
+        (this.home, this.server) = (home, server);
+        lifetime.ApplicationStarted.Register(listening.SetResult);
+    }
 
     public static bool IsToken(string secret) => secret.StartsWith(Prefix, StringComparison.Ordinal);
 
@@ -21,14 +30,17 @@ public sealed class WorkerLink(ServerHome home, IServer server)
             ? new ApiPrincipal("workers", "workers", Roles.Service)
             : null;
 
-    /// <summary>What a worker is handed over; in the environment, for a command line is for every user of the machine to read.</summary>
-    /// <exception cref="WorkerStartException">The server does not listen yet.</exception>
-    public IReadOnlyDictionary<string, string> ToEnvironment() => new Dictionary<string, string>(StringComparer.Ordinal)
+    /// <summary>
+    /// What a worker is handed over, as soon as the server listens; in the environment, for a command line is for every user of the machine to read.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<string, string>> ToEnvironmentAsync(CancellationToken cancellationToken)
     {
-        ["MODELOPS_SERVER"] = server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is { } bound
-            ? Listener.LocalAddress(bound)
-            : throw new WorkerStartException("the server does not listen yet"),
-        ["MODELOPS_TOKEN"] = token,
-        ["MODELOPS_CA"] = home.Authority,
-    };
+        await listening.Task.WaitAsync(cancellationToken);
+        return new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["MODELOPS_SERVER"] = Listener.LocalAddress(server.Features.Get<IServerAddressesFeature>()!.Addresses.First()),
+            ["MODELOPS_TOKEN"] = token,
+            ["MODELOPS_CA"] = home.Authority,
+        };
+    }
 }

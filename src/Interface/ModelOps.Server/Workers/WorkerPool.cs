@@ -35,7 +35,7 @@ public sealed partial class WorkerPool(
                 slot.Process!.Measure();
                 if (slot.IsBusy) slot.IdleSince = time.GetUtcNow();
             }
-            var live = slots.Where(slot => slot.State != WorkerState.Stopping).ToList();
+            var live = slots.Where(slot => slot.State != WorkerState.Stopping || slot.IsBusy).ToList(); // one may have taken a task as it was to leave
             var now = new RoleSnapshot(
                 backlog + waiting,
                 [.. live.Select(slot => new ProcessSnapshot(slot.Instance, slot is { State: WorkerState.Ready, IsBusy: false }, slot.IdleSince))],
@@ -44,7 +44,7 @@ public sealed partial class WorkerPool(
             var decision = WorkerScaling.Decide(options.Of(role), options, now, time.GetUtcNow());
             retryAt = decision.RetryAt;
             for (var i = 0; i < decision.Start; i++) Start();
-            foreach (var slot in live.Where(slot => decision.Stop.Contains(slot.Instance))) Stop(slot);
+            foreach (var slot in live.Where(slot => decision.Stop.Contains(slot.Instance))) Dismiss(slot, process => process.LeaveAsync());
         }
     }
 
@@ -99,7 +99,7 @@ public sealed partial class WorkerPool(
         List<Task> lives;
         lock (gate)
         {
-            foreach (var slot in slots.Where(slot => slot.State == WorkerState.Ready)) Stop(slot);
+            foreach (var slot in slots.Where(slot => slot.State is WorkerState.Ready or WorkerState.Stopping)) Dismiss(slot, process => process.StopAsync());
             lives = [.. slots.Select(slot => slot.Life)];
             Signal();
         }
@@ -148,10 +148,10 @@ public sealed partial class WorkerPool(
         slot.Life = Task.Run(() => LiveAsync(slot));
     }
 
-    private static void Stop(Slot slot)
+    private static void Dismiss(Slot slot, Func<WorkerProcess, Task> end)
     {
         slot.State = WorkerState.Stopping;
-        slot.Stopped = slot.Process!.StopAsync();
+        slot.Stopped = Task.WhenAll(slot.Stopped, end(slot.Process!));
     }
 
     /// <summary>A process's life from its start to its end.</summary>
@@ -196,7 +196,7 @@ public sealed partial class WorkerPool(
         lock (gate)
         {
             (slot.State, slot.Since, slot.IdleSince) = (WorkerState.Ready, time.GetUtcNow(), time.GetUtcNow());
-            if (stopping.IsCancellationRequested) Stop(slot);
+            if (stopping.IsCancellationRequested) Dismiss(slot, process => process.StopAsync());
             Signal();
         }
     }

@@ -21,8 +21,10 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     private const int LongestLastWord = 500;
     private const string ReadyWord = "ready";
     private const string TasksWord = "tasks ";
+    private const string LeaveWord = "leave";
     private static readonly TimeSpan startTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan stopTimeout = TimeSpan.FromSeconds(2); // the server itself has five
+    private static readonly TimeSpan leaveTimeout = TimeSpan.FromSeconds(10); // for one that has nothing to do
     private static readonly TimeSpan outputTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan lastWordsFor = TimeSpan.FromSeconds(10); // what was said before has nothing to do with the end
     private readonly WorkerLaunch launch;
@@ -116,6 +118,23 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         {
             // It ended meanwhile.
         }
+    }
+
+    /// <summary>Asks it to take no more tasks, and waits until it has finished what it took meanwhile and is gone.</summary>
+    public async Task LeaveAsync()
+    {
+        try
+        {
+            await process.StandardInput.WriteLineAsync(LeaveWord);
+            await process.StandardInput.FlushAsync();
+            do await Task.WhenAny(Exited, Task.Delay(leaveTimeout, time));
+            while (!Exited.IsCompleted && Tasks > 0);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // It is gone, or told to stop.
+        }
+        await StopAsync();
     }
 
     /// <summary>Asks it to stop by ending its standard input; kills it when it does not within 2 s.</summary>

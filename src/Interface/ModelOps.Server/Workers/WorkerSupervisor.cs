@@ -32,8 +32,8 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
             role => new WorkerPool(
                 new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects),
                 options,
-                (launch, cancellationToken) => WorkerProcess.StartAsync(
-                    launch, WorkerProgram.Find() with { Environment = link.ToEnvironment() }, loggers, time, cancellationToken),
+                async (launch, cancellationToken) => await WorkerProcess.StartAsync(
+                    launch, WorkerProgram.Find() with { Environment = await link.ToEnvironmentAsync(cancellationToken) }, loggers, time, cancellationToken),
                 died,
                 time,
                 loggers.CreateLogger<WorkerPool>()));

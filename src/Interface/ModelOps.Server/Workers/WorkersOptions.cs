@@ -12,8 +12,10 @@ public sealed record RoleOptions
     [Range(0, MostProcesses)]
     public int Min { get; init; }
 
-    /// <summary>Processes at most; each takes one task at a time, inference as many as its deployments have slots.</summary>
-    [Range(1, MostProcesses)]
+    /// <summary>
+    /// Processes at most; each takes one task at a time, inference as many as its deployments have slots. 0: only workers of other machines do this.
+    /// </summary>
+    [Range(0, MostProcesses)]
     public int Max { get; init; } = 1;
 
     /// <summary>Threads for arithmetic of each process; without a number the machine's cores but one, shared by the role's processes.</summary>
@@ -62,13 +64,13 @@ public sealed record WorkersOptions : IValidatableObject
     /// Threads for arithmetic of a process. One core is left to everybody else: the threads of llama.cpp and libtorch wait for each other, and
     /// where one of them has no core all of them stand.
     /// </summary>
-    public int ThreadsOf(WorkerRole role, int cores) => Of(role).Threads ?? Math.Max(1, (cores - 1) / Of(role).Max);
+    public int ThreadsOf(WorkerRole role, int cores) => Of(role).Threads ?? Math.Max(1, (cores - 1) / Math.Max(1, Of(role).Max));
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         foreach (var (name, role) in new[] { (nameof(Data), Data), (nameof(Training), Training), (nameof(Quantization), Quantization), (nameof(Inference), Inference) })
             if (role.Min > role.Max) yield return new($"min is {role.Min} and max {role.Max}; min may be max at most", [name]);
-        if (Inference.Max > 1) yield return new($"max is {Inference.Max}; all deployments are loaded in one process: allowed is 1", [nameof(Inference)]);
+        if (Inference.Max != 1) yield return new($"max is {Inference.Max}; all deployments are loaded in one process of this server: allowed is 1", [nameof(Inference)]);
         if (FirstPause > LongestPause) yield return new("it is longer than longest_pause", [nameof(FirstPause)]);
     }
 }

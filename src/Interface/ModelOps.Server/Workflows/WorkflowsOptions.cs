@@ -28,7 +28,8 @@ public sealed record WorkflowsOptions : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if (Address is not null && Uri.TryCreate($"http://{Address}", UriKind.Absolute, out var uri) is var parsed && (!parsed || uri!.IsDefaultPort || uri.PathAndQuery != "/"))
+        // Of a scheme without a default port, for 80 is a port like others.
+        if (Address is not null && !(Uri.TryCreate($"temporal://{Address}", UriKind.Absolute, out var uri) && uri is { Port: > 0, UserInfo: "", PathAndQuery: "" or "/" }))
             yield return new($"'{Address}' is not host:port", [nameof(Address)]);
         if (Ca is not null && !File.Exists(Ca)) yield return new($"there is no file {Ca}", [nameof(Ca)]);
         if ((Ca ?? ApiKey) is not null && !Tls) yield return new("it needs tls: an authority and a key are of use only there", [nameof(Tls)]);

@@ -121,7 +121,7 @@ internal sealed class Activities(Run run) : RunPart(run)
                 HeartbeatTimeout = wanted.HeartbeatTimeout,
                 RetryPolicy = RetryPolicies.WithDefaults(wanted.RetryPolicy),
                 WorkflowTaskCompletedEventId = completedEventId,
-                Priority = wanted.Priority ?? Run.Start.Priority,
+                Priority = Priorities.Inherit(wanted.Priority, Run.Start.Priority),
             },
         });
         Run.Effects.Enqueue(new Effect.DispatchActivity(pending[scheduled.EventId]));

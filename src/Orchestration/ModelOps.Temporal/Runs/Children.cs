@@ -108,7 +108,7 @@ internal sealed class Children(Run run) : RunPart(run)
                 Header = wanted.Header,
                 Memo = wanted.Memo,
                 SearchAttributes = wanted.SearchAttributes,
-                Priority = wanted.Priority ?? Run.Start.Priority,
+                Priority = Priorities.Inherit(wanted.Priority, Run.Start.Priority),
             },
         });
         Run.Effects.Enqueue(new Effect.StartChild(pending[initiated.EventId]));

@@ -6,7 +6,8 @@ using Temporalio.Exceptions;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>What surrounds every activity: heartbeats, reports to the job, its failure in the job's words.</summary>
-public sealed partial class ActivityRunner(ServerConnection server, ServerLink link, WorkerOptions options, TimeProvider time, ILogger<ActivityRunner> logger)
+public sealed partial class ActivityRunner(ServerConnection server, ServerLink link, WorkerOptions options, IHostApplicationLifetime lifetime, TimeProvider time,
+    ILogger<ActivityRunner> logger)
 {
     public async Task<TResult> RunAsync<TInput, TResult>(
         TInput input, JobRun run, Func<TInput, IProgress<ActivityProgress>, CancellationToken, Task<TResult>> activity)
@@ -19,15 +20,16 @@ public sealed partial class ActivityRunner(ServerConnection server, ServerLink l
         using var task = link.Begin();
         await using var reports = new ActivityReports(server, context.Info, options.Identity, time);
         using var alive = new CancellationTokenSource();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var heartbeats = BeatAsync(context, alive.Token);
         Log.Started(logger, name, context.Info.Attempt);
         try
         {
-            var result = await activity(input, reports, context.CancellationToken);
+            var result = await activity(input, reports, stop.Token);
             Log.Finished(logger, name);
             return result;
         }
-        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             Log.Canceled(logger, name, context.CancelReason);
             throw;

@@ -4,14 +4,19 @@ using System.Globalization;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>
-/// What a worker and the server that started it tell each other, besides gRPC: "ready PID" and "tasks N" on standard output, and the end of
-/// standard input, which is the server's word to stop and comes however the server dies.
+/// What a worker and the server that started it tell each other, besides gRPC: "ready PID" and "tasks N" on standard output; on standard input
+/// "leave", to take nothing more and go when all is done, and its end, which is the server's word to stop and comes however the server dies.
 /// </summary>
-public sealed class ServerLink
+public sealed class ServerLink : IDisposable
 {
+    private const string LeaveWord = "leave";
     private static readonly TimeSpan patience = TimeSpan.FromMilliseconds(1500); // the server kills after 2 s
+    private readonly CancellationTokenSource leaving = new();
     private readonly Lock gate = new();
     private int tasks;
+
+    /// <summary>The server wants this process to take nothing more.</summary>
+    public CancellationToken Leaving => leaving.Token;
 
     public void SayReady() => Say(string.Create(CultureInfo.InvariantCulture, $"ready {Environment.ProcessId}"));
 
@@ -22,12 +27,13 @@ public sealed class ServerLink
         return new Task(this);
     }
 
-    /// <summary>Stops the application when the server is gone, and kills this process where native code will not let it stop.</summary>
+    /// <summary>Hears the server; stops the application when it is gone, and kills this process where native code will not let it stop.</summary>
     /// <remarks>A thread of its own: those of the pool may all be in native code.</remarks>
-    public static void StopWithServer(IHostApplicationLifetime lifetime) => new Thread(() =>
+    public void ListenToServer(IHostApplicationLifetime lifetime) => new Thread(() =>
     {
-        using var input = Console.OpenStandardInput();
-        input.CopyTo(Stream.Null);
+        using var input = new StreamReader(Console.OpenStandardInput());
+        while (input.ReadLine() is { } word)
+            if (word == LeaveWord) leaving.Cancel();
         lifetime.StopApplication();
         Thread.Sleep(patience);
         using var self = Process.GetCurrentProcess();
@@ -37,6 +43,8 @@ public sealed class ServerLink
         IsBackground = true,
         Name = "server link",
     }.Start();
+
+    public void Dispose() => leaving.Dispose();
 
     private void Count(int change)
     {

@@ -32,7 +32,9 @@ internal static class WorkerRoles
 
     public static void MapWorkerRole(this WebApplication app, WorkerOptions options)
     {
-        if (options.Role == WorkerRole.Inference) app.MapGrpcService<InferenceService>();
+        if (options.Role != WorkerRole.Inference) return;
+        app.MapGrpcService<InferenceService>();
+        app.Services.GetRequiredService<ServerLink>().Leaving.Register(app.Lifetime.StopApplication); // the server sends nothing to one that leaves
     }
 
     private static ActivityHandlers Handlers(IServiceProvider provider, WorkerRole role)
