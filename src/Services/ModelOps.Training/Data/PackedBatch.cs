@@ -39,6 +39,9 @@ internal sealed class PackedBatch : IDisposable
     /// <summary>Nats per learned token.</summary>
     public Tensor Loss(CausalLanguageModel model) => model.Loss(Ids_BT, Targets_BT, layout);
 
+    /// <summary>Nats of each learned token, row by row, without gradients.</summary>
+    public float[] TokenLosses(CausalLanguageModel model) => model.TokenLosses(Ids_BT, Targets_BT, layout);
+
     public void Dispose()
     {
         Ids_BT.Dispose();
