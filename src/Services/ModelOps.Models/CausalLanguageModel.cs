@@ -15,7 +15,7 @@ namespace ModelOps.Models;
 /// <remarks>Not safe for concurrent use. Tensors that its methods return belong to the caller's dispose scope.</remarks>
 public sealed partial class CausalLanguageModel : IDisposable
 {
-    /// <summary>A target that counts for nothing in <see cref="Loss"/>.</summary>
+    /// <summary>A target that counts for nothing in a loss.</summary>
     public const long IgnoredTarget = -100;
 
     private readonly IReadOnlyDictionary<string, Tensor> weights;
@@ -97,9 +97,19 @@ public sealed partial class CausalLanguageModel : IDisposable
         return CrossEntropy.Mean(hidden_ND, head_VD, targets_N, logitCap).MoveToOuterDisposeScope();
     }
 
+    /// <summary>A loss of the caller's own. Unlike cross-entropy's, its logits stand there whole: N · V numbers, and their gradients.</summary>
+    /// <param name="ofLogits">From (N, V) logits and (N) targets.</param>
+    /// <inheritdoc cref="Loss(Tensor, Tensor, DocumentLayout)" path="/param"/>
+    public Tensor Loss(Tensor ids, Tensor targets, Func<Tensor, Tensor, Tensor> ofLogits, DocumentLayout? documents = null)
+    {
+        using var scope = NewDisposeScope();
+        var (hidden_ND, targets_N) = Supervised(ids, targets, documents);
+        return ofLogits(Head(hidden_ND), targets_N).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Cross-entropy in nats of each target that is not <see cref="IgnoredTarget"/>, without gradients.</summary>
     /// <returns>Row by row, from left to right.</returns>
-    /// <inheritdoc cref="Loss" path="/param"/>
+    /// <inheritdoc cref="Loss(Tensor, Tensor, DocumentLayout)" path="/param"/>
     public float[] TokenLosses(Tensor ids, Tensor targets, DocumentLayout? documents = null)
     {
         using var scope = NewDisposeScope();

@@ -129,6 +129,20 @@ public sealed class ModelEvaluationTests : IDisposable
         Assert.Equal(6, MetricSelection.Of([], rows, AlgorithmRegistry.BuiltIn).Names.Count());
     }
 
+    [Theory]
+    [InlineData(true, "threw FormatException: no idea")]
+    [InlineData(false, "gave NaN; a metric is a finite number")]
+    public async Task MetricAtFault_IsNamed(bool throws, string message)
+    {
+        var registry = new AlgorithmRegistry();
+        registry.Add(new BadMetric(throws), new("mine", new string('b', 64)));
+        var options = new EvaluationOptions { Metrics = MetricSelection.Of(["bad"], rows, registry), MaxTokens = 2, Threads = 1 };
+
+        var fault = await Assert.ThrowsAsync<PluginException>(() => ModelEvaluation.RunAsync(new(model.Path), rows, options, progress: null, Cancellation));
+
+        Assert.Contains($"the metric bad of plugin mine (sha256 bbbbbbbbbbbb…) {message}", fault.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Run_Canceled_Stops() => await Assert.ThrowsAnyAsync<OperationCanceledException>(() => ModelEvaluation.RunAsync(
         new(model.Path), rows, new() { Metrics = MetricSelection.Of(["loss"], rows, AlgorithmRegistry.BuiltIn), Threads = 1 }, progress: null, new CancellationToken(canceled: true)));
@@ -139,6 +153,13 @@ public sealed class ModelEvaluationTests : IDisposable
         new() { Metrics = MetricSelection.Of(metrics, examples ?? rows, AlgorithmRegistry.BuiltIn), MaxTokens = maxTokens, Threads = 1 },
         progress: null,
         Cancellation);
+
+    private sealed class BadMetric(bool throws) : MetricPlugin
+    {
+        public override string Name => "bad";
+
+        public override double Apply(MetricContext context) => throws ? throw new FormatException("no idea") : double.NaN;
+    }
 
     private static double Nats(CausalLanguageModel model, int[] prompt, int[] answer)
     {
