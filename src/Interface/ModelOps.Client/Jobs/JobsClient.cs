@@ -20,6 +20,11 @@ public sealed class JobsClient
         connection.PostAsync(
             "api/v1/quantizations", request, WireJson.Default.CreateQuantization, WireJson.Default.Job, cancellationToken);
 
+    /// <summary>Starts measuring a model or an adapter on a dataset.</summary>
+    public Task<Job> StartEvaluationAsync(CreateEvaluation request, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(
+            "api/v1/evaluations", request, WireJson.Default.CreateEvaluation, WireJson.Default.Job, cancellationToken);
+
     /// <summary>All jobs, newest first.</summary>
     public async Task<IReadOnlyList<Job>> ListAsync(CancellationToken cancellationToken = default)
     {

@@ -3,12 +3,13 @@ using System.Text;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using ModelOps.Registry;
+using ModelOps.Server.Configuration;
 using ModelOps.Server.Hosting;
 
 namespace ModelOps.Server.Workers;
 
 /// <summary>How the workers of this server reach it: its address, its authority, and a token of their own that ends with the server.</summary>
-public sealed class WorkerLink(ServerHome home, IServer server)
+public sealed class WorkerLink(ServerHome home, IServer server, ServerConfig config)
 {
     private const string Prefix = "mow_";
     private readonly string token = Prefix + RandomNumberGenerator.GetHexString(64, lowercase: true);
@@ -30,5 +31,6 @@ public sealed class WorkerLink(ServerHome home, IServer server)
             : throw new WorkerStartException("the server does not listen yet"),
         ["MODELOPS_TOKEN"] = token,
         ["MODELOPS_CA"] = home.Authority,
+        ["MODELOPS_PLUGINS"] = config.Plugins.ToText(),
     };
 }
