@@ -47,6 +47,7 @@ public static class CommandTree
             DatasetsCommand.Create(cli),
             TablesCommand.Create(cli),
             TrainCommand.Create(cli),
+            EvalCommand.Create(cli),
             QuantizeCommand.Create(cli),
             JobsCommand.Create(cli),
             ArtifactsCommand.Create(cli),

@@ -66,7 +66,7 @@ public enum JobPriority
 public sealed record Job
 {
     public required string Id { get; init; }
-    /// <summary><c>ingestion</c>, <c>sft</c> or <c>quantization</c>.</summary>
+    /// <summary><c>ingestion</c>, <c>sft</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
     public required string Kind { get; init; }
     public required JobState State { get; init; }
     /// <summary>What it is at while it runs: the name of the activity; null before the first and behind the last.</summary>
@@ -82,7 +82,7 @@ public sealed record Job
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; init; }
     public required JsonElement Input { get; init; }
-    /// <summary>What the kind of job returns: <see cref="IngestionResult"/>, <see cref="TrainingResult"/>, <see cref="QuantizationResult"/>.</summary>
+    /// <summary>What the kind of job returns: <see cref="IngestionResult"/>, <see cref="TrainingResult"/>, <see cref="QuantizationResult"/>, <see cref="EvaluationResult"/>.</summary>
     public JsonElement? Result { get; init; }
     /// <summary>What it registered, <c>name@version</c>.</summary>
     public IReadOnlyList<string> Artifacts { get; set; } = [];
@@ -322,6 +322,66 @@ public sealed record ParityReport
     public required double QuantizedKlDivergence { get; init; }
 }
 
+// --- evaluation
+
+/// <summary>Measures a model or an adapter on a dataset.</summary>
+public sealed record CreateEvaluation
+{
+    /// <summary><c>name[@version]</c> of a model, or of an adapter, which is evaluated with its base.</summary>
+    public required string Artifact { get; init; }
+    /// <summary><c>name[@version]</c> of a dataset.</summary>
+    public required string Dataset { get; init; }
+    /// <summary>train, validation or test.</summary>
+    /// <value>The default is test.</value>
+    public string Split { get; set; } = "test";
+    /// <summary><c>name[@version]</c> of a model or an adapter to compare with.</summary>
+    /// <value>The default is the base of an adapter, and nothing for a model.</value>
+    public string? Against { get; init; }
+    /// <summary>By name, of plugins with their options: <c>name(option=2)</c>.</summary>
+    /// <value>The default is what fits the rows.</value>
+    public IReadOnlyList<string> Metrics { get; set; } = [];
+    /// <summary>The first so many rows of the split.</summary>
+    /// <value>The default is all.</value>
+    public int? Rows { get; init; }
+    /// <summary>Tokens that an answer has at most.</summary>
+    /// <value>The default is 256.</value>
+    public int? MaxTokens { get; init; }
+    /// <summary>Of the bootstrap.</summary>
+    public int Seed { get; init; }
+    /// <summary>Name of the evaluation artifact made.</summary>
+    /// <value>The default is the artifact's name with <c>-eval</c> behind it.</value>
+    public string? Name { get; init; }
+    /// <value>The default is normal.</value>
+    public JobPriority Priority { get; set; } = JobPriority.Normal;
+}
+
+/// <summary>Result of an <c>evaluation</c> job.</summary>
+public sealed record EvaluationResult
+{
+    /// <summary>The signed evaluation, <c>name@version</c>.</summary>
+    public required string Artifact { get; init; }
+    public required string Candidate { get; init; }
+    /// <summary>What it is compared with; null: nothing.</summary>
+    public string? Base { get; init; }
+    public required string Dataset { get; init; }
+    public required string Split { get; init; }
+    public required long Rows { get; init; }
+    /// <summary>Rows without an answer to compare with.</summary>
+    public required long SkippedRows { get; init; }
+    public required IReadOnlyList<EvaluatedMetric> Metrics { get; init; }
+    /// <summary>Path and version of the Delta table that has what was measured in each row.</summary>
+    public required string Table { get; init; }
+    public required double Seconds { get; init; }
+}
+
+/// <param name="Base">Of what it is compared with.</param>
+/// <param name="Difference">Candidate − base, on the rows that both were measured in.</param>
+public sealed record EvaluatedMetric(string Name, MetricEstimate Candidate, MetricEstimate? Base = null, MetricEstimate? Difference = null);
+
+/// <summary>A metric over rows, with its 95 % bootstrap interval.</summary>
+/// <param name="Rows">Rows that it could be measured in.</param>
+public sealed record MetricEstimate(double Value, double Low, double High, int Rows);
+
 // --- deployments
 
 public sealed record CreateDeployment
@@ -362,7 +422,7 @@ public enum WorkerState
 /// <summary>A worker process of the server that answers.</summary>
 public sealed record Worker
 {
-    /// <summary><c>data</c>, <c>training</c>, <c>quantization</c> or <c>inference</c>.</summary>
+    /// <summary><c>data</c>, <c>training</c>, <c>quantization</c>, <c>evaluation</c> or <c>inference</c>.</summary>
     public required string Role { get; init; }
     public required WorkerState State { get; init; }
     /// <summary>Null while none runs.</summary>

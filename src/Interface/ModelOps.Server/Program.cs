@@ -12,6 +12,7 @@ using ModelOps.Server.Backup;
 using ModelOps.Server.Configuration;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
+using ModelOps.Server.Evaluations;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.Lifecycle;
@@ -167,6 +168,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     api.MapJobs();
     api.MapLifecycle();
     api.MapTraining();
+    api.MapEvaluations();
     api.MapWorkers();
     app.MapOpenAI();
     WorkflowGateway.Map(app);

@@ -11,6 +11,8 @@ public static class Activities
 
     public static readonly Activity<QuantizeModel, QuantizedModel> QuantizeModel = new("QuantizeModel", WorkerRole.Quantization, ActivityLimits.Work);
 
+    public static readonly Activity<EvaluateModel, EvaluatedModel> EvaluateModel = new("EvaluateModel", WorkerRole.Evaluation, ActivityLimits.Work);
+
     public static readonly Activity<ResolveArtifact, ResolvedArtifact> ResolveArtifact = new("ResolveArtifact", WorkerRole.Control, ActivityLimits.Registry);
 
     public static readonly Activity<ResolveDataset, ResolvedDataset> ResolveDataset = new("ResolveDataset", WorkerRole.Control, ActivityLimits.Registry);
@@ -93,6 +95,45 @@ public sealed record QuantizedModel(IReadOnlyList<StoredFile> Files, long Size, 
 /// <param name="QuantizedKlDivergence">Mean, nats per token.</param>
 public sealed record Parity(
     int Prompts, int Tokens, double MaxLogitDifference, double Tolerance, double QuantizedTopOneAgreement, double QuantizedKlDivergence);
+
+/// <summary>Measures a model on the rows of a dataset version, and another one beside it.</summary>
+/// <param name="Against">Null: nothing is compared.</param>
+/// <param name="Split">train, validation or test.</param>
+/// <param name="Metrics">By name; none: what fits the rows.</param>
+/// <param name="Rows">The first so many rows; null: all.</param>
+/// <param name="MaxTokens">Tokens of an answer at most; null: 256.</param>
+/// <param name="Seed">Of the bootstrap.</param>
+/// <param name="Job">The same at every try: the table of rows is named by it.</param>
+public sealed record EvaluateModel(
+    EvaluatedSubject Candidate,
+    EvaluatedSubject? Against,
+    DatasetReference Dataset,
+    string Split,
+    IReadOnlyList<string> Metrics,
+    int? Rows,
+    int? MaxTokens,
+    int Seed,
+    string Job);
+
+/// <param name="Adapter">On that base; null: the base itself.</param>
+public sealed record EvaluatedSubject(PinnedArtifact Base, PinnedArtifact? Adapter);
+
+/// <param name="Report">As ModelOps.Training defines it.</param>
+/// <param name="Files">The same, stored, with the settings.</param>
+/// <param name="Settings">Everything filled in: enough to do it again.</param>
+/// <param name="Table">Path of the Delta table that has a row of every row.</param>
+/// <param name="Rows">Rows that were looked at.</param>
+/// <param name="SkippedRows">Rows without an answer of the assistant to compare with.</param>
+public sealed record EvaluatedModel(
+    JsonElement Report,
+    IReadOnlyList<StoredFile> Files,
+    JsonElement Settings,
+    IReadOnlyDictionary<string, double> Metrics,
+    string Table,
+    long TableVersion,
+    long Rows,
+    long SkippedRows,
+    double Seconds);
 
 /// <summary>Finds <c>name</c> or <c>name@version</c>, verifies it, and answers what it is pinned to.</summary>
 public sealed record ResolveArtifact(string Reference, IReadOnlyList<string> Kinds);

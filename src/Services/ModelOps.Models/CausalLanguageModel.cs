@@ -15,7 +15,7 @@ namespace ModelOps.Models;
 /// <remarks>Not safe for concurrent use. Tensors that its methods return belong to the caller's dispose scope.</remarks>
 public sealed partial class CausalLanguageModel : IDisposable
 {
-    /// <summary>A target that counts for nothing in <see cref="Loss"/>.</summary>
+    /// <summary>A target that counts for nothing in a loss.</summary>
     public const long IgnoredTarget = -100;
 
     private readonly IReadOnlyDictionary<string, Tensor> weights;
@@ -93,10 +93,29 @@ public sealed partial class CausalLanguageModel : IDisposable
     public Tensor Loss(Tensor ids, Tensor targets, DocumentLayout? documents = null)
     {
         using var scope = NewDisposeScope();
-        var targets_N = targets.reshape(-1);
-        var supervised_N = targets_N.ne(ignoredTarget).nonzero().squeeze(1);
-        var hidden_ND = Hidden(ids, documents).flatten(0, 1).index_select(0, supervised_N);
-        return CrossEntropy.Mean(hidden_ND, head_VD, targets_N.index_select(0, supervised_N), logitCap).MoveToOuterDisposeScope();
+        var (hidden_ND, targets_N) = Supervised(ids, targets, documents);
+        return CrossEntropy.Mean(hidden_ND, head_VD, targets_N, logitCap).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A loss of the caller's own. Unlike cross-entropy's, its logits stand there whole: N · V numbers, and their gradients.</summary>
+    /// <param name="ofLogits">From (N, V) logits and (N) targets.</param>
+    /// <inheritdoc cref="Loss(Tensor, Tensor, DocumentLayout)" path="/param"/>
+    public Tensor Loss(Tensor ids, Tensor targets, Func<Tensor, Tensor, Tensor> ofLogits, DocumentLayout? documents = null)
+    {
+        using var scope = NewDisposeScope();
+        var (hidden_ND, targets_N) = Supervised(ids, targets, documents);
+        return ofLogits(Head(hidden_ND), targets_N).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Cross-entropy in nats of each target that is not <see cref="IgnoredTarget"/>, without gradients.</summary>
+    /// <returns>Row by row, from left to right.</returns>
+    /// <inheritdoc cref="Loss(Tensor, Tensor, DocumentLayout)" path="/param"/>
+    public float[] TokenLosses(Tensor ids, Tensor targets, DocumentLayout? documents = null)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        var (hidden_ND, targets_N) = Supervised(ids, targets, documents);
+        return CrossEntropy.Each(hidden_ND, head_VD, targets_N, logitCap).cpu().data<float>().ToArray();
     }
 
     /// <summary>Logits after each token of one document, without gradients: [position, token id].</summary>
@@ -135,20 +154,38 @@ public sealed partial class CausalLanguageModel : IDisposable
         using var scope = NewDisposeScope();
         using var causal = documents is null ? DocumentLayout.Causal(ids_BT.shape[0], ids_BT.shape[1], Device) : null;
         var layout = documents ?? causal!;
-        var (globalRotary, globalMask) = (Rotary.At(layout.Positions, globalFrequencies), layout.MaskWithin(null, required: Config.AttentionSoftCap is not null));
-        var localRotary = localFrequencies is null ? globalRotary : Rotary.At(layout.Positions, localFrequencies);
-        var localMask = Config.SlidingWindow is null ? null : layout.MaskWithin(Config.SlidingWindow, required: Config.AttentionSoftCap is not null);
+        var rotary = Rotary.At(layout.Positions, globalFrequencies);
+        var all = new AttentionReach(rotary, layout.MaskWithin(null, required: Config.AttentionSoftCap is not null));
+        var local = new AttentionReach(
+            localFrequencies is null ? rotary : Rotary.At(layout.Positions, localFrequencies),
+            Config.SlidingWindow is null ? null : layout.MaskWithin(Config.SlidingWindow, required: Config.AttentionSoftCap is not null));
+        return finalNorm.Forward(Layers(ids_BT, all, local, cache: null)).MoveToOuterDisposeScope();
+    }
+
+    /// <param name="all">What layers see that have no window.</param>
+    /// <param name="local">What the others see.</param>
+    /// <returns>(B, T, D) before the last norm.</returns>
+    private Tensor Layers(Tensor ids_BT, AttentionReach all, AttentionReach local, KeyValueCache? cache)
+    {
         if (adapter is not null) adapter.Randomness.IsTraining = is_grad_enabled();
         if (noise is not null) noise.Randomness.IsTraining = is_grad_enabled();
         var x_BTD = Embed(ids_BT);
-        foreach (var layer in layers)
+        foreach (var (index, layer) in layers.Index())
         {
-            var (rotary, mask) = layer.IsLocal ? (localRotary, localMask) : (globalRotary, globalMask);
+            var reach = layer.IsLocal ? local : all;
             x_BTD = RecomputesActivations && is_grad_enabled()
-                ? RecomputedLayer.Forward(layer, x_BTD, rotary, mask, adapter?.Options.Dropout > 0 ? adapter.Randomness.Generator : null)
-                : layer.Forward(x_BTD, rotary, mask);
+                ? RecomputedLayer.Forward(layer, x_BTD, reach, adapter?.Options.Dropout > 0 ? adapter.Randomness.Generator : null)
+                : layer.Forward(x_BTD, reach, cache?.Layer(index));
         }
-        return finalNorm.Forward(x_BTD).MoveToOuterDisposeScope();
+        return x_BTD;
+    }
+
+    /// <summary>(N, D) and (N): the positions that have a target, and their targets.</summary>
+    private (Tensor Hidden, Tensor Targets) Supervised(Tensor ids_BT, Tensor targets_BT, DocumentLayout? documents)
+    {
+        var targets_N = targets_BT.reshape(-1);
+        var supervised_N = targets_N.ne(ignoredTarget).nonzero().squeeze(1);
+        return (Hidden(ids_BT, documents).flatten(0, 1).index_select(0, supervised_N), targets_N.index_select(0, supervised_N));
     }
 
     private Tensor Embed(Tensor ids_BT)

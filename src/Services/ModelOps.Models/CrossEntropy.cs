@@ -32,6 +32,23 @@ internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
         return Compute(hidden_ND, head_VD, targets_N, cap, hiddenGradient_ND: null, headGradient_VD: null);
     }
 
+    /// <summary>The same of each target alone, without gradients: (N) nats.</summary>
+    public static Tensor Each(Tensor hidden_ND, Tensor head_VD, Tensor targets_N, SoftCap? cap)
+    {
+        using var frozen = no_grad();
+        using var scope = NewDisposeScope();
+        var nats_N = empty(hidden_ND.shape[0], dtype: ScalarType.Float32, device: hidden_ND.device);
+        foreach (var (start, length) in Chunks(hidden_ND.shape[0], head_VD.shape[0]))
+        {
+            using var chunk = NewDisposeScope();
+            var raw_CV = nn.functional.linear(hidden_ND.narrow(0, start, length), head_VD);
+            var logits_CV = cap?.Apply(raw_CV) ?? raw_CV;
+            var target_C = logits_CV.gather(1, targets_N.narrow(0, start, length).unsqueeze(1)).squeeze(1);
+            nats_N.narrow(0, start, length).copy_(logits_CV.logsumexp(1).Plus(target_C.neg()));
+        }
+        return nats_N.MoveToOuterDisposeScope();
+    }
+
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var (hidden_ND, head_VD, targets_N, cap) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], ((Cap)vars[3]).Value);
@@ -53,14 +70,11 @@ internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
     private static Tensor Compute(Tensor hidden_ND, Tensor head_VD, Tensor targets_N, SoftCap? cap, Tensor? hiddenGradient_ND, Tensor? headGradient_VD)
     {
         using var scope = NewDisposeScope();
-        var (count, vocabulary) = (hidden_ND.shape[0], head_VD.shape[0]);
-        var size = Math.Max(1, ChunkElements / vocabulary);
-        using Scalar share = 1.0 / count;
+        using Scalar share = 1.0 / hidden_ND.shape[0];
         var total = zeros(1, device: hidden_ND.device);
-        for (var start = 0L; start < count; start += size)
+        foreach (var (start, length) in Chunks(hidden_ND.shape[0], head_VD.shape[0]))
         {
             using var chunk = NewDisposeScope();
-            var length = Math.Min(size, count - start);
             var hidden_CD = hidden_ND.narrow(0, start, length);
             var targets_C1 = targets_N.narrow(0, start, length).unsqueeze(1);
             var raw_CV = nn.functional.linear(hidden_CD, head_VD);
@@ -78,6 +92,12 @@ internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
             headGradient_VD?.add_(gradient_CV.t().matmul(hidden_CD), one);
         }
         return (total * share).squeeze().MoveToOuterDisposeScope();
+    }
+
+    private static IEnumerable<(long Start, long Length)> Chunks(long count, long vocabulary)
+    {
+        var size = Math.Max(1, ChunkElements / vocabulary);
+        for (var start = 0L; start < count; start += size) yield return (start, Math.Min(size, count - start));
     }
 
     /// <summary>What is passed through <c>apply</c> must not be null.</summary>

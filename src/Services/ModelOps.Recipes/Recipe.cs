@@ -13,21 +13,6 @@ public enum TrainingMethod
     Full,
 }
 
-public enum LearningRateSchedule
-{
-    /// <summary>Half a cosine down to zero.</summary>
-    Cosine,
-
-    /// <summary>A straight line down to zero.</summary>
-    Linear,
-
-    /// <summary>Warm-up, stable, decay (Hu et al. 2024): the highest rate, and at the end a straight line down to zero.</summary>
-    Wsd,
-
-    /// <summary>The highest rate to the end.</summary>
-    Constant,
-}
-
 /// <summary>Which tokens the model is to learn to write.</summary>
 public enum LearnedTokens
 {
@@ -75,12 +60,19 @@ public sealed record Recipe
     /// <summary>The highest rate of the schedule.</summary>
     public double? LearningRate { get; init; }
 
-    public LearningRateSchedule Schedule { get; init; }
+    /// <summary>What is made small; as an <see cref="AlgorithmChoice"/> is written.</summary>
+    public string Loss { get; init; } = "cross_entropy";
+
+    /// <summary>As an <see cref="AlgorithmChoice"/> is written.</summary>
+    public string Optimizer { get; init; } = "adamw";
+
+    /// <summary>As an <see cref="AlgorithmChoice"/> is written.</summary>
+    public string Schedule { get; init; } = "cosine";
 
     /// <summary>Share of the steps in which the rate rises from zero.</summary>
     public double WarmupRatio { get; init; } = 0.05;
 
-    /// <summary>Share of the steps in which <see cref="LearningRateSchedule.Wsd"/> falls.</summary>
+    /// <summary>Share of the steps in which the schedule wsd falls.</summary>
     public double DecayRatio { get; init; } = 0.2;
 
     /// <summary>Decoupled (Loshchilov and Hutter 2019); on matrices only.</summary>

@@ -37,6 +37,12 @@ internal sealed record RecipeValue(string Takes, Func<string, object?> Read, Fun
             () => new() { ["enum"] = new JsonArray([.. names.Select(name => JsonValue.Create(name))]) });
     }
 
+    /// <summary>Of what plugins have too: which names there are, only the worker knows that has loaded them.</summary>
+    public static RecipeValue Algorithm() => new(
+        "a name, or name(option=number, …)",
+        text => AlgorithmChoice.TryParse(text) is null ? null : text,
+        () => new() { ["type"] = "string", ["pattern"] = AlgorithmChoice.Pattern });
+
     public static RecipeValue Names() => new(
         "names separated by commas, or a list of them",
         text => text.Split(',').All(name => name.Trim().Length > 0) ? text : null,

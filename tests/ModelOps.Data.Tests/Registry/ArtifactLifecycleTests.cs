@@ -72,6 +72,55 @@ public abstract class ArtifactLifecycleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task PromoteAsync_GateOnEvaluations_ReadsTheNewestThatVerifies()
+    {
+        using var registry = await TestRegistry.CreateAsync(database);
+        var (lifecycle, _) = Make(registry);
+        var model = await registry.RegisterAsync(await registry.DraftAsync("tiny"));
+        var other = await registry.RegisterAsync(await registry.DraftAsync("other"));
+        await registry.RegisterAsync(await registry.DraftAsync("small", ArtifactKinds.Gguf, TestRegistry.Parent("source", model)));
+        var easy = await registry.RegisterAsync(await registry.DraftAsync("easy", ArtifactKinds.Dataset));
+        var hard = await registry.RegisterAsync(await registry.DraftAsync("hard", ArtifactKinds.Dataset));
+
+        // 1. Without one of its own, nothing was measured: another model's does not count, nor one that is about it as a base.
+        await EvaluateAsync(other, easy, 0.99);
+        await registry.RegisterAsync((await registry.DraftAsync("as-base", ArtifactKinds.Evaluation, TestRegistry.Parent("base", model))) with { Metrics = Score(0.99) });
+        Assert.Equal("metric eval.score: it was not measured.", await GateAsync("tiny", "eval.score"));
+
+        // 2. The newest counts, and of a dataset the newest on it.
+        await EvaluateAsync(model, hard, 0.8);
+        await EvaluateAsync(model, easy, 0.3);
+        Assert.Equal("metric eval.score: 0.3 is below 0.5.", await GateAsync("tiny", "eval.score"));
+        Assert.Equal("metric eval.easy.score: 0.3 is below 0.5.", await GateAsync("tiny", "eval.easy.score"));
+        Assert.Null(await GateAsync("tiny", "eval.hard.score"));
+
+        // 3. A gguf artifact is the model that it was made from.
+        Assert.Equal("metric eval.score: 0.3 is below 0.5.", await GateAsync("small", "eval.score"));
+
+        // 4. One that was changed after it was signed says nothing.
+        var newest = await EvaluateAsync(model, easy, 0.4);
+        registry.EditManifest(newest.Manifest, signed => TestRegistry.Replace(signed, "0.4", "0.9"));
+        Assert.Equal("metric eval.score: 0.3 is below 0.5.", await GateAsync("tiny", "eval.score"));
+
+        static Dictionary<string, double> Score(double score) => new() { ["score"] = score };
+
+        async Task<Registration.Registered> EvaluateAsync(Registration.Registered candidate, Registration.Registered dataset, double score)
+        {
+            var draft = await registry.DraftAsync(
+                $"{candidate.Manifest.Name}-eval", ArtifactKinds.Evaluation, TestRegistry.Parent("candidate", candidate), TestRegistry.Parent("dataset", dataset));
+            return await registry.RegisterAsync(draft with { Metrics = Score(score) });
+        }
+
+        // Asks for what nothing has too, so that the artifact stays where it is.
+        async Task<string?> GateAsync(string artifact, string metric)
+        {
+            var policy = new PromotionPolicy { RequireApproval = false, Metrics = [new(metric, 0.5, null), new("never", 1, null)] };
+            var refused = Assert.IsType<Promotion.GatesNotMet>(await lifecycle.PromoteAsync(artifact, Stages.Staging, engineer, policy, Stop));
+            return refused.Gates.SingleOrDefault(gate => !gate.StartsWith("metric never", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     public async Task PromoteAsync_EightAtOnce_OneMoves()
     {
         using var registry = await TestRegistry.CreateAsync(database);

@@ -19,7 +19,7 @@ public class RecipeFileTests
             """);
 
         Assert.Equal(
-            new Recipe { Method = TrainingMethod.Full, LearningRate = 1e-4, Schedule = LearningRateSchedule.Wsd, Packing = false, TrainOn = LearnedTokens.All, Seed = 7 },
+            new Recipe { Method = TrainingMethod.Full, LearningRate = 1e-4, Schedule = "wsd", Packing = false, TrainOn = LearnedTokens.All, Seed = 7 },
             recipe);
     }
 

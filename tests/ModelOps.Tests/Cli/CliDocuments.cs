@@ -45,6 +45,7 @@ internal static class CliDocuments
         ["deployments show"] = Wire.Deployment,
         ["deployments stop"] = Wire.Deployment,
         ["doctor"] = JsonOutput.Documents.DoctorReport,
+        ["eval"] = Wire.Job,
         ["jobs cancel"] = Wire.Job,
         ["jobs list"] = Wire.PageJob,
         ["jobs logs"] = Wire.PageJobLogEntry,

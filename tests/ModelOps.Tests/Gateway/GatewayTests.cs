@@ -129,6 +129,7 @@ public sealed partial class GatewayTests(GatewayFixture fixture) : IClassFixture
     [InlineData("/api/v1/trainings", "{\"base\":\"b\"}", "dataset")]
     [InlineData("/api/v1/trainings", "{\"base\":\"b\",\"dataset\":\"d\",\"name\":\"n\",\"rank\":0,\"learning_rate\":7}", "rank")]
     [InlineData("/api/v1/quantizations", "{\"artifact\":\"a\",\"name\":\"n\",\"type\":\"Q1_X\"}", "Q1_X")]
+    [InlineData("/api/v1/evaluations", "{\"artifact\":\"a\",\"dataset\":\"d\",\"split\":\"dev\",\"rows\":0}", "split 'dev'")]
     [InlineData("/api/v1/deployments", "{\"artifact\":\"a\",\"name\":\"n\",\"slots\":0}", "slots")]
     public async Task Post_OfABadBody_SaysWhatIsWrong(string path, string body, string hint)
     {

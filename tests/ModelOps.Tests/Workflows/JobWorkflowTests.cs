@@ -20,11 +20,34 @@ public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<
         var ingestion = await workflows.StartAsync("DatasetIngestion", "ingest-1", new DatasetIngestionInput("rows", new("f", 1, "d"), JsonElement.Parse("{}"), "ada"));
         var sft = await workflows.StartAsync("SftTraining", "sft-1", training);
         var quantization = await workflows.StartAsync("Quantization", "quantize-1", new QuantizationInput("tuned", "Q8_0", "small", "ada"));
+        var evaluation = await workflows.StartAsync("Evaluation", "evaluate-1", Evaluation("tuned", against: null));
+        Assert.Equal("tuned-eval", (await evaluation.GetResultAsync<EvaluationOutput>()).Artifact.Name);
         Assert.Equal("rows", (await ingestion.GetResultAsync<DatasetIngestionOutput>()).Dataset.Name);
         Assert.Equal("tuned", (await sft.GetResultAsync<SftTrainingOutput>()).Artifact.Name);
         Assert.Equal("small", (await quantization.GetResultAsync<QuantizationOutput>()).Artifact.Name);
-        foreach (var job in (string[])["ingest-1", "sft-1", "quantize-1"]) Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases(job));
+        foreach (var job in (string[])["ingest-1", "sft-1", "quantize-1", "evaluate-1"]) Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases(job));
         Assert.Equal("tuned", workflows.Told["sft-1"].Last().Output!.Value.GetProperty("artifact").GetProperty("name").GetString());
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("model", null, "model", null)]
+    [InlineData("some-lora", null, "base+some-lora", "base")]
+    [InlineData("some-lora", "other-lora", "base+some-lora", "base+other-lora")]
+    [InlineData("model", "other", "model", "other")]
+    public async Task Evaluation_OfWhatever_IsMeasuredBesideItsBaseOrWhatIsNamed(string artifact, string? against, string candidate, string? compared)
+    {
+        var id = $"evaluate-{artifact}-{against}";
+        var job = await workflows.StartAsync("Evaluation", id, Evaluation(artifact, against));
+        var output = await job.GetResultAsync<EvaluationOutput>();
+        var asked = Assert.Single(workflows.Evaluated, input => input.Job == id);
+        Assert.Equal(candidate, Text(asked.Candidate));
+        Assert.Equal(compared, asked.Against is null ? null : Text(asked.Against));
+        var registered = Assert.Single(workflows.Registered, input => input.Name == $"{artifact}-eval" && input.Parents.GetValueOrDefault("base") == output.Base);
+        Assert.Equal("evaluation", registered.Kind);
+        Assert.Equal(output.Candidate, registered.Parents["candidate"]);
+        Assert.Equal(WorkflowFixture.Rows.Artifact, registered.Parents["dataset"]);
+
+        static string Text(EvaluatedSubject subject) => subject.Adapter is null ? subject.Base.Name : $"{subject.Base.Name}+{subject.Adapter.Name}";
     }
 
     [Fact(Timeout = 60_000)]
@@ -102,6 +125,9 @@ public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<
         Assert.Equal(1, attempts);
         Assert.Equal(new JobFailure(ActivityFailures.Diverged, "the loss is NaN at step 7"), workflows.Told["diverged"].Last().Error);
     }
+
+    private static EvaluationInput Evaluation(string artifact, string? against) =>
+        new(artifact, against, "rows", "test", [], Rows: null, MaxTokens: null, Seed: 0, $"{artifact}-eval", "ada");
 
     private static async Task UntilCanceledAsync(ActivityExecutionContext context)
     {

@@ -28,7 +28,7 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
     [Fact]
     public async Task Replay_HistoryOfAnotherWorkflow_IsRefused()
     {
-        var json = await File.ReadAllTextAsync(Path.Combine(folder, Histories.First().Data), TestContext.Current.CancellationToken);
+        var json = await File.ReadAllTextAsync(Path.Combine(folder, "ingestion-1.json"), TestContext.Current.CancellationToken);
         var changed = json.Replace("IngestDataset", "DigestDataset", StringComparison.Ordinal);
         Assert.NotEqual(json, changed);
         await Assert.ThrowsAsync<Temporalio.Exceptions.WorkflowNondeterminismException>(
@@ -57,6 +57,8 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
             ["sft"] = await workflows.StartAsync("SftTraining", "write-sft", sft),
             ["sft-paused"] = await workflows.StartAsync("SftTraining", "write-paused", sft),
             ["quantization"] = await workflows.StartAsync("Quantization", "write-quantization", new QuantizationInput("tuned", "Q8_0", "small", "ada")),
+            ["evaluation"] = await workflows.StartAsync(
+                "Evaluation", "write-evaluation", new EvaluationInput("tuned-lora", null, "rows", "test", [], null, null, 0, "tuned-lora-eval", "ada")),
         };
         await began.Task.WaitAsync(TestContext.Current.CancellationToken);
         await jobs["sft-paused"].SignalAsync("pause", []);

@@ -32,6 +32,12 @@ public sealed class WorkflowFixture : IAsyncLifetime
     /// <summary>What the training activity of a job does; without one it answers at once.</summary>
     public ConcurrentDictionary<string, Func<ActivityExecutionContext, Task>> Trainings { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>What evaluations were asked for.</summary>
+    public ConcurrentBag<EvaluateModel> Evaluated { get; } = [];
+
+    /// <summary>What was registered.</summary>
+    public ConcurrentBag<RegisterArtifact> Registered { get; } = [];
+
     public async ValueTask InitializeAsync()
     {
         server = await TemporalServer.StartAsync(new TemporalServerOptions(), NullLoggerFactory.Instance, TestContext.Current.CancellationToken);
@@ -43,23 +49,35 @@ public sealed class WorkflowFixture : IAsyncLifetime
             Told.GetOrAdd(job, _ => new()).Enqueue(change);
             return new JobChanged();
         });
-        Add(options, Activities.ResolveArtifact, (_, input) => new ResolvedArtifact(new(input.Reference, "1", Base.Digest), "model", Base: null, Dataset: null));
+        Add(options, Activities.ResolveArtifact, (_, input) => input.Reference.EndsWith("-lora", StringComparison.Ordinal)
+            ? new ResolvedArtifact(new(input.Reference, "1", Base.Digest), "adapter", Base, Dataset: null)
+            : new ResolvedArtifact(new(input.Reference, "1", Base.Digest), "model", Base: null, Dataset: null));
         Add(options, Activities.ResolveDataset, (_, _) => new ResolvedDataset(Rows));
-        Add(options, Activities.RegisterArtifact, (_, input) => new PinnedArtifact(input.Name, "1", new string('c', 64)));
+        Add(options, Activities.RegisterArtifact, (_, input) =>
+        {
+            Registered.Add(input);
+            return new PinnedArtifact(input.Name, "1", new string('c', 64));
+        });
         Add(options, Activities.RecordDatasetVersion, (_, input) => Rows with { Name = input.Dataset });
 
         var data = new TemporalWorkerOptions(WorkerRole.Data.TaskQueue());
         Add(data, Activities.IngestDataset, (_, _) => new IngestedDataset("sft", Rows.TableVersions, Rows.TableVersions, 0, empty, new("report", 1, Base.Digest)));
         var quantization = new TemporalWorkerOptions(WorkerRole.Quantization.TaskQueue());
         Add(quantization, Activities.QuantizeModel, (_, _) => new QuantizedModel([], 1, 4.5, new Parity(1, 1, 0, 1, 1, 0)));
+        var evaluation = new TemporalWorkerOptions(WorkerRole.Evaluation.TaskQueue());
+        Add(evaluation, Activities.EvaluateModel, (_, input) =>
+        {
+            Evaluated.Add(input);
+            return new EvaluatedModel(empty, [], empty, new Dictionary<string, double> { ["loss"] = 1 }, "evaluations/1", 1, 1, 0, 1);
+        });
         var train = new TemporalWorkerOptions(WorkerRole.Training.TaskQueue()) { MaxHeartbeatThrottleInterval = TimeSpan.FromMilliseconds(100) };
         train.AddActivity(ActivityDefinition.Create(
             Activities.TrainAdapter.Name, typeof(Task<TrainedAdapter>), [typeof(TrainAdapter), typeof(JobRun)], 2, _ => TrainAsync()));
-        foreach (var queue in (TemporalWorkerOptions[])[options, data, quantization, train]) workers.Add(new TemporalWorker(Client, queue));
+        foreach (var queue in (TemporalWorkerOptions[])[options, data, quantization, evaluation, train]) workers.Add(new TemporalWorker(Client, queue));
         polling = Task.WhenAll(workers.Select(worker => worker.ExecuteAsync(stopping.Token)));
     }
 
-    public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(QuantizationWorkflow)];
+    public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(QuantizationWorkflow), typeof(EvaluationWorkflow)];
 
     public Task<WorkflowHandle> StartAsync(string workflow, string job, object input, JobRun? run = null) => Client.StartWorkflowAsync(
         workflow, [input, run ?? new JobRun(1, TraceParent: null)], new WorkflowOptions(job, WorkerRole.Control.TaskQueue()) { Priority = new Priority(3) });

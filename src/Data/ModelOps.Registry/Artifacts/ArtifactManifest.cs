@@ -48,7 +48,7 @@ public sealed record ArtifactManifest
 /// <param name="Sha256">Hex, lower case.</param>
 public sealed record ManifestFile(string Path, long Size, string Sha256);
 
-/// <param name="Role">What it was for the child: base, dataset, adapter, source, tokenizer.</param>
+/// <param name="Role">What it was for the child: base, dataset, adapter, source, tokenizer, candidate.</param>
 /// <param name="Artifact"><c>name@version</c></param>
 /// <param name="Digest">SHA-256 of its manifest, hex.</param>
 public sealed record ManifestParent(string Role, string Artifact, string Digest);
@@ -61,8 +61,9 @@ public static class ArtifactKinds
     public const string Dataset = "dataset";
     public const string Index = "index";
     public const string Reward = "reward";
+    public const string Evaluation = "evaluation";
 
-    public static IReadOnlyList<string> All { get; } = [Model, Adapter, Gguf, Dataset, Index, Reward];
+    public static IReadOnlyList<string> All { get; } = [Model, Adapter, Gguf, Dataset, Index, Reward, Evaluation];
 }
 
 internal static class ManifestDigest

@@ -21,12 +21,12 @@ public sealed class ArtifactLifecycle(
 
         // Verifying reads every file; verdicts are read after it, in the transaction that moves: a rejection in between counts.
         var verification = (await registry.VerifyAsync($"{artifact.Name}@{artifact.Version}", cancellationToken).ConfigureAwait(false))!;
+        var metrics = await MetricsAsync(context, artifact, policy, cancellationToken).ConfigureAwait(false);
         var transaction = await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
             await LockAsync(context, artifact, cancellationToken).ConfigureAwait(false);
             var verdicts = await VerdictsAsync(context, artifact, stage, cancellationToken).ConfigureAwait(false);
-            var metrics = ArtifactRegistry.ToEntry(artifact).Manifest.Metrics;
             var evidence = new PromotionEvidence(verification, metrics, artifact.CreatedBy, by.Name, verdicts);
             if (PromotionGates.Unmet(policy, evidence) is { Count: > 0 } unmet)
                 return new Promotion.GatesNotMet(unmet, verification.Verified);
@@ -118,6 +118,16 @@ public sealed class ArtifactLifecycle(
             await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
         return new Judgement.Recorded($"{artifact.Name}@{artifact.Version}");
+    }
+
+    /// <summary>The artifact's own, and those of its evaluations where a gate asks for them.</summary>
+    private async Task<IReadOnlyDictionary<string, double>> MetricsAsync(
+        MetadataContext context, ArtifactRow artifact, PromotionPolicy policy, CancellationToken cancellationToken)
+    {
+        var own = ArtifactRegistry.ToEntry(artifact).Manifest.Metrics;
+        if (!policy.Metrics.Any(gate => gate.Metric.StartsWith(EvaluationMetrics.Prefix, StringComparison.Ordinal))) return own;
+        var evaluated = await new EvaluationMetrics(registry).OfAsync(context, artifact, cancellationToken).ConfigureAwait(false);
+        return own.Where(metric => !metric.Key.StartsWith(EvaluationMetrics.Prefix, StringComparison.Ordinal)).Concat(evaluated).ToDictionary(StringComparer.Ordinal);
     }
 
     private static Task LockAsync(MetadataContext context, ArtifactRow artifact, CancellationToken cancellationToken) =>

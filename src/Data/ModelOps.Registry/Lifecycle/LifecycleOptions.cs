@@ -40,7 +40,7 @@ public sealed record StageGates
     /// <value>The default is false for STAGING and true for PRODUCTION.</value>
     public bool RequireApproval { get; init; }
 
-    /// <summary>By the metric's name; a metric that was not measured does not pass.</summary>
+    /// <summary>By the metric's name, eval.NAME of the newest evaluation; a metric that was not measured does not pass.</summary>
     /// <value>The default is none.</value>
     public IReadOnlyDictionary<string, MetricBounds> Metrics { get; init; } = new Dictionary<string, MetricBounds>();
 }

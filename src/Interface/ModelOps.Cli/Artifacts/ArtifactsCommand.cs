@@ -7,7 +7,7 @@ namespace ModelOps.Cli.Artifacts;
 
 internal static class ArtifactsCommand
 {
-    private static readonly string[] Kinds = ["model", "adapter", "gguf", "dataset", "index", "reward"];
+    private static readonly string[] Kinds = ["model", "adapter", "gguf", "dataset", "index", "reward", "evaluation"];
 
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
         "artifacts", "Signed artifacts: their files, proof and origin.",

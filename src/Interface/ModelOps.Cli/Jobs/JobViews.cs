@@ -69,6 +69,7 @@ internal static class JobViews
         "ingestion" => Lines(result.Deserialize(WireJson.Default.IngestionResult)!),
         "sft" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
         "quantization" => Lines(result.Deserialize(WireJson.Default.QuantizationResult)!),
+        "evaluation" => Lines(result.Deserialize(WireJson.Default.EvaluationResult)!),
         _ => result.EnumerateObject().Select(property => $"{property.Name} = {property.Value}"), // of a newer server
     };
 
@@ -88,6 +89,18 @@ internal static class JobViews
         ParityOf(result.Parity),
         $"Next: modelops deploy {result.Artifact} --name NAME",
     ];
+
+    private static IEnumerable<string> Lines(EvaluationResult result) =>
+    [
+        $"{result.Artifact}: {result.Candidate}{(result.Base is null ? "" : $" against {result.Base}")} on {result.Rows} rows of {result.Dataset}/{result.Split}",
+        .. result.Metrics.Select(metric =>
+            $"{metric.Name}: {Estimate(metric.Candidate)}"
+            + (metric.Base is null ? "" : $"; base {Estimate(metric.Base)}")
+            + (metric.Difference is null ? "" : $"; difference {Estimate(metric.Difference)}")),
+        $"Rows: {result.Table}",
+    ];
+
+    private static string Estimate(MetricEstimate estimate) => $"{estimate.Value:0.0000} [{estimate.Low:0.0000}, {estimate.High:0.0000}]";
 
     public static string ParityOf(ParityReport parity) =>
         $"parity with the trainer: logits within {parity.MaxLogitDifference:G2} (allowed {parity.Tolerance:G2}), "

@@ -8,7 +8,7 @@ namespace ModelOps.Cli.Workers;
 /// <summary>Workers on this machine for a server on another.</summary>
 internal static class WorkerCommand
 {
-    private static readonly string[] Roles = ["data", "training", "quantization"];
+    private static readonly string[] Roles = ["data", "training", "quantization", "evaluation"];
     private static readonly TimeSpan LookAfter = TimeSpan.FromSeconds(5);
 
     public static Command Create(CommandFactory cli)

@@ -49,7 +49,7 @@ public sealed partial class ArtifactsClient
         progress?.Report(new UploadProgress(file.Path, file.Size, file.Size));
     }
 
-    /// <param name="kind">model, adapter, gguf, dataset, index or reward; null for all.</param>
+    /// <param name="kind">model, adapter, gguf, dataset, index, reward or evaluation; null for all.</param>
     public async Task<IReadOnlyList<Artifact>> ListAsync(string? kind = null, CancellationToken cancellationToken = default)
     {
         var path = kind is null ? "api/v1/artifacts" : $"api/v1/artifacts?kind={Uri.EscapeDataString(kind)}";

@@ -32,6 +32,11 @@ public sealed class JobsClient
         connection.PostAsync(
             "api/v1/quantizations", request, WireJson.Default.CreateQuantization, WireJson.Default.Job, cancellationToken);
 
+    /// <summary>Starts measuring a model or an adapter on a dataset.</summary>
+    public Task<Job> StartEvaluationAsync(CreateEvaluation request, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(
+            "api/v1/evaluations", request, WireJson.Default.CreateEvaluation, WireJson.Default.Job, cancellationToken);
+
     /// <summary>Newest first; pages are fetched as they are needed.</summary>
     /// <param name="filter">null: all jobs.</param>
     public async IAsyncEnumerable<Job> ListAsync(JobFilter? filter = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)

@@ -47,6 +47,8 @@ public sealed record ServerConfig
 
     public WorkersOptions Workers { get; init; } = new();
 
+    public PluginsOptions Plugins { get; init; } = new();
+
     public TelemetryOptions Telemetry { get; init; } = new();
 
     public static Bound<ServerConfig> Load(ServerArguments arguments, IDictionary environment)

@@ -15,6 +15,7 @@ public static class JobKinds
     public const string Ingestion = "ingestion";
     public const string Sft = "sft";
     public const string Quantize = "quantization";
+    public const string Evaluate = "evaluation";
 
     private static readonly Dictionary<string, JobKind> kinds = new JobKind[]
     {
@@ -25,6 +26,9 @@ public static class JobKinds
         new(Quantize, WorkerRole.Quantization, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
             ToWire(input.Deserialize(ActivityJson.Default.QuantizationInput)!, output.Deserialize(ActivityJson.Default.QuantizationOutput)!),
             WireJson.Default.QuantizationResult)),
+        new(Evaluate, WorkerRole.Evaluation, "Evaluation", (input, output) => JsonSerializer.SerializeToElement(
+            ToWire(input.Deserialize(ActivityJson.Default.EvaluationInput)!, output.Deserialize(ActivityJson.Default.EvaluationOutput)!),
+            WireJson.Default.EvaluationResult)),
     }.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
 
     public static IReadOnlyCollection<string> Names => kinds.Keys;
@@ -67,5 +71,19 @@ public static class JobKinds
             QuantizedTopOneAgreement = output.Quantized.Parity.QuantizedTopOneAgreement,
             QuantizedKlDivergence = output.Quantized.Parity.QuantizedKlDivergence,
         },
+    };
+
+    private static EvaluationResult ToWire(EvaluationInput input, EvaluationOutput output) => new()
+    {
+        Artifact = output.Artifact.ToString(),
+        Candidate = output.Candidate.ToString(),
+        Base = output.Base?.ToString(),
+        Dataset = $"{output.Dataset.Name}@{output.Dataset.Version}",
+        Split = input.Split,
+        Rows = output.Evaluated.Rows,
+        SkippedRows = output.Evaluated.SkippedRows,
+        Metrics = output.Evaluated.Report.GetProperty("metrics").Deserialize(WireJson.Default.IReadOnlyListEvaluatedMetric)!,
+        Table = $"{output.Evaluated.Table}@{output.Evaluated.TableVersion}",
+        Seconds = output.Evaluated.Seconds,
     };
 }

@@ -86,6 +86,7 @@ internal static class JobViews
         ActivityFailures.VerificationFailed => "Something changed the artifact after it was signed: do not use it; 'modelops artifacts verify' tells more.",
         ActivityFailures.ParityFailed => "The quantized model does not say what the trained one says: choose another type, and report this.",
         ActivityFailures.Diverged => "Lower the learning rate, or look at the rows around the step that the message names.",
+        ActivityFailures.PluginFailed => "Mend the plugin that the message names, allow its new digest, and start a new job; or leave it out.",
         ActivityFailures.WorkerDied => "See the job's log and the server's for its last words; with enough memory, 'modelops jobs retry' goes on.",
         _ => "The server's log has the details; 'modelops jobs retry' tries it again.",
     };

@@ -107,6 +107,7 @@ public static class Access
         Row("POST /temporal.api.workflowservice.v1.WorkflowService/**", workers, "workers"),
         Row("POST /api/v1/trainings", makers, "jobs:write", "job.started"),
         Row("POST /api/v1/quantizations", makers, "jobs:write", "job.started"),
+        Row("POST /api/v1/evaluations", makers, "jobs:write", "job.started"),
 
         Row("GET /api/v1/deployments", readers, "deployments:read"),
         Row("POST /api/v1/deployments", makers, "deployments:write", "deployment.created"),

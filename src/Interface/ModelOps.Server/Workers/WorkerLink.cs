@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using ModelOps.Registry;
+using ModelOps.Server.Configuration;
 using ModelOps.Server.Hosting;
 
 namespace ModelOps.Server.Workers;
@@ -15,10 +16,11 @@ public sealed class WorkerLink
     private readonly TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ServerHome home;
     private readonly IServer server;
+    private readonly string plugins;
 
-    public WorkerLink(ServerHome home, IServer server, IHostApplicationLifetime lifetime)
+    public WorkerLink(ServerHome home, IServer server, ServerConfig config, IHostApplicationLifetime lifetime)
     {
-        (this.home, this.server) = (home, server);
+        (this.home, this.server, plugins) = (home, server, config.Plugins.ToText());
         lifetime.ApplicationStarted.Register(listening.SetResult);
     }
 
@@ -41,6 +43,7 @@ public sealed class WorkerLink
             ["MODELOPS_SERVER"] = Listener.LocalAddress(server.Features.Get<IServerAddressesFeature>()!.Addresses.First()),
             ["MODELOPS_TOKEN"] = token,
             ["MODELOPS_CA"] = home.Authority,
+            ["MODELOPS_PLUGINS"] = plugins,
         };
     }
 }

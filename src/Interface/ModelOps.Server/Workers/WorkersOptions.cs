@@ -32,6 +32,8 @@ public sealed record WorkersOptions : IValidatableObject
 
     public RoleOptions Quantization { get; init; } = new();
 
+    public RoleOptions Evaluation { get; init; } = new();
+
     public RoleOptions Inference { get; init; } = new();
 
     /// <summary>Time without a task after which a process beyond the role's min is stopped.</summary>
@@ -56,6 +58,7 @@ public sealed record WorkersOptions : IValidatableObject
         WorkerRole.Data => Data,
         WorkerRole.Training => Training,
         WorkerRole.Quantization => Quantization,
+        WorkerRole.Evaluation => Evaluation,
         WorkerRole.Inference => Inference,
         _ => throw new ArgumentOutOfRangeException(nameof(role), role, "no worker process has this role"),
     };
@@ -68,7 +71,11 @@ public sealed record WorkersOptions : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        foreach (var (name, role) in new[] { (nameof(Data), Data), (nameof(Training), Training), (nameof(Quantization), Quantization), (nameof(Inference), Inference) })
+        var roles = new[]
+        {
+            (nameof(Data), Data), (nameof(Training), Training), (nameof(Quantization), Quantization), (nameof(Evaluation), Evaluation), (nameof(Inference), Inference),
+        };
+        foreach (var (name, role) in roles)
             if (role.Min > role.Max) yield return new($"min is {role.Min} and max {role.Max}; min may be max at most", [name]);
         if (Inference.Max != 1) yield return new($"max is {Inference.Max}; all deployments are loaded in one process of this server: allowed is 1", [nameof(Inference)]);
         if (FirstPause > LongestPause) yield return new("it is longer than longest_pause", [nameof(FirstPause)]);

@@ -3,13 +3,14 @@ using ModelOps.Recipes;
 using ModelOps.Registry;
 using ModelOps.Tables.Datasets;
 using ModelOps.Training;
+using ModelOps.Training.Plugins;
 using ModelOps.Worker.Hosting;
 using ModelOps.Workflows;
 
 namespace ModelOps.Worker.Activities;
 
 internal sealed class TrainAdapterActivity(
-    VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables, WorkerOptions options, TimeProvider time)
+    VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables, AlgorithmRegistry algorithms, WorkerOptions options, TimeProvider time)
 {
     public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
@@ -38,7 +39,7 @@ internal sealed class TrainAdapterActivity(
             value => progress.Report(new ActivityProgress(value.Stage, value.Step, value.Total, value.Metrics)));
         try
         {
-            var outcome = await new SftTraining(time).RunAsync(request, reports, cancellationToken);
+            var outcome = await new SftTraining(time, algorithms).RunAsync(request, reports, cancellationToken);
             progress.Report(ActivityProgress.Of("storing"));
             return new(
                 await StoreAsync(request.OutputFolder, cancellationToken),
@@ -54,8 +55,7 @@ internal sealed class TrainAdapterActivity(
         }
         catch (TrainingFailedException e)
         {
-            throw new ActivityException(
-                e.Failure == TrainingFailure.Diverged ? ActivityFailures.Diverged : ActivityFailures.InvalidInput, e.Message, cause: e);
+            throw new ActivityException(FailureOf(e.Failure), e.Message, cause: e);
         }
         catch (InvalidModelFileException e)
         {
@@ -70,6 +70,13 @@ internal sealed class TrainAdapterActivity(
             .Select(row => new ChatExample(ToolText.Messages(Conversation(row, dataset))))
             .ToListAsync(cancellationToken);
     }
+
+    private static string FailureOf(TrainingFailure failure) => failure switch
+    {
+        TrainingFailure.Diverged => ActivityFailures.Diverged,
+        TrainingFailure.PluginFailed => ActivityFailures.PluginFailed,
+        _ => ActivityFailures.InvalidInput,
+    };
 
     private static DatasetExample Conversation(DatasetExample row, DatasetReference dataset) => row.Task == DatasetTask.Sft
         ? row

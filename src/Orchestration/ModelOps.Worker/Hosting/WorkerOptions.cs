@@ -25,6 +25,9 @@ public sealed record WorkerOptions
     /// <summary>Verified artifacts laid out as folders; rebuilt when deleted.</summary>
     public string Cache => Path.Combine(Home, "cache", "artifacts");
 
+    /// <summary>Algorithm plugins, each <c>NAME/NAME.dll</c>.</summary>
+    public string Plugins => Path.Combine(Home, "plugins");
+
     /// <summary>What this instance has verified, so that a restart does not read it all again.</summary>
     public string VerifiedFiles => Path.Combine(Home, "cache", $"verified-{Role.Name()}-{Instance}.txt");
 
@@ -44,7 +47,7 @@ public sealed record WorkerOptions
         }
         var (home, socket) = (Required("--home"), Required("--socket"));
         if (!Enum.TryParse<WorkerRole>(Required("--role"), ignoreCase: true, out var role) || role == WorkerRole.Control)
-            faults.Add("--role must be data, training, quantization or inference");
+            faults.Add("--role must be data, training, quantization, evaluation or inference");
         if (!int.TryParse(Required("--instance"), out var instance) || instance < 1) faults.Add("--instance must be a whole number above 0");
         if (!int.TryParse(Required("--threads"), out var threads) || threads < 1) faults.Add("--threads must be a whole number above 0");
         errors = faults;

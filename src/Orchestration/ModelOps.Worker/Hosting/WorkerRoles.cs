@@ -1,5 +1,6 @@
 using ModelOps.Registry;
 using ModelOps.Storage;
+using ModelOps.Training.Plugins;
 using ModelOps.Worker.Activities;
 using ModelOps.Worker.Inference;
 using ModelOps.Workflows;
@@ -23,6 +24,8 @@ internal static class WorkerRoles
         services.AddSingleton<IngestDatasetActivity>();
         services.AddSingleton<TrainAdapterActivity>();
         services.AddSingleton<QuantizeModelActivity>();
+        services.AddSingleton(provider => AllowedPlugins.Load(options, provider.GetRequiredService<ILogger<AlgorithmRegistry>>()));
+        services.AddSingleton<EvaluateModelActivity>();
         if (options.Role == WorkerRole.Inference) return;
         services.AddSingleton<ActivityRunner>();
         services.AddSingleton(provider => Handlers(provider, options.Role));
@@ -50,6 +53,9 @@ internal static class WorkerRoles
                 break;
             case WorkerRole.Quantization:
                 handlers.Add(Workflows.Activities.QuantizeModel, provider.GetRequiredService<QuantizeModelActivity>().RunAsync);
+                break;
+            case WorkerRole.Evaluation:
+                handlers.Add(Workflows.Activities.EvaluateModel, provider.GetRequiredService<EvaluateModelActivity>().RunAsync);
                 break;
         }
         return handlers;

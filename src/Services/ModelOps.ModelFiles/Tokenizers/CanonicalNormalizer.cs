@@ -8,7 +8,7 @@ namespace ModelOps.ModelFiles.Tokenizers;
 /// Unicode normalization forms C and D (UAX #15). <see cref="string.Normalize()"/> returns its input unchanged where globalization is
 /// invariant, as it is here, so that a tokenizer which normalizes would silently give other tokens than the model was trained on.
 /// </summary>
-internal static class CanonicalNormalizer
+public static class CanonicalNormalizer
 {
     private const char FirstDecomposable = '\u00C0';
     private const char FirstComposable = '\u0300';

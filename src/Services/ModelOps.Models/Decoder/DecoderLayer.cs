@@ -6,7 +6,11 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace ModelOps.Models.Decoder;
 
-// Shapes: B rows, T positions, D width, H query heads, K key/value heads, E head size.
+// Shapes: B rows, T positions, S positions with those read before, D width, H query heads, K key/value heads, E head size.
+
+/// <summary>What positions are, and what each of them may see.</summary>
+/// <param name="Mask">(B or 1, 1, T, S), added to the scores; null: plain causal attention, nothing read before.</param>
+internal readonly record struct AttentionReach(Rotary Rotary, Tensor? Mask);
 
 /// <summary>
 /// x + attention(norm(x)), then x + feed-forward(norm(x)): the pre-norm block with grouped-query attention and a gated feed-forward
@@ -57,11 +61,11 @@ internal sealed class DecoderLayer : IDisposable
 
     public IReadOnlyList<Projection> Projections => [query, key, value, output, gate, up, down];
 
-    /// <param name="mask_B1TT">Added to the scores; null: plain causal attention.</param>
-    public Tensor Forward(Tensor x_BTD, Rotary rotary, Tensor? mask_B1TT)
+    /// <param name="cache">What it has read before, and writes down what it reads now; null: nothing came before.</param>
+    public Tensor Forward(Tensor x_BTD, AttentionReach reach, LayerCache? cache = null)
     {
         using var scope = NewDisposeScope();
-        var attended_BTD = Attention(attentionNorm.Forward(x_BTD), rotary, mask_B1TT);
+        var attended_BTD = Attention(attentionNorm.Forward(x_BTD), reach, cache);
         x_BTD = x_BTD.Plus(afterAttentionNorm?.Forward(attended_BTD) ?? attended_BTD);
         var fed_BTD = FeedForward(feedForwardNorm.Forward(x_BTD));
         return x_BTD.Plus(afterFeedForwardNorm?.Forward(fed_BTD) ?? fed_BTD).MoveToOuterDisposeScope();
@@ -79,36 +83,38 @@ internal sealed class DecoderLayer : IDisposable
         return down.Forward((config.Family.IsGelu ? Gelu.Tanh(gated) : F.silu(gated)) * up.Forward(x_BTD));
     }
 
-    private Tensor Attention(Tensor x_BTD, Rotary rotary, Tensor? mask_B1TT)
+    private Tensor Attention(Tensor x_BTD, AttentionReach reach, LayerCache? cache)
     {
         var q_BHTE = Heads(query.Forward(x_BTD), config.HeadCount);
         var k_BKTE = Heads(key.Forward(x_BTD), config.KeyValueHeadCount);
-        q_BHTE = rotary.Apply(queryNorm?.Forward(q_BHTE) ?? q_BHTE);
-        k_BKTE = rotary.Apply(keyNorm?.Forward(k_BKTE) ?? k_BKTE);
+        q_BHTE = reach.Rotary.Apply(queryNorm?.Forward(q_BHTE) ?? q_BHTE);
+        k_BKTE = reach.Rotary.Apply(keyNorm?.Forward(k_BKTE) ?? k_BKTE);
         if (queryScale is not null) q_BHTE = q_BHTE * queryScale;
-        var (k_BHTE, v_BHTE) = (Grouped(k_BKTE), Grouped(Heads(value.Forward(x_BTD), config.KeyValueHeadCount)));
+        var v_BKTE = Heads(value.Forward(x_BTD), config.KeyValueHeadCount);
+        var (k_BKSE, v_BKSE) = cache?.Append(k_BKTE, v_BKTE) ?? (k_BKTE, v_BKTE);
+        var (k_BHSE, v_BHSE) = (Grouped(k_BKSE), Grouped(v_BKSE));
         var mixed_BHTE = scoreCap is null
-            ? F.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, mask_B1TT!, is_casual: mask_B1TT is null)
-            : CappedAttention(q_BHTE, k_BHTE, v_BHTE, mask_B1TT!, scoreCap);
+            ? F.scaled_dot_product_attention(q_BHTE, k_BHSE, v_BHSE, reach.Mask!, is_casual: reach.Mask is null)
+            : CappedAttention(q_BHTE, k_BHSE, v_BHSE, reach.Mask!, scoreCap);
         return output.Forward(mixed_BHTE.transpose(1, 2).flatten(2));
     }
 
     /// <summary>softmax(cap(Q Kᵀ / √E) + mask) V; the fused kernel has no place for a cap.</summary>
-    private Tensor CappedAttention(Tensor q_BHTE, Tensor k_BHTE, Tensor v_BHTE, Tensor mask_B1TT, SoftCap cap)
+    private Tensor CappedAttention(Tensor q_BHTE, Tensor k_BHSE, Tensor v_BHSE, Tensor mask_B1TS, SoftCap cap)
     {
         using Scalar scale = 1 / Math.Sqrt(config.HeadDimension);
-        var scores_BHTT = cap.Apply(q_BHTE.matmul(k_BHTE.transpose(-1, -2)) * scale).Plus(mask_B1TT);
-        return F.softmax(scores_BHTT, -1).matmul(v_BHTE);
+        var scores_BHTS = cap.Apply(q_BHTE.matmul(k_BHSE.transpose(-1, -2)) * scale).Plus(mask_B1TS);
+        return F.softmax(scores_BHTS, -1).matmul(v_BHSE);
     }
 
     private Tensor Heads(Tensor x_BTHE, int heads) => x_BTHE.unflatten(2, heads, config.HeadDimension).transpose(1, 2);
 
-    /// <summary>(B, K, T, E) to (B, H, T, E): each key/value head serves H / K neighbouring query heads.</summary>
-    private Tensor Grouped(Tensor x_BKTE)
+    /// <summary>(B, K, S, E) to (B, H, S, E): each key/value head serves H / K neighbouring query heads.</summary>
+    private Tensor Grouped(Tensor x_BKSE)
     {
         var group = config.HeadCount / config.KeyValueHeadCount;
-        if (group == 1) return x_BKTE;
-        var (rows, length) = (x_BKTE.shape[0], x_BKTE.shape[2]);
-        return x_BKTE.unsqueeze(2).expand(rows, config.KeyValueHeadCount, group, length, config.HeadDimension).flatten(1, 2);
+        if (group == 1) return x_BKSE;
+        var (rows, length) = (x_BKSE.shape[0], x_BKSE.shape[2]);
+        return x_BKSE.unsqueeze(2).expand(rows, config.KeyValueHeadCount, group, length, config.HeadDimension).flatten(1, 2);
     }
 }

@@ -14,10 +14,10 @@ internal sealed class RecomputedLayer : autograd.SingleTensorFunction<Recomputed
     public override string Name => "RecomputedLayer";
 
     /// <param name="draws">What the layer draws dropout from: it draws the same both times. Null: it draws nothing.</param>
-    public static Tensor Forward(DecoderLayer layer, Tensor x_BTD, Rotary rotary, Tensor? mask, Generator? draws)
+    public static Tensor Forward(DecoderLayer layer, Tensor x_BTD, AttentionReach reach, Generator? draws)
     {
         if (!x_BTD.requires_grad) x_BTD = x_BTD.detach().requires_grad_(true); // of a frozen embedding: without it nothing would flow back
-        return apply(x_BTD, new LayerPass(layer, rotary, mask, draws));
+        return apply(x_BTD, new LayerPass(layer, reach, draws));
     }
 
     [SuppressMessage("Reliability", "CA2000", Justification = "the backward pass ends what it keeps")]
@@ -38,14 +38,14 @@ internal sealed class RecomputedLayer : autograd.SingleTensorFunction<Recomputed
         return [x_BTD.grad!.MoveToOuterDisposeScope(), null!];
     }
 
-    private sealed record LayerPass(DecoderLayer Layer, Rotary Rotary, Tensor? Mask, Generator? Draws)
+    private sealed record LayerPass(DecoderLayer Layer, AttentionReach Reach, Generator? Draws)
     {
-        public Tensor Forward(Tensor x_BTD) => Layer.Forward(x_BTD, Rotary, Mask);
+        public Tensor Forward(Tensor x_BTD) => Layer.Forward(x_BTD, Reach);
 
         /// <summary>References of its own to what the caller's dispose scope ends before the backward pass.</summary>
         public KeptPass Keep(Tensor x_BTD) => new(
             Own(x_BTD),
-            this with { Rotary = new(Own(Rotary.Cos_B1TE), Own(Rotary.Sin_B1TE)), Mask = Mask is null ? null : Own(Mask) },
+            this with { Reach = new(new(Own(Reach.Rotary.Cos_B1TE), Own(Reach.Rotary.Sin_B1TE)), Reach.Mask is null ? null : Own(Reach.Mask)) },
             Draws?.get_state().DetachFromDisposeScope());
 
         private static Tensor Own(Tensor tensor) => tensor.detach().DetachFromDisposeScope();
@@ -66,9 +66,9 @@ internal sealed class RecomputedLayer : autograd.SingleTensorFunction<Recomputed
         public void Dispose()
         {
             X_BTD.Dispose();
-            Pass.Rotary.Cos_B1TE.Dispose();
-            Pass.Rotary.Sin_B1TE.Dispose();
-            Pass.Mask?.Dispose();
+            Pass.Reach.Rotary.Cos_B1TE.Dispose();
+            Pass.Reach.Rotary.Sin_B1TE.Dispose();
+            Pass.Reach.Mask?.Dispose();
             State?.Dispose();
         }
     }

@@ -39,6 +39,12 @@ internal sealed class PackedBatch : IDisposable
     /// <summary>Nats per learned token.</summary>
     public Tensor Loss(CausalLanguageModel model) => model.Loss(Ids_BT, Targets_BT, layout);
 
+    /// <param name="ofLogits">From (N, V) logits and (N) targets of the learned tokens.</param>
+    public Tensor Loss(CausalLanguageModel model, Func<Tensor, Tensor, Tensor> ofLogits) => model.Loss(Ids_BT, Targets_BT, ofLogits, layout);
+
+    /// <summary>Nats of each learned token, row by row, without gradients.</summary>
+    public float[] TokenLosses(CausalLanguageModel model) => model.TokenLosses(Ids_BT, Targets_BT, layout);
+
     public void Dispose()
     {
         Ids_BT.Dispose();

@@ -11,7 +11,7 @@ namespace ModelOps.Training.Loop;
 /// TorchSharp's own passes numbers as temporary Scalars, which a finalizer may free while the native call still reads them; here each
 /// lives until its calls are done.
 /// </remarks>
-internal sealed class AdamW : IDisposable
+internal sealed class AdamW : Optimizer
 {
     private const double Beta1 = 0.9;
     private const double Epsilon = 1e-8;
@@ -21,6 +21,7 @@ internal sealed class AdamW : IDisposable
     private readonly double weightDecay;
 
     public AdamW(IReadOnlyList<Parameter> parameters, double beta2, double weightDecay)
+        : base(parameters)
     {
         this.beta2 = beta2;
         this.weightDecay = weightDecay;
@@ -29,27 +30,22 @@ internal sealed class AdamW : IDisposable
             new Moment(parameter, zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope()))];
     }
 
-    /// <summary>Updates made so far: the bias correction counts them.</summary>
-    public int Steps { get; set; }
-
-    /// <summary>The running means, for a checkpoint.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Moments =>
+    public override IEnumerable<(string Name, Tensor Tensor)> State =>
         moments.SelectMany((moment, i) => new[] { ($"mean.{i}", moment.Mean), ($"square.{i}", moment.Square) });
 
-    public void ClearGradients()
+    public override void Dispose()
     {
-        using var scope = NewDisposeScope();
-        foreach (var parameter in moments.Select(moment => moment.Parameter)) parameter.grad?.zero_();
+        foreach (var (_, mean, square) in moments)
+        {
+            mean.Dispose();
+            square.Dispose();
+        }
     }
 
-    /// <summary>Parameters without a gradient stay as they are.</summary>
-    public void Step(double learningRate)
+    protected override void Update(double learningRate)
     {
-        Steps++;
-        using var frozen = no_grad();
-        using var scope = NewDisposeScope();
         using Scalar decay1 = Beta1, decay2 = beta2, share1 = 1 - Beta1, share2 = 1 - beta2;
-        using Scalar correction2 = Math.Sqrt(1 - Math.Pow(beta2, Steps)), epsilon = Epsilon, one = 1;
+        using Scalar correction2 = Math.Sqrt(1 - Math.Pow(beta2, Steps)), epsilon = Epsilon;
         using Scalar rate = -learningRate / (1 - Math.Pow(Beta1, Steps)), shrink = 1 - learningRate * weightDecay;
         foreach (var (parameter, mean, square) in moments)
         {
@@ -58,16 +54,7 @@ internal sealed class AdamW : IDisposable
             mean.mul_(decay1).add_(gradient, share1);
             square.mul_(decay2).addcmul_(gradient, gradient, share2);
             if (weightDecay > 0 && parameter.dim() > 1) parameter.mul_(shrink);
-            parameter.addcdiv_(mean, square.sqrt().div_(correction2).add_(epsilon, one), rate);
-        }
-    }
-
-    public void Dispose()
-    {
-        foreach (var (_, mean, square) in moments)
-        {
-            mean.Dispose();
-            square.Dispose();
+            parameter.addcdiv_(mean, square.sqrt().div_(correction2).add_(epsilon, One), rate);
         }
     }
 

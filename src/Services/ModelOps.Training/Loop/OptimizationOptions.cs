@@ -1,10 +1,12 @@
-using ModelOps.Recipes;
+using ModelOps.Training.Plugins;
 
 namespace ModelOps.Training.Loop;
 
-/// <summary>AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a schedule.</summary>
+/// <summary>AdamW (Loshchilov and Hutter 2019), or a plugin, under a linear warm-up and a schedule.</summary>
 public sealed record OptimizationOptions
 {
+    private static readonly ChosenAlgorithm<SchedulerPlugin> cosine = new(new CosineSchedule(), new Dictionary<string, double>(), Source: null);
+
     /// <summary>Updates in all.</summary>
     public required int Steps { get; init; }
 
@@ -16,9 +18,12 @@ public sealed record OptimizationOptions
     public double WarmupRatio { get; init; } = 0.05;
 
     /// <value>The default value is a cosine to zero.</value>
-    public LearningRateSchedule Schedule { get; init; }
+    public ChosenAlgorithm<SchedulerPlugin> Schedule { get; init; } = cosine;
 
-    /// <summary>Share of the steps in which <see cref="LearningRateSchedule.Wsd"/> falls to zero.</summary>
+    /// <value>The default value is null: AdamW.</value>
+    public ChosenAlgorithm<OptimizerPlugin>? Optimizer { get; init; }
+
+    /// <summary>Share of the steps in which <see cref="WarmupStableDecaySchedule"/> falls to zero.</summary>
     /// <value>The default value is 0.2.</value>
     public double DecayRatio { get; init; } = 0.2;
 
@@ -45,14 +50,6 @@ public sealed record OptimizationOptions
     {
         var warmup = (int)Math.Ceiling(WarmupRatio * Steps);
         if (step < warmup) return LearningRate * (step + 1) / warmup;
-        var left = (double)(Steps - step) / (Steps - warmup); // 1 falling to above 0
-        return LearningRate * Schedule switch
-        {
-            LearningRateSchedule.Cosine => 0.5 * (1 + Math.Cos(Math.PI * (1 - left))),
-            LearningRateSchedule.Linear => left,
-            LearningRateSchedule.Wsd => Math.Min(1, (Steps - step) / Math.Max(1, DecayRatio * Steps)),
-            LearningRateSchedule.Constant => 1,
-            _ => throw new InvalidOperationException($"there is no schedule {Schedule}"),
-        };
+        return LearningRate * PluginCall.Schedule(Schedule, new(step, Steps, warmup, DecayRatio, Schedule.Options));
     }
 }

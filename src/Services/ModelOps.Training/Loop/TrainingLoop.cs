@@ -1,5 +1,6 @@
 using ModelOps.Models;
 using ModelOps.Training.Checkpoints;
+using ModelOps.Training.Plugins;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -28,13 +29,16 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
     /// <param name="begin">Where to begin if there is no checkpoint; then it is called before anything else.</param>
     /// <returns>Where it ended: behind the last step, or where validation stopped getting better. The model is as it was at the best validation, if there was one.</returns>
     /// <exception cref="TrainingFailedException">The loss or the gradient stopped being finite, or the loss left its course.</exception>
+    /// <exception cref="PluginException">A plugin threw, or gave what it may not.</exception>
     /// <exception cref="OperationCanceledException">Between two steps; a checkpoint was saved.</exception>
     public RunState Run(Func<RunState> begin, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
         if (options.ValidateEvery is not null && (Validate is null || Checkpoints is null))
             throw new InvalidOperationException("validation needs rows to measure on, and checkpoints to go back to the best one");
         using var scope = NewDisposeScope();
-        using var optimizer = new AdamW(parameters, options.Beta2, options.WeightDecay);
+        using Optimizer optimizer = options.Optimizer is { } chosen
+            ? new PluginOptimizer(parameters, chosen, options.WeightDecay)
+            : new AdamW(parameters, options.Beta2, options.WeightDecay);
         var state = Checkpoints?.Restore(Tensors(optimizer)) ?? begin();
         optimizer.Steps = state.Steps;
         var spikes = new SpikeWatch(state.RecentLosses);
@@ -73,14 +77,14 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
         return true;
     }
 
-    private void StopIfCancelled(RunState state, AdamW optimizer, CancellationToken cancellationToken)
+    private void StopIfCancelled(RunState state, Optimizer optimizer, CancellationToken cancellationToken)
     {
         if (!cancellationToken.IsCancellationRequested) return;
         Checkpoints?.Save(state, Tensors(optimizer));
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private (double Loss, double GradientNorm, int Tokens) Update(AdamW optimizer, int index)
+    private (double Loss, double GradientNorm, int Tokens) Update(Optimizer optimizer, int index)
     {
         using var scope = NewDisposeScope();
         optimizer.ClearGradients();
@@ -121,7 +125,7 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
         return new(TrainingStages.Train, steps, options.Steps, metrics);
     }
 
-    private List<(string Name, Tensor Tensor)> Tensors(AdamW optimizer) => [.. Parameters(), .. optimizer.Moments];
+    private List<(string Name, Tensor Tensor)> Tensors(Optimizer optimizer) => [.. Parameters(), .. optimizer.State];
 
     private List<(string Name, Tensor Tensor)> Parameters() => [.. parameters.Select((parameter, i) => ($"parameter.{i}", (Tensor)parameter))];
 

@@ -22,6 +22,8 @@ internal sealed class ExampleEncoder
         template = Parse(folder);
     }
 
+    public HuggingFaceTokenizer Tokenizer => tokenizer;
+
     /// <returns>The sequence, or null and why the row cannot be learned from.</returns>
     public TrainingSequence? TryEncode(ChatExample example, out string fault)
     {
@@ -47,6 +49,11 @@ internal sealed class ExampleEncoder
             return null;
         }
     }
+
+    /// <summary>What the model reads before it answers.</summary>
+    /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
+    public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages) => tokenizer.Encode(template.Render(
+        new ChatTemplateInput { Messages = messages, BosToken = tokenizer.BosToken, EosToken = tokenizer.EosToken, AddGenerationPrompt = true }).Text);
 
     /// <summary>Cuts where the assistant starts and stops: a prompt that is served ends exactly there, and no token reaches across.</summary>
     private TrainingSequence Tokenize(RenderedChat chat)

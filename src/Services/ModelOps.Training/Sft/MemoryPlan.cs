@@ -1,6 +1,7 @@
 using System.Globalization;
 using ModelOps.ModelFiles;
 using ModelOps.Recipes;
+using ModelOps.Training.Plugins;
 
 namespace ModelOps.Training.Sft;
 
@@ -36,7 +37,7 @@ internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts
             ("gradients", (long)(trained * Float)),
             ("optimizer", (long)(2 * trained * Float)),
             ("activations", (long)(tokens * Float * Activations(model, recipe))),
-            ("logits", (long)(3 * Math.Min(tokens * model.VocabularySize, 1 << 24) * Float)),
+            ("logits", (long)(3 * Logits(tokens * model.VocabularySize, recipe) * Float)),
             ("process", Process),
         ]);
     }
@@ -80,6 +81,9 @@ internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts
             yield return ("sequence_length: 512 with gradient_checkpointing: true and batch_size: 1",
                 recipe with { SequenceLength = 512, GradientCheckpointing = true, BatchSize = 1 });
     }
+
+    /// <summary>Cross-entropy takes them in pieces, a loss of a plugin gets them whole.</summary>
+    private static double Logits(double all, ResolvedRecipe recipe) => recipe.Loss == AlgorithmRegistry.CrossEntropy ? Math.Min(all, 1 << 24) : all;
 
     /// <summary>Numbers a token: all layers' activations, or one layer's and the input of each.</summary>
     private static double Activations(ModelConfig model, ResolvedRecipe recipe)

@@ -1,6 +1,7 @@
 using ModelOps.ModelFiles;
 using ModelOps.Models;
 using ModelOps.Recipes;
+using ModelOps.Training.Plugins;
 
 namespace ModelOps.Training.Sft;
 
@@ -33,7 +34,7 @@ internal static class RecipeResolution
     }
 
     /// <param name="rows">Rows of that length.</param>
-    public static ResolvedRecipe Resolve(Recipe recipe, ModelConfig model, int sequenceLength, int rows)
+    public static ResolvedRecipe Resolve(Recipe recipe, TrainingAlgorithms algorithms, ModelConfig model, int sequenceLength, int rows)
     {
         var batch = recipe.BatchSize ?? Math.Clamp(rows / (StepsPerEpoch * recipe.Accumulation), 1, MaximumBatch);
         var rowsPerStep = batch * recipe.Accumulation;
@@ -54,7 +55,10 @@ internal static class RecipeResolution
             TrainOn = recipe.TrainOn,
             NeftuneAlpha = recipe.NeftuneAlpha,
             LearningRate = recipe.LearningRate ?? Math.Min(0.002, 0.4 / model.HiddenSize) * (low ? 1 : FullRateShare),
-            Schedule = recipe.Schedule,
+            Loss = algorithms.Loss?.ToString() ?? AlgorithmRegistry.CrossEntropy,
+            Optimizer = algorithms.Optimizer?.ToString() ?? AlgorithmRegistry.AdamW,
+            Schedule = algorithms.Schedule.ToString(),
+            Plugins = algorithms.Plugins,
             WarmupRatio = recipe.WarmupRatio,
             DecayRatio = recipe.DecayRatio,
             WeightDecay = recipe.WeightDecay,

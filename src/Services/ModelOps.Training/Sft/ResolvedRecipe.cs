@@ -20,7 +20,16 @@ public sealed record ResolvedRecipe
     public required LearnedTokens TrainOn { get; init; }
     public required double NeftuneAlpha { get; init; }
     public required double LearningRate { get; init; }
-    public required LearningRateSchedule Schedule { get; init; }
+
+    /// <summary>With every option, as the other two algorithms.</summary>
+    public required string Loss { get; init; }
+
+    public required string Optimizer { get; init; }
+    public required string Schedule { get; init; }
+
+    /// <summary>SHA-256 of the plugins that these are of, by name; null: all are built in.</summary>
+    public IReadOnlyDictionary<string, string>? Plugins { get; init; }
+
     public required double WarmupRatio { get; init; }
     public required double DecayRatio { get; init; }
     public required double WeightDecay { get; init; }

@@ -3,13 +3,15 @@ using ModelOps.Models;
 using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
+using ModelOps.Training.Plugins;
 using ModelOps.Training.Sft;
 using TorchSharp;
 
 namespace ModelOps.Training;
 
 /// <summary>Supervised fine-tuning: the model learns to say what the assistant says in the rows.</summary>
-public sealed class SftTraining(TimeProvider time)
+/// <param name="algorithms">What recipes can name; null: what is built in.</param>
+public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms = null)
 {
     /// <exception cref="TrainingFailedException">The recipe, the rows or the course of training do not allow to go on; nothing is written.</exception>
     /// <exception cref="InvalidModelFileException">The base model is incomplete or broken.</exception>
@@ -21,14 +23,28 @@ public sealed class SftTraining(TimeProvider time)
 
     private SftOutcome Run(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
+        try
+        {
+            return Train(request, progress, cancellationToken);
+        }
+        catch (PluginException fault)
+        {
+            throw new TrainingFailedException(TrainingFailure.PluginFailed, fault.Message, fault);
+        }
+    }
+
+    private SftOutcome Train(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    {
         var started = time.GetTimestamp();
         ThrowIfOccupied(request.OutputFolder);
         var folder = ModelFolder.Open(request.ModelFolder);
-        ThrowIfInvalid(RecipeResolution.Check(request.Recipe, folder.Config));
+        List<string> faults = [.. RecipeResolution.Check(request.Recipe, folder.Config)];
+        var chosen = TrainingAlgorithms.Choose(request.Recipe, algorithms ?? AlgorithmRegistry.BuiltIn, faults);
+        ThrowIfInvalid(faults);
 
         // 1. Rows to packed sequences, and what the recipe left open.
         var rows = SftRows.Prepare(request, folder, cancellationToken);
-        var recipe = RecipeResolution.Resolve(request.Recipe, folder.Config, rows.Length, rows.Train.Count);
+        var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
 
         MemoryPlan.Of(folder.Config, recipe).ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
 
@@ -41,7 +57,7 @@ public sealed class SftTraining(TimeProvider time)
         using var checkpoints = new RunFolder(request);
         var saved = new CheckpointFolder(checkpoints.Path, rows.Fingerprint(recipe, request.BaseModelName ?? request.ModelFolder));
         var order = new BatchOrder(rows.Train, recipe.BatchSize * recipe.Accumulation, recipe.Seed);
-        var loop = new TrainingLoop(model, Optimization(recipe), time, Step)
+        var loop = new TrainingLoop(model, Optimization(recipe, chosen), time, Step)
         {
             Validate = () => Measure(TrainingStages.Validate),
             Checkpoints = new CheckpointSchedule(saved, TimeSpan.FromSeconds(request.Recipe.CheckpointSeconds), time),
@@ -65,16 +81,17 @@ public sealed class SftTraining(TimeProvider time)
             foreach (var part in all.Chunk(recipe.BatchSize))
             {
                 using var batch = new PackedBatch(part, model.Device);
-                yield return new(batch.Loss(model), batch.Tokens, batch.LearnedTokens / learned);
+                yield return new(chosen.LossOf(batch, model), batch.Tokens, batch.LearnedTokens / learned);
             }
         }
     }
 
-    private static OptimizationOptions Optimization(ResolvedRecipe recipe) => new()
+    private static OptimizationOptions Optimization(ResolvedRecipe recipe, TrainingAlgorithms chosen) => new()
     {
         Steps = recipe.Steps,
         LearningRate = recipe.LearningRate,
-        Schedule = recipe.Schedule,
+        Schedule = chosen.Schedule,
+        Optimizer = chosen.Optimizer,
         WarmupRatio = recipe.WarmupRatio,
         DecayRatio = recipe.DecayRatio,
         WeightDecay = recipe.WeightDecay,
@@ -90,7 +107,7 @@ public sealed class SftTraining(TimeProvider time)
             throw new IOException($"{output} exists and is not an empty folder; choose another output folder or delete it");
     }
 
-    private static void ThrowIfInvalid(IReadOnlyList<string> errors)
+    private static void ThrowIfInvalid(List<string> errors)
     {
         if (errors.Count > 0) throw new TrainingFailedException(TrainingFailure.InvalidRecipe, "the recipe cannot be used: " + string.Join("; ", errors));
     }
