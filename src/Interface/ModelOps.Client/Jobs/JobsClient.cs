@@ -10,7 +10,7 @@ public sealed class JobsClient
 
     internal JobsClient(ApiConnection connection) => this.connection = connection;
 
-    /// <summary>Starts LoRA fine-tuning.</summary>
+    /// <summary>Starts supervised fine-tuning.</summary>
     public Task<Job> StartTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
         connection.PostAsync(
             "api/v1/trainings", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using ModelOps.ModelFiles;
 using ModelOps.Recipes;
 using ModelOps.Registry;
@@ -13,6 +14,7 @@ internal sealed class TrainAdapterActivity(
 {
     public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
+        var recipe = Read(input.Recipe);
         progress.Report(ActivityProgress.Of("verifying"));
         using var scratch = new ScratchFolder(options);
         var request = new SftRequest
@@ -20,18 +22,9 @@ internal sealed class TrainAdapterActivity(
             ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
             TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
             ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
-            OutputFolder = Path.Combine(scratch.Path, "adapter"),
+            OutputFolder = Path.Combine(scratch.Path, "trained"),
             BaseModelName = input.Base.ToString(),
-            Recipe = new Recipe
-            {
-                Epochs = input.Recipe.Epochs,
-                MaxSteps = input.Recipe.MaxSteps,
-                Rank = input.Recipe.Rank,
-                LearningRate = input.Recipe.LearningRate,
-                BatchSize = input.Recipe.BatchSize,
-                SequenceLength = input.Recipe.SequenceLength,
-                Seed = input.Recipe.Seed ?? Recipe.DefaultSeed,
-            },
+            Recipe = recipe,
             Threads = options.Threads,
         };
         var reports = new SyncProgress<TrainingProgress>(
@@ -50,7 +43,8 @@ internal sealed class TrainAdapterActivity(
                 outcome.Seconds,
                 outcome.EvaluatedOn == EvaluationRows.Validation ? "validation" : "train_sample",
                 outcome.TrainRows.Truncated,
-                outcome.TrainRows.Skipped);
+                outcome.TrainRows.Skipped,
+                recipe.Method == TrainingMethod.Full ? "model" : "adapter");
         }
         catch (TrainingFailedException e)
         {
@@ -62,6 +56,15 @@ internal sealed class TrainAdapterActivity(
             throw new ActivityException(ActivityFailures.InvalidInput, e.Message, cause: e);
         }
     }
+
+    /// <summary>The gateway has read it before; a worker of another version may know other keys.</summary>
+    private static Recipe Read(JsonElement recipe) => RecipeFile.Parse(recipe.GetRawText()) switch
+    {
+        RecipeReading.Read read => read.Recipe,
+        RecipeReading.Invalid invalid => throw new ActivityException(
+            ActivityFailures.InvalidInput, $"the recipe cannot be used: {string.Join("; ", invalid.Errors)}"),
+        var other => throw new InvalidOperationException($"unknown outcome {other}"),
+    };
 
     private async Task<IReadOnlyList<ChatExample>> RowsAsync(DatasetReference dataset, string split, CancellationToken cancellationToken)
     {
