@@ -11,6 +11,9 @@ public enum TrainingFailure
 
     /// <summary>The loss or the gradient is no longer a finite number.</summary>
     Diverged,
+
+    /// <summary>The folder has checkpoints that were made from something else.</summary>
+    OtherCheckpoints,
 }
 
 /// <summary>Training cannot go on for a reason that the message explains, with what to do. Nothing was written.</summary>
