@@ -81,6 +81,8 @@ public sealed record Job
     public IReadOnlyList<string> Artifacts { get; set; } = [];
     public JobProgress? Progress { get; init; }
     public JobError? Error { get; init; }
+    /// <summary>Those that it goes on from when it is resumed or retried; not in lists, and null where there is none.</summary>
+    public IReadOnlyList<JobCheckpoint>? Checkpoints { get; init; }
 }
 
 /// <param name="Stage">What is being done, for people: <c>training</c>, <c>evaluating</c>.</param>

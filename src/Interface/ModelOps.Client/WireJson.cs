@@ -52,6 +52,8 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(QueryResult))]
 [JsonSerializable(typeof(Page<Deployment>))]
 [JsonSerializable(typeof(Page<Job>))]
+[JsonSerializable(typeof(Page<JobCheckpoint>))]
+[JsonSerializable(typeof(Page<MetricSeries>))]
 [JsonSerializable(typeof(Page<User>))]
 [JsonSerializable(typeof(Page<Worker>))]
 [JsonSerializable(typeof(Problem))]

@@ -76,6 +76,67 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
         Assert.Contains(reason, refused.Problem.Detail, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Train_HugeLearningRate_FailsAtOnceWithAdvice()
+    {
+        var failed = await FailAsync("""{"method": "full", "learning_rate": 1, "schedule": "constant", "warmup_ratio": 0, "clip_norm": 1000000, "batch_size": 1, "max_steps": 300}""");
+
+        Assert.Equal("diverged", failed.Error!.Type);
+        Assert.Matches("training (diverged|left its course) at step [0-9]+ of 300", failed.Error.Message);
+        Assert.Contains("Try a learning rate of 0.25 or less, or a longer warm-up", failed.Error.Message, StringComparison.Ordinal);
+        Assert.Equal(1, failed.Attempts);
+    }
+
+    [Fact]
+    public async Task Train_MoreMemoryThanThereIs_FailsBeforeItBeginsAndSaysWhatWouldFit()
+    {
+        var failed = await FailAsync("""{"batch_size": 65536, "sequence_length": 256}""");
+
+        Assert.Equal("invalid_input", failed.Error!.Type);
+        foreach (var part in (string[])["training needs about", "activations", "are free", "what would fit: ", "batch_size: 1 with accumulation: 65536"])
+            Assert.Contains(part, failed.Error.Message, StringComparison.Ordinal);
+        Assert.Empty(await server.Client.Jobs.ListCheckpointsAsync(failed.Id, Cancel));
+    }
+
+    [Fact]
+    public async Task Train_RowsThatAreCut_SaysSoAndWhatToDoBeforeItTrains()
+    {
+        var job = await server.SucceedAsync(await server.Client.Jobs.StartTrainingAsync(
+            new CreateTraining { Base = "base", Dataset = "rows", Name = "cut", SequenceLength = 24, BatchSize = 1, MaxSteps = 5 }, Cancel));
+
+        var events = await server.Client.Jobs.WatchAsync(job.Id, cancellationToken: Cancel).ToListAsync(Cancel);
+        Assert.Contains(events, next => next.Message?.Contains("longer than 24 tokens and lose their end; a larger sequence_length", StringComparison.Ordinal) == true);
+        Assert.True(job.Result!.Value.Deserialize(WireJson.Default.TrainingResult)!.TruncatedRows > 0);
+        await AssertMetricsAsync(job);
+    }
+
+    private async Task AssertMetricsAsync(Job job)
+    {
+        var jobs = server.Client.Jobs;
+        var all = (await jobs.GetMetricsAsync(job.Id, [], cancellationToken: Cancel)).ToDictionary(series => series.Name, series => series.Points);
+        Assert.Equal(["eta_seconds", "grad_norm", "learning_rate", "loss", "memory_bytes", "mfu", "tokens_per_second", "validation_loss"], all.Keys);
+        Assert.Equal([1, 2, 3, 4, 5], all["loss"].Select(point => point.Step));
+        Assert.Equal([0, 5], all["validation_loss"].Select(point => point.Step));
+        Assert.Equal([4, 5], Assert.Single(await jobs.GetMetricsAsync(job.Id, ["loss"], after: 3, cancellationToken: Cancel)).Points.Select(point => point.Step));
+        var reduced = await jobs.GetMetricsAsync(job.Id, ["loss", "grad_norm", "nothing"], points: 3, cancellationToken: Cancel);
+        Assert.Equal([3, 3], reduced.Select(series => series.Points.Count));
+        var refused = await Assert.ThrowsAsync<ModelOpsException>(() => jobs.GetMetricsAsync(job.Id, [], points: 2, cancellationToken: Cancel));
+        Assert.Equal(ProblemTypes.Invalid, refused.Problem.Type);
+        refused = await Assert.ThrowsAsync<ModelOpsException>(() => jobs.GetMetricsAsync("job-none", [], cancellationToken: Cancel));
+        Assert.Equal(ProblemTypes.NotFound, refused.Problem.Type);
+        refused = await Assert.ThrowsAsync<ModelOpsException>(() => jobs.ListCheckpointsAsync("job-none", Cancel));
+        Assert.Equal(ProblemTypes.NotFound, refused.Problem.Type);
+    }
+
+    private async Task<Job> FailAsync(string recipe)
+    {
+        var failed = await server.EndAsync(await server.Client.Jobs.StartTrainingAsync(
+            new CreateTraining { Base = "base", Dataset = "rows", Name = "never", Recipe = JsonElement.Parse(recipe) }, Cancel));
+        Assert.Equal(JobState.Failed, failed.State);
+        Assert.DoesNotContain(await server.Client.Artifacts.ListAsync(kind: null, Cancel), artifact => artifact.Name == "never");
+        return failed;
+    }
+
     private async Task<CliRun> TrainAsync(string name, string recipe, params string[] flags)
     {
         var file = Path.Combine(server.Home, $"{Guid.NewGuid():N}.yaml");

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.ServerSentEvents;
 using ModelOps.Client;
+using ModelOps.Server.Training;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Jobs;
@@ -15,8 +16,8 @@ public static class JobEndpoints
         jobs.MapGet("/", async (JobStore store, CancellationToken cancellationToken) =>
             new Page<Job>(await store.ListAsync(ListLimit, cancellationToken)))
             .WithName("listJobs").WithSummary("Lists the latest jobs.");
-        jobs.MapGet("/{id}", async (string id, JobStore store, CancellationToken cancellationToken) =>
-            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(job) : NoSuchJob(id))
+        jobs.MapGet("/{id}", async (string id, JobStore store, JobCheckpoints checkpoints, CancellationToken cancellationToken) =>
+            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(await checkpoints.AddToAsync(job, cancellationToken)) : NoSuchJob(id))
             .WithName("getJob").WithSummary("Tells of a job.").Produces<Job>();
         jobs.MapPost("/{id}/cancel", (string id, JobService service, CancellationToken cancellationToken) => WishAsync(id, JobWish.Cancel, service, cancellationToken))
             .WithName("cancelJob").WithSummary("Cancels a job; a running one ends at its next step.").Produces<Job>();

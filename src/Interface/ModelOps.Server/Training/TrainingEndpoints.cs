@@ -15,6 +15,7 @@ public static class TrainingEndpoints
     {
         api.MapPost("/trainings", TrainAsync).WithTags("training")
             .WithName("createTraining").WithSummary("Starts a fine-tuning job.").Produces<Job>(StatusCodes.Status202Accepted);
+        api.MapTrainingRecords();
         api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization")
             .WithName("createQuantization").WithSummary("Starts a job that merges, converts and quantizes to GGUF.").Produces<Job>(StatusCodes.Status202Accepted);
     }

@@ -2,21 +2,30 @@ using System.Text.Json;
 using ModelOps.ModelFiles;
 using ModelOps.Recipes;
 using ModelOps.Registry;
+using ModelOps.Storage;
 using ModelOps.Tables.Datasets;
 using ModelOps.Training;
+using ModelOps.Worker.Checkpoints;
 using ModelOps.Worker.Hosting;
 using ModelOps.Workflows;
+using Temporalio.Activities;
 
 namespace ModelOps.Worker.Activities;
 
 internal sealed class TrainAdapterActivity(
-    VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables, WorkerOptions options, TimeProvider time)
+    VerifiedArtifacts artifacts, IObjectStore objects, BlobStore blobs, Hosting.Tables tables, WorkerOptions options, TimeProvider time,
+    ILogger<TrainAdapterActivity> logger)
 {
     public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
         var recipe = Read(input.Recipe);
         progress.Report(ActivityProgress.Of("verifying"));
         using var scratch = new ScratchFolder(options);
+        var reports = new TrainingReports(progress, logger);
+        await using var checkpoints = new JobCheckpoints(
+            objects, ActivityExecutionContext.Current.Info.WorkflowId!, Path.Combine(scratch.Path, "checkpoints"), ActivityReports.Current!,
+            steps => reports.Say($"the checkpoint after step {steps} is stored"), logger);
+        await checkpoints.FetchAsync(cancellationToken);
         var request = new SftRequest
         {
             ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
@@ -25,13 +34,13 @@ internal sealed class TrainAdapterActivity(
             OutputFolder = Path.Combine(scratch.Path, "trained"),
             BaseModelName = input.Base.ToString(),
             Recipe = recipe,
+            CheckpointFolder = checkpoints.Folder,
+            CheckpointSaved = checkpoints.Saved,
             Threads = options.Threads,
         };
-        var reports = new SyncProgress<TrainingProgress>(
-            value => progress.Report(new ActivityProgress(value.Stage, value.Step, value.Total, value.Metrics)));
         try
         {
-            var outcome = await new SftTraining(time).RunAsync(request, reports, cancellationToken);
+            var outcome = await TrainAsync(request, checkpoints, reports, cancellationToken);
             progress.Report(ActivityProgress.Of("storing"));
             return new(
                 await StoreAsync(request.OutputFolder, cancellationToken),
@@ -54,6 +63,22 @@ internal sealed class TrainAdapterActivity(
         catch (InvalidModelFileException e)
         {
             throw new ActivityException(ActivityFailures.InvalidInput, e.Message, cause: e);
+        }
+    }
+
+    /// <summary>A job's recipe, rows and base never change; its checkpoints are of something else only where another version of ModelOps read them otherwise.</summary>
+    private async Task<SftOutcome> TrainAsync(SftRequest request, JobCheckpoints checkpoints, TrainingReports reports, CancellationToken cancellationToken)
+    {
+        var training = new SftTraining(time);
+        try
+        {
+            return await training.RunAsync(request, reports, cancellationToken);
+        }
+        catch (TrainingFailedException e) when (e.Failure == TrainingFailure.OtherCheckpoints)
+        {
+            await checkpoints.ClearAsync(cancellationToken);
+            reports.Say("its checkpoints were made by another version of ModelOps and are of no use to this one: training begins anew");
+            return await training.RunAsync(request, reports, cancellationToken);
         }
     }
 
