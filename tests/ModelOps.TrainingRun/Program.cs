@@ -25,6 +25,8 @@ await new SftTraining(TimeProvider.System).RunAsync(
 
 internal sealed class Losses : IProgress<TrainingProgress>
 {
-    public void Report(TrainingProgress value) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{value.Stage} {value.Step} {value.Metrics[TrainingMetrics.Loss]:R}"));
+    public void Report(TrainingProgress value)
+    {
+        if (value.Metrics.TryGetValue(TrainingMetrics.Loss, out var loss)) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{value.Stage} {value.Step} {loss:R}"));
+    }
 }

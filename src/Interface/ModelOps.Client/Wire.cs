@@ -88,6 +88,8 @@ public sealed record Job
     public IReadOnlyList<string> Artifacts { get; set; } = [];
     public JobProgress? Progress { get; init; }
     public JobError? Error { get; init; }
+    /// <summary>Those that it goes on from when it is resumed or retried; not in lists, and null where there is none.</summary>
+    public IReadOnlyList<JobCheckpoint>? Checkpoints { get; init; }
 }
 
 /// <param name="Stage">What is being done, for people: <c>training</c>, <c>evaluating</c>.</param>
@@ -249,15 +251,22 @@ public sealed record VerificationCheck(string Artifact, string Check, bool Passe
 
 // --- training and quantization
 
-/// <summary>Starts LoRA fine-tuning; what is null is chosen from data and model.</summary>
+/// <summary>
+/// Starts supervised fine-tuning; what neither the recipe nor another property says is chosen from data, model and machine. Where both say
+/// something of the same key, the property wins.
+/// </summary>
 public sealed record CreateTraining
 {
     /// <summary><c>name[@version]</c> of a model.</summary>
     public required string Base { get; init; }
     /// <summary><c>name[@version]</c> of a dataset.</summary>
     public required string Dataset { get; init; }
-    /// <summary>Name of the adapter artifact made.</summary>
+    /// <summary>Name of the artifact made: an adapter, or a model where the method is <c>full</c>.</summary>
     public required string Name { get; init; }
+    /// <summary>An object of a recipe's keys, or the text of a recipe file, YAML or JSON.</summary>
+    public JsonElement? Recipe { get; init; }
+    /// <summary><c>lora</c>, <c>qlora</c> or <c>full</c>.</summary>
+    public string? Method { get; init; }
     public int? Epochs { get; init; }
     public int? MaxSteps { get; init; }
     public int? Rank { get; init; }

@@ -60,18 +60,16 @@ public sealed record IngestedDataset(
 /// <summary>A dataset version as its readers need it.</summary>
 public sealed record DatasetReference(string Name, string Version, IReadOnlyDictionary<string, long> TableVersions, PinnedArtifact Artifact);
 
-/// <summary>Null is chosen from data and model.</summary>
-public sealed record TrainingRecipe(
-    int? Epochs, int? MaxSteps, int? Rank, double? LearningRate, int? BatchSize, int? SequenceLength, int? Seed);
-
-/// <summary>LoRA fine-tuning of a verified base on a dataset version.</summary>
-public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, TrainingRecipe Recipe);
+/// <summary>Supervised fine-tuning of a verified base on a dataset version; with the method <c>full</c> it makes a model instead of an adapter.</summary>
+/// <param name="Recipe">What is said of it, as ModelOps.Recipes reads it; the rest is chosen from data, model and machine.</param>
+public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, JsonElement Recipe);
 
 /// <param name="Recipe">As resolved, everything filled in.</param>
 /// <param name="LossBefore">Nats per assistant token on the validation split.</param>
 /// <param name="EvaluatedOn">What the losses were measured on: <c>validation</c>, or <c>train_sample</c> where there is no validation row.</param>
 /// <param name="TruncatedRows">Training rows that lost their end to the sequence length.</param>
 /// <param name="SkippedRows">Training rows in which nothing is left to learn.</param>
+/// <param name="Kind">Of the artifact: <c>adapter</c>, or <c>model</c> where every weight was trained.</param>
 public sealed record TrainedAdapter(
     IReadOnlyList<StoredFile> Files,
     JsonElement Recipe,
@@ -82,7 +80,8 @@ public sealed record TrainedAdapter(
     double Seconds,
     string EvaluatedOn,
     int TruncatedRows,
-    int SkippedRows);
+    int SkippedRows,
+    string Kind = "adapter");
 
 /// <summary>Merges the adapter, if any, converts to GGUF, quantizes, and compares with the trainer.</summary>
 /// <param name="Dataset">Whose validation rows serve as prompts of the parity check; null: the model's own greetings.</param>

@@ -82,6 +82,12 @@ public sealed record ActivityLimits
 /// <param name="Metrics">Latest values by name.</param>
 public sealed record ActivityProgress(string Stage, long Step, long? Total, IReadOnlyDictionary<string, double> Metrics)
 {
+    /// <summary>What the job's events are to say, whatever is reported next; null: nothing.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Whether the metrics are a point of the job's series, kept at this step.</summary>
+    public bool IsPoint { get; init; }
+
     public static ActivityProgress Of(string stage, long step = 0, long? total = null) =>
         new(stage, step, total, new Dictionary<string, double>(StringComparer.Ordinal));
 }

@@ -38,6 +38,7 @@ namespace ModelOps.Workflows;
 [JsonSerializable(typeof(JobChanged))]
 [JsonSerializable(typeof(JobPosition))]
 [JsonSerializable(typeof(JobReport))]
+[JsonSerializable(typeof(IReadOnlyList<MetricPoint>))]
 [JsonSerializable(typeof(WorkerSettings))]
 public sealed partial class ActivityJson : JsonSerializerContext;
 

@@ -32,14 +32,26 @@ public sealed record JobFailure(string Type, string Message);
 /// <param name="Step">The activity that runs or waits for a worker; null before the first and behind the last.</param>
 public sealed record JobPosition(string? Step, int StepsDone, bool Paused);
 
-/// <summary>What a worker tells of an activity while it runs: a batch, newest progress and every line.</summary>
+/// <summary>What a worker tells of an activity while it runs: a batch, newest progress and every line, message and point.</summary>
 /// <param name="Activity">The activity's name.</param>
 /// <param name="Attempt">Of the activity, from 1.</param>
 /// <param name="ActivityId">Within the workflow.</param>
 /// <param name="Worker">Where it runs: <c>training 4711@machine</c>.</param>
 /// <param name="Progress">Null: nothing new.</param>
+/// <param name="Messages">For the job's events.</param>
+/// <param name="Points">For the job's series of metrics.</param>
 public sealed record JobReport(
-    string Activity, string ActivityId, int Attempt, string Worker, ActivityProgress? Progress, IReadOnlyList<JobLogLine> Lines);
+    string Activity,
+    string ActivityId,
+    int Attempt,
+    string Worker,
+    ActivityProgress? Progress,
+    IReadOnlyList<JobLogLine> Lines,
+    IReadOnlyList<string>? Messages = null,
+    IReadOnlyList<MetricPoint>? Points = null);
+
+/// <summary>Metrics by name at a step of the job's work.</summary>
+public sealed record MetricPoint(long Step, DateTimeOffset At, IReadOnlyDictionary<string, double> Values);
 
 /// <summary>What a worker needs to know of the server that it works for.</summary>
 /// <param name="Namespace">Of the workflows.</param>

@@ -1,8 +1,10 @@
+using System.Text.Json;
 using Temporalio.Workflows;
 
 namespace ModelOps.Workflows;
 
-public sealed record SftTrainingInput(string Base, string Dataset, string Name, TrainingRecipe Recipe, string CreatedBy);
+/// <param name="Recipe">What is said of it, as ModelOps.Recipes reads it.</param>
+public sealed record SftTrainingInput(string Base, string Dataset, string Name, JsonElement Recipe, string CreatedBy);
 
 public sealed record SftTrainingOutput(PinnedArtifact Artifact, TrainedAdapter Trained);
 
@@ -25,7 +27,7 @@ public sealed class SftTrainingWorkflow : JobWorkflow
 
     private static RegisterArtifact Registration(SftTrainingInput input, PinnedArtifact model, PinnedArtifact dataset, TrainedAdapter trained) => new(
         input.Name,
-        "adapter",
+        trained.Kind,
         trained.Files,
         new Dictionary<string, PinnedArtifact>(StringComparer.Ordinal) { ["base"] = model, ["dataset"] = dataset },
         trained.Recipe,

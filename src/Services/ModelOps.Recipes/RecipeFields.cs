@@ -8,6 +8,9 @@ internal sealed record RecipeField(
     string Name, RecipeValue Value, string Summary, string Default, Func<Recipe, object, Recipe> Set, string? DefaultRule = null)
 {
     public bool TakesAuto => Default == RecipeFields.Auto;
+
+    /// <summary>Whether it says something of an update beside the weights, and so nothing where every weight is trained.</summary>
+    public bool OfAdapter { get; init; }
 }
 
 /// <summary>The keys of a recipe. Reading, the JSON schema and the table in the documentation all come from here.</summary>
@@ -56,15 +59,15 @@ internal static class RecipeFields
         new("beta2", RecipeValue.Number(0.5, 0.99999), "Decay rate of AdamW's second moment.", "0.999",
             (recipe, value) => recipe with { Beta2 = (double)value }),
         new("rank", RecipeValue.Whole(1, 4096), "Rank of the update.", Auto,
-            (recipe, value) => recipe with { Rank = (int)value }, "16, at most the model's width"),
+            (recipe, value) => recipe with { Rank = (int)value }, "16, at most the model's width") { OfAdapter = true },
         new("alpha", RecipeValue.Number(0, Million, leastExcluded: true), "The update's scale is alpha / rank, or alpha / √rank with rslora.", Auto,
-            (recipe, value) => recipe with { Alpha = (double)value }, "twice the rank"),
+            (recipe, value) => recipe with { Alpha = (double)value }, "twice the rank") { OfAdapter = true },
         new("dropout", RecipeValue.Number(0, 0.95), "Share of an update's inputs that a step leaves out.", "0",
-            (recipe, value) => recipe with { Dropout = (double)value }),
+            (recipe, value) => recipe with { Dropout = (double)value }) { OfAdapter = true },
         new("target_modules", RecipeValue.Names(), "all-linear, or the names of the projections that get an update.", "all-linear",
-            (recipe, value) => recipe with { TargetModules = (string)value }),
-        new("rslora", RecipeValue.Flag(), "Rank-stabilized scale.", "false", (recipe, value) => recipe with { Rslora = (bool)value }),
-        new("dora", RecipeValue.Flag(), "Weight-decomposed update.", "false", (recipe, value) => recipe with { Dora = (bool)value }),
+            (recipe, value) => recipe with { TargetModules = (string)value }) { OfAdapter = true },
+        new("rslora", RecipeValue.Flag(), "Rank-stabilized scale.", "false", (recipe, value) => recipe with { Rslora = (bool)value }) { OfAdapter = true },
+        new("dora", RecipeValue.Flag(), "Weight-decomposed update.", "false", (recipe, value) => recipe with { Dora = (bool)value }) { OfAdapter = true },
         new("validate_every", RecipeValue.Whole(1, 100 * Million), "Steps between two measurements on the validation rows.", Auto,
             (recipe, value) => recipe with { ValidateEvery = (int)value }, "a tenth of the steps with patience or samples, else only before and after"),
         new("patience", RecipeValue.Whole(1, 10_000), "Measurements without a lower loss after which training stops and takes the best.", Auto,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -12,10 +13,15 @@ public abstract record RecipeReading
     {
     }
 
-    public sealed record Read(Recipe Recipe) : RecipeReading;
+    /// <param name="Written">The keys that something is said of, as JSON: read again, it is the same recipe.</param>
+    public sealed record Read(Recipe Recipe, JsonElement Written) : RecipeReading;
 
     public sealed record Invalid(IReadOnlyList<string> Errors) : RecipeReading;
 }
+
+/// <summary>What is said of one key besides a recipe's text, and stands in place of what the text says of it.</summary>
+/// <param name="Value">As a recipe would have it.</param>
+public sealed record RecipeSetting(string Key, string Value);
 
 /// <summary>Reads recipes: a flat map in YAML or JSON whose keys are those of <see cref="RecipeFields"/>.</summary>
 public static class RecipeFile
@@ -26,12 +32,13 @@ public static class RecipeFile
     private sealed record Entry(string Key, IReadOnlyList<string>? Values, string Where);
 
     /// <param name="text">YAML, or JSON where it begins with a brace. Empty: everything is chosen.</param>
-    public static RecipeReading Parse(string text)
+    public static RecipeReading Parse(string text, params IEnumerable<RecipeSetting> settings)
     {
         if (text.Length > MaxLength) return new RecipeReading.Invalid([$"the recipe has {text.Length} characters; at most {MaxLength} are read"]);
         try
         {
-            return Bind(text.AsSpan().TrimStart().StartsWith('{') ? FromJson(text) : FromYaml(text));
+            return Bind(
+                text.AsSpan().TrimStart().StartsWith('{') ? FromJson(text) : FromYaml(text), [.. settings.Select(setting => new Entry(setting.Key, [setting.Value], ""))]);
         }
         catch (YamlException fault)
         {
@@ -47,22 +54,42 @@ public static class RecipeFile
         }
     }
 
-    private static RecipeReading Bind(IEnumerable<Entry> entries)
+    /// <param name="settings">They win.</param>
+    private static RecipeReading Bind(IReadOnlyList<Entry> entries, IReadOnlyList<Entry> settings)
     {
-        var recipe = new Recipe();
-        List<string> errors = [];
         HashSet<string> seen = new(StringComparer.Ordinal);
-        foreach (var entry in entries)
+        List<string> errors = [.. entries.Where(entry => !seen.Add(entry.Key)).Select(entry => $"{entry.Where}{entry.Key} stands there twice")];
+        Dictionary<string, object> values = new(StringComparer.Ordinal);
+        foreach (var entry in entries.Concat(settings))
         {
             if (RecipeFields.All.FirstOrDefault(field => field.Name == entry.Key) is not { } field) errors.Add($"{entry.Where}{Unknown(entry.Key)}");
-            else if (!seen.Add(entry.Key)) errors.Add($"{entry.Where}{entry.Key} stands there twice");
-            else if (entry.Values is not { } values || (values.Count != 1 && !field.Value.TakesList)) errors.Add($"{entry.Where}{Wrong(field, "something else")}");
-            else if (field.TakesAuto && values is [RecipeFields.Auto]) continue;
-            else if (field.Value.Read(string.Join(',', values)) is { } value) recipe = field.Set(recipe, value);
-            else errors.Add($"{entry.Where}{Wrong(field, $"'{string.Join(',', values)}'")}");
+            else if (entry.Values is not { } given || (given.Count != 1 && !field.Value.TakesList)) errors.Add($"{entry.Where}{Wrong(field, "something else")}");
+            else if (field.TakesAuto && given is [RecipeFields.Auto]) values.Remove(field.Name);
+            else if (field.Value.Read(string.Join(',', given)) is { } value) values[field.Name] = value;
+            else errors.Add($"{entry.Where}{Wrong(field, $"'{string.Join(',', given)}'")}");
         }
-        if (recipe is { Method: TrainingMethod.Full, Dora: true }) errors.Add("dora is for lora and qlora; method is full");
-        return errors.Count == 0 ? new RecipeReading.Read(recipe) : new RecipeReading.Invalid(errors);
+        var said = (from field in RecipeFields.All where values.ContainsKey(field.Name) select (Field: field, Value: values[field.Name])).ToList();
+        var recipe = said.Aggregate(new Recipe(), (made, next) => next.Field.Set(made, next.Value));
+        if (recipe.Method == TrainingMethod.Full) errors.AddRange(WithoutAdapter(said));
+        return errors.Count == 0 ? new RecipeReading.Read(recipe, Written(said)) : new RecipeReading.Invalid(errors);
+    }
+
+    private static IEnumerable<string> WithoutAdapter(IEnumerable<(RecipeField Field, object Value)> values) =>
+        from said in values
+        where said.Field.OfAdapter && !Equals(said.Value, said.Field.Value.Read(said.Field.Default))
+        select $"{said.Field.Name} is for lora and qlora; method is full";
+
+    private static JsonElement Written(IEnumerable<(RecipeField Field, object Value)> values)
+    {
+        var written = new JsonObject(values.Select(said => KeyValuePair.Create<string, JsonNode?>(said.Field.Name, said.Value switch
+        {
+            bool flag => JsonValue.Create(flag),
+            int whole => JsonValue.Create(whole),
+            double number => JsonValue.Create(number),
+            Enum choice => JsonValue.Create(choice.ToString().ToLowerInvariant()),
+            var text => JsonValue.Create((string)text),
+        })));
+        return JsonElement.Parse(written.ToJsonString());
     }
 
     private static string Wrong(RecipeField field, string found) =>

@@ -14,6 +14,9 @@ public enum TrainingFailure
 
     /// <summary>A plugin threw, or gave what it may not.</summary>
     PluginFailed,
+
+    /// <summary>The folder has checkpoints that were made from something else.</summary>
+    OtherCheckpoints,
 }
 
 /// <summary>Training cannot go on for a reason that the message explains, with what to do. Nothing was written.</summary>

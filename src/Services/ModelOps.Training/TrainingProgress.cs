@@ -3,12 +3,26 @@ namespace ModelOps.Training;
 /// <param name="Stage">What is being done: one of <see cref="TrainingStages"/>.</param>
 /// <param name="Step">Steps done in this stage.</param>
 /// <param name="Metrics">Latest values by the names of <see cref="TrainingMetrics"/>.</param>
-public sealed record TrainingProgress(string Stage, int Step, int Total, IReadOnlyDictionary<string, double> Metrics);
+public sealed record TrainingProgress(string Stage, int Step, int Total, IReadOnlyDictionary<string, double> Metrics)
+{
+    /// <summary>What people should know of it, in plain words; null: nothing.</summary>
+    public string? Message { get; init; }
+
+    internal static TrainingProgress Say(string stage, int step, int total, string message) =>
+        new(stage, step, total, new Dictionary<string, double>()) { Message = message };
+}
 
 public static class TrainingStages
 {
+    /// <summary>The rows are encoded and packed, the recipe is resolved: says what people should know of them.</summary>
+    public const string Prepare = "prepare";
+
     public const string EvaluateBefore = "evaluate_before";
     public const string Validate = "validate";
+
+    /// <summary>The measurement after <see cref="TrainingProgress.Step"/> steps of training is done.</summary>
+    public const string Validated = "validated";
+
     public const string Train = "train";
     public const string EvaluateAfter = "evaluate_after";
 }
@@ -17,6 +31,9 @@ public static class TrainingMetrics
 {
     /// <summary>Nats per learned token of the step's batch; in an evaluation stage, over the batches so far.</summary>
     public const string Loss = "loss";
+
+    /// <summary>Nats per learned token over all the rows that are measured on.</summary>
+    public const string ValidationLoss = "validation_loss";
 
     public const string LearningRate = "learning_rate";
 

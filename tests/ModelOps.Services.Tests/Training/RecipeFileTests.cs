@@ -73,6 +73,48 @@ public class RecipeFileTests
     public void Parse_Broken_SaysWhy(string text, string reason) => Assert.Contains(reason, Assert.Single(Faults(text)), StringComparison.Ordinal);
 
     [Fact]
+    public void Parse_FullWithSettingsOfAnAdapter_RefusesThemAll()
+    {
+        Assert.Equal(
+            ["rank is for lora and qlora; method is full", "dropout is for lora and qlora; method is full"],
+            Faults("rank: 8\ndropout: 0.1\ntarget_modules: all-linear\ndora: false\nmethod: full\n"));
+        Read("rank: auto\nmethod: full\n");
+    }
+
+    [Fact]
+    public void Parse_Settings_StandInPlaceOfTheText()
+    {
+        var reading = Assert.IsType<RecipeReading.Read>(
+            RecipeFile.Parse("rank: 8\nalpha: 16\nmethod: lora\n", new RecipeSetting("method", "qlora"), new RecipeSetting("rank", "auto"), new RecipeSetting("learning_rate", "1e-4")));
+
+        Assert.Equal(new Recipe { Method = TrainingMethod.Qlora, Alpha = 16, LearningRate = 1e-4 }, reading.Recipe);
+        Assert.Equal("""{"method":"qlora","learning_rate":0.0001,"alpha":16}""", reading.Written.GetRawText());
+    }
+
+    [Fact]
+    public void Parse_FaultsOfTextAndSettings_AreSaidTogether()
+    {
+        var reading = RecipeFile.Parse("rank: 8\npacking: maybe\n", new RecipeSetting("method", "full"), new RecipeSetting("epochs", "0"));
+
+        Assert.Equal(
+            [
+                "line 2: packing must be true or false, not 'maybe'", "epochs must be a whole number from 1 to 10000, or auto, not '0'",
+                "rank is for lora and qlora; method is full",
+            ],
+            Assert.IsType<RecipeReading.Invalid>(reading).Errors);
+    }
+
+    [Fact]
+    public void Written_ReadAgain_IsTheSameRecipe()
+    {
+        const string Text = "method: qlora\nepochs: 3\nlearning_rate: 3e-4\npacking: false\ntrain_on: all\ntarget_modules: [q_proj, v_proj]\nrank: auto\nschedule: wsd\n";
+        var reading = Assert.IsType<RecipeReading.Read>(RecipeFile.Parse(Text));
+
+        Assert.Equal(reading.Recipe, Read(reading.Written.GetRawText()));
+        Assert.Equal(Read(Text), reading.Recipe);
+    }
+
+    [Fact]
     public void Parse_RandomBytes_NeverThrows()
     {
         var random = new Random(5);

@@ -29,7 +29,9 @@ public sealed class SftTrainingTests : IDisposable
         Assert.Equal(EvaluationRows.Validation, outcome.EvaluatedOn);
         Assert.Equal(new RowReport(24, 0, 0, null), outcome.TrainRows);
         Assert.Equal(outcome.ResolvedRecipe.Steps, progress.Reports.Count(report => report.Stage == TrainingStages.Train));
-        Assert.All(progress.Reports, report => Assert.True(double.IsFinite(report.Metrics[TrainingMetrics.Loss])));
+        Assert.All(progress.Losses, loss => Assert.True(double.IsFinite(loss)));
+        Assert.Equal([outcome.LossBefore, outcome.LossAfter], progress.ValidationLosses);
+        Assert.StartsWith($"{outcome.Steps} steps of 1 rows of up to 256 tokens, learning rate 0.01; memory by part: weights ", Assert.Single(progress.Messages), StringComparison.Ordinal);
         using var model = CausalLanguageModel.Load(ModelFolder.Open(temp["base"]));
         var plain = model.Logits([5, 6, 7]);
         model.LoadAdapter(AdapterFolder.Open(temp["adapter"]));
@@ -57,11 +59,13 @@ public sealed class SftTrainingTests : IDisposable
     [Fact]
     public async Task RunAsync_NoValidationRows_MeasuresOnTrainingRowsAndSaysSo()
     {
-        var outcome = await RunAsync(Request() with { ValidationRows = [], Recipe = new() { MaxSteps = 2 } });
+        var progress = new Progress();
+        var outcome = await RunAsync(Request() with { ValidationRows = [], Recipe = new() { MaxSteps = 2 } }, progress);
 
         Assert.Equal(EvaluationRows.TrainSample, outcome.EvaluatedOn);
         Assert.Equal(2, outcome.Steps);
         Assert.True(double.IsFinite(outcome.LossAfter));
+        Assert.Contains("there is no validation row", progress.Messages.First(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -73,8 +77,14 @@ public sealed class SftTrainingTests : IDisposable
             .Append(Row(longAnswer, "yes")) // loses all that could be learned
             .Append(new ChatExample([new ChatMessage("user", "hello")]));
 
-        var outcome = await RunAsync(Request() with { TrainRows = [.. rows], Recipe = new() { MaxSteps = 1, SequenceLength = 64 } });
+        var progress = new Progress();
+        var outcome = await RunAsync(Request() with { TrainRows = [.. rows], Recipe = new() { MaxSteps = 1, SequenceLength = 64 } }, progress);
 
+        Assert.Collection(
+            progress.Messages,
+            cut => Assert.StartsWith("1 of 7 training rows are longer than 64 tokens and lose their end; a larger sequence_length", cut, StringComparison.Ordinal),
+            skipped => Assert.StartsWith("2 of 7 training rows are left out", skipped, StringComparison.Ordinal),
+            plan => Assert.StartsWith("1 steps of 1 rows of up to 64 tokens", plan, StringComparison.Ordinal));
         Assert.Equal((5, 1, 2), (outcome.TrainRows.Used, outcome.TrainRows.Truncated, outcome.TrainRows.Skipped));
         Assert.Contains("row 7", outcome.TrainRows.FirstSkipReason, StringComparison.Ordinal);
     }
@@ -213,6 +223,7 @@ public sealed class SftTrainingTests : IDisposable
 
         var error = await Assert.ThrowsAsync<TrainingFailedException>(() => RunAsync(request with { OutputFolder = temp["other"], Recipe = new() { MaxSteps = 3 } }));
 
+        Assert.Equal(TrainingFailure.OtherCheckpoints, error.Failure);
         Assert.Contains("another recipe", error.Message, StringComparison.Ordinal);
     }
 
@@ -232,6 +243,7 @@ public sealed class SftTrainingTests : IDisposable
 
         Assert.Contains(resumed.Reports, report => report is { Stage: TrainingStages.Train, Step: 6 });
         Assert.DoesNotContain(resumed.Reports, report => report is { Stage: TrainingStages.Train, Step: 1 });
+        Assert.Matches("^goes on at step [45] of 6, from a checkpoint$", resumed.Messages.Last());
         Assert.Equal(whole.Losses.Last(), resumed.Losses.Last());
     }
 
@@ -274,12 +286,18 @@ public sealed class SftTrainingTests : IDisposable
 
         public Action<TrainingProgress>? OnReport { get; init; }
 
-        public IEnumerable<double> Losses => Reports.Select(report => report.Metrics[TrainingMetrics.Loss]);
+        public IEnumerable<double> Losses => Values(TrainingMetrics.Loss);
+
+        public IEnumerable<double> ValidationLosses => Values(TrainingMetrics.ValidationLoss);
+
+        public IEnumerable<string> Messages => Reports.Select(report => report.Message).OfType<string>();
 
         public void Report(TrainingProgress value)
         {
             Reports.Add(value);
             OnReport?.Invoke(value);
         }
+
+        private IEnumerable<double> Values(string name) => Reports.Where(report => report.Metrics.ContainsKey(name)).Select(report => report.Metrics[name]);
     }
 }

@@ -98,6 +98,21 @@ public class TrainingLoopTests
         Assert.All(model.TrainableParameters, parameter => Assert.True(parameter.isfinite().all().item<bool>()));
     }
 
+    [Theory]
+    [InlineData(25)] // it left its course
+    [InlineData(1)] // it never had one
+    public void Run_LossThatStaysFarAbove_StopsWithAdvice(int from)
+    {
+        using var model = Pretrainable();
+
+        var error = Assert.Throws<TrainingFailedException>(() => new TrainingLoop(
+            model, options with { Steps = 60 }, TimeProvider.System, step => One(Loss(model) + (step >= from ? 100 : 0), 8)).Run(Begin, null, TestContext.Current.CancellationToken));
+
+        Assert.Equal(TrainingFailure.Diverged, error.Failure);
+        Assert.Contains("training left its course at step", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Try a learning rate of 0.0025 or less", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Run_Cancelled_StopsBeforeTheNextStep()
     {
@@ -145,7 +160,7 @@ public class TrainingLoopTests
 
     private static StepLoss[] One(torch.Tensor loss, int tokens) => [new(loss, tokens)];
 
-    private static RunState Begin() => new() { Steps = 0, Tokens = 0, LossBefore = 0 };
+    private static RunState Begin() => new() { Steps = 0, Tokens = 0, LossBefore = 10 };
 
     private static torch.Tensor Loss(CausalLanguageModel model) =>
         model.Loss(torch.tensor([5L, 6, 7, 8, 9, 10, 11, 12], 1, 8), torch.tensor([6L, 7, 8, 9, 10, 11, 12, 13], 1, 8));
@@ -154,6 +169,9 @@ public class TrainingLoopTests
     {
         public List<double> Values { get; } = [];
 
-        public void Report(TrainingProgress value) => Values.Add(value.Metrics[TrainingMetrics.Loss]);
+        public void Report(TrainingProgress value)
+        {
+            if (value.Metrics.TryGetValue(TrainingMetrics.Loss, out var loss)) Values.Add(loss);
+        }
     }
 }

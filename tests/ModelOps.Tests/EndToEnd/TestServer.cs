@@ -72,7 +72,7 @@ internal sealed class TestServer : IAsyncDisposable
     [
         .. Directory.EnumerateDirectories("/proc")
             .Where(folder => int.TryParse(Path.GetFileName(folder), out _))
-            .Where(folder => CommandLine(folder) is var line && line.Contains("ModelOps.Worker", StringComparison.Ordinal) && line.Contains(home, StringComparison.Ordinal) && line.Contains(role, StringComparison.Ordinal))
+            .Where(folder => CommandLine(folder) is var line && line.Contains("ModelOps.Worker", StringComparison.Ordinal) && line.Contains(home, StringComparison.Ordinal) && (role.Length == 0 || line.Contains($"--role\0{role}\0", StringComparison.Ordinal)))
             .Select(folder => int.Parse(Path.GetFileName(folder))),
     ];
 

@@ -10,7 +10,7 @@ namespace ModelOps.Tests.Workflows;
 public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<WorkflowFixture>
 {
     private static readonly SftTrainingInput training = new(
-        "base", "rows", "tuned", new TrainingRecipe(null, null, null, null, null, null, null), "ada");
+        "base", "rows", "tuned", JsonElement.Parse("""{"method":"lora","epochs":3}"""), "ada");
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

@@ -50,7 +50,7 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
                 await Task.Delay(50, context.CancellationToken);
             }
         };
-        var sft = new SftTrainingInput("base", "rows", "tuned", new TrainingRecipe(null, null, null, null, null, null, null), "ada");
+        var sft = new SftTrainingInput("base", "rows", "tuned", JsonElement.Parse("""{"method":"lora","epochs":3}"""), "ada");
         var jobs = new Dictionary<string, WorkflowHandle>(StringComparer.Ordinal)
         {
             ["ingestion"] = await workflows.StartAsync("DatasetIngestion", "write-ingestion", new DatasetIngestionInput("rows", new("f", 1, "d"), JsonElement.Parse("{}"), "ada")),

@@ -47,6 +47,16 @@ public sealed class JobLogRow
     public required string Text { get; set; }
 }
 
+/// <summary>A metric at a step of a job's work.</summary>
+public sealed class JobMetricRow
+{
+    public required string JobId { get; set; }
+    public required string Name { get; set; }
+    public required long Step { get; set; }
+    public required DateTimeOffset At { get; set; }
+    public required double Value { get; set; }
+}
+
 public sealed class JobEventRow
 {
     public required string JobId { get; set; }

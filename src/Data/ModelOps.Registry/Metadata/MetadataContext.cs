@@ -13,6 +13,7 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<JobRow> Jobs => Set<JobRow>();
     public DbSet<JobEventRow> JobEvents => Set<JobEventRow>();
     public DbSet<JobLogRow> JobLogs => Set<JobLogRow>();
+    public DbSet<JobMetricRow> JobMetrics => Set<JobMetricRow>();
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
     public DbSet<DatasetVersionRow> DatasetVersions => Set<DatasetVersionRow>();
     public DbSet<DeploymentRow> Deployments => Set<DeploymentRow>();
@@ -78,6 +79,11 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
         {
             line.HasKey(row => new { row.JobId, row.Sequence });
             line.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
+        });
+        modelBuilder.Entity<JobMetricRow>(metric =>
+        {
+            metric.HasKey(row => new { row.JobId, row.Name, row.Step });
+            metric.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
         });
         modelBuilder.Entity<DatasetRow>().HasKey(row => row.Name);
         modelBuilder.Entity<DatasetVersionRow>(version =>

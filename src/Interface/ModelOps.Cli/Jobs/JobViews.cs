@@ -44,6 +44,10 @@ internal static class JobViews
         {
             screen.WriteLine($"input     {property.Name} = {property.Value}");
         }
+        foreach (var kept in job.Checkpoints ?? [])
+        {
+            screen.WriteLine($"kept      checkpoint after step {kept.Step}, {Human.Bytes(kept.Size)}, {Human.Time(kept.StoredAt)}{LossOf(kept)}");
+        }
         if (job.Error is { } error)
         {
             screen.WriteLine($"error     {error.Type}: {error.Message}");
@@ -80,6 +84,8 @@ internal static class JobViews
     [
         $"{result.Artifact}: validation loss {result.LossBefore:0.000} -> {result.LossAfter:0.000} nats/token",
         $"{result.Steps} steps, {result.Tokens} tokens, {Human.Duration(TimeSpan.FromSeconds(result.Seconds))}",
+        .. result.TruncatedRows > 0 ? [$"{result.TruncatedRows} training rows lost their end to the sequence length"] : (string[])[],
+        .. result.SkippedRows > 0 ? [$"{result.SkippedRows} training rows had nothing to learn from"] : (string[])[],
         $"Next: modelops quantize {result.Artifact} --type Q8_0 --name NAME",
     ];
 
@@ -105,6 +111,11 @@ internal static class JobViews
     public static string ParityOf(ParityReport parity) =>
         $"parity with the trainer: logits within {parity.MaxLogitDifference:G2} (allowed {parity.Tolerance:G2}), "
         + $"same top token {parity.QuantizedTopOneAgreement:P1} and KL {parity.QuantizedKlDivergence:G2} nats/token when quantized";
+
+    private static string LossOf(JobCheckpoint kept) =>
+        kept.ValidationLoss is { } validation ? $", validation loss {validation:0.000}{(kept.Best ? ", the best" : "")}"
+        : kept.Loss is { } loss ? $", loss {loss:0.000}"
+        : "";
 
     /// <summary>As the wire has it.</summary>
     public static string NameOf<T>(T value)

@@ -35,17 +35,17 @@ internal static class JobWatch
         var losses = new List<double>();
         await foreach (var jobEvent in client.Jobs.WatchAsync(job.Id, cancellationToken: cancellationToken))
         {
-            if (jobEvent.Progress is { } made)
+            if (jobEvent.Message is { } message && !jobEvent.State.IsFinal) // the last one's is told with the job's end
+            {
+                progress.Report(new ProgressUpdate(message, 0, null));
+            }
+            else if (jobEvent.Progress is { } made)
             {
                 if (made.Stage == TrainingStage && made.Metrics.TryGetValue("loss", out var loss))
                 {
                     losses.Add(loss);
                 }
                 progress.Report(new ProgressUpdate(made.Stage.Replace('_', ' '), made.Step, made.Total, NoteOf(made, losses)));
-            }
-            else if (jobEvent.Message is { } message)
-            {
-                progress.Report(new ProgressUpdate(message, 0, null));
             }
         }
         var ended = await client.Jobs.GetAsync(job.Id, cancellationToken);
@@ -60,7 +60,8 @@ internal static class JobWatch
         }
         var loss = made.Metrics.TryGetValue("loss", out var value) ? $"loss {value:0.000}" : "";
         var speed = made.Metrics.TryGetValue("tokens_per_second", out var tokens) ? $"{tokens:#,0} tok/s" : "";
+        var left = (made.Metrics.TryGetValue("eta_seconds", out var seconds) ? seconds : made.EtaSeconds) is { } eta ? $"{Human.Duration(TimeSpan.FromSeconds(eta))} left" : "";
         var curve = made.Stage == TrainingStage ? Sparkline.Of(losses, SparklineWidth) : "";
-        return string.Join("  ", new[] { loss, speed, curve }.Where(part => part.Length > 0));
+        return string.Join("  ", new[] { loss, speed, left, curve }.Where(part => part.Length > 0));
     }
 }

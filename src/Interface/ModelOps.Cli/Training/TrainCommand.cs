@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json;
+using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Jobs;
 using ModelOps.Client;
 
@@ -12,7 +14,10 @@ internal static class TrainCommand
     {
         var @base = new Option<string>("--base") { Description = "Model to start from, name or name@version", HelpName = "MODEL", Required = true };
         var dataset = new Option<string>("--dataset") { Description = "Dataset, name or name@version", HelpName = "DATASET", Required = true };
-        var name = new Option<string>("--name") { Description = "Name of the adapter made", Required = true };
+        var name = new Option<string>("--name") { Description = "Name of the artifact made: an adapter, or a model with --method full", Required = true };
+        var recipe = new Option<string?>("--recipe") { Description = "Recipe, YAML or JSON; other options win over what it says of the same key", HelpName = "FILE" };
+        var method = new Option<string?>("--method") { Description = "What is trained: a low-rank update, the same over four-bit weights, or every weight", HelpName = "lora|qlora|full" };
+        method.AcceptOnlyFromAmong("lora", "qlora", "full");
         var epochs = Count("--epochs", "Passes over the training split");
         var maxSteps = Count("--max-steps", "Optimizer steps at most");
         var rank = Count("--rank", "Rank of the LoRA matrices");
@@ -29,20 +34,23 @@ internal static class TrainCommand
         var seed = new Option<int?>("--seed") { Description = "Seed of data order and initialization", HelpName = "N" };
         var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
         return cli.Command(
-            "sft", "Supervised fine-tuning with LoRA; what is not given is chosen from data and model.",
+            "sft", "Supervised fine-tuning; what is not given is chosen from data, model and machine.",
             [
                 "modelops train sft --base wordsmith --dataset support --name support-lora --watch",
                 "modelops train sft --base wordsmith@1 --dataset support@2 --name support-lora --epochs 3 --rank 16 --seed 7",
+                "modelops train sft --base wordsmith --dataset support --name support-tuned --recipe recipe.yaml --method full",
             ],
-            [@base, dataset, name, epochs, maxSteps, rank, learningRate, batchSize, sequenceLength, seed, priority, watch],
+            [@base, dataset, name, recipe, method, epochs, maxSteps, rank, learningRate, batchSize, sequenceLength, seed, priority, watch],
             (invocation, cancellationToken) => JobRun.StartAsync(
                 invocation,
-                client => client.Jobs.StartTrainingAsync(
+                async client => await client.Jobs.StartTrainingAsync(
                     new CreateTraining
                     {
                         Base = invocation.Get(@base)!,
                         Dataset = invocation.Get(dataset)!,
                         Name = invocation.Get(name)!,
+                        Recipe = await ReadAsync(invocation.Get(recipe), cancellationToken),
+                        Method = invocation.Get(method),
                         Epochs = invocation.Get(epochs),
                         MaxSteps = invocation.Get(maxSteps),
                         Rank = invocation.Get(rank),
@@ -54,6 +62,17 @@ internal static class TrainCommand
                     },
                     cancellationToken),
                 $"Train {invocation.Get(name)}", invocation.Get(watch), cancellationToken));
+    }
+
+    /// <summary>The text of a recipe file: the server reads it, and knows its keys.</summary>
+    private static async Task<JsonElement?> ReadAsync(string? path, CancellationToken cancellationToken)
+    {
+        if (path is null)
+        {
+            return null;
+        }
+        DatasetsCommand.RequireFile(path);
+        return JsonSerializer.SerializeToElement(await File.ReadAllTextAsync(path, cancellationToken), WireJson.Default.String);
     }
 
     private static Option<int?> Count(string name, string description)

@@ -22,7 +22,7 @@ public sealed class JobsClient
 
     internal JobsClient(ApiConnection connection) => this.connection = connection;
 
-    /// <summary>Starts LoRA fine-tuning.</summary>
+    /// <summary>Starts supervised fine-tuning.</summary>
     public Task<Job> StartTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
         connection.PostAsync(
             "api/v1/trainings", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);
@@ -59,6 +59,25 @@ public sealed class JobsClient
 
     public Task<Job> GetAsync(string id, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(id), WireJson.Default.Job, cancellationToken);
+
+    /// <summary>The checkpoints that a job goes on from, by step; none once it has succeeded.</summary>
+    public async Task<IReadOnlyList<JobCheckpoint>> ListCheckpointsAsync(string id, CancellationToken cancellationToken = default)
+    {
+        var page = await connection.GetAsync(PathOf(id) + "/checkpoints", WireJson.Default.PageJobCheckpoint, cancellationToken).ConfigureAwait(false);
+        return page.Items;
+    }
+
+    /// <summary>The course of a job's metrics.</summary>
+    /// <param name="names">None: all.</param>
+    /// <param name="after">Steps up to and with this one are left out.</param>
+    /// <param name="points">Points of a series at most, chosen so that its shape stays; null: the first 10,000 as they are.</param>
+    public async Task<IReadOnlyList<MetricSeries>> GetMetricsAsync(
+        string id, IEnumerable<string> names, long after = -1, int? points = null, CancellationToken cancellationToken = default)
+    {
+        var query = string.Concat(names.Select(name => $"&name={Uri.EscapeDataString(name)}")) + (points is null ? "" : $"&points={points}");
+        var page = await connection.GetAsync($"{PathOf(id)}/metrics?after={after}{query}", WireJson.Default.PageMetricSeries, cancellationToken).ConfigureAwait(false);
+        return page.Items;
+    }
 
     /// <summary>Asks the job to stop. It may still be running in the answer: watch it to its end.</summary>
     /// <exception cref="ModelOpsException">A conflict when the job has already ended.</exception>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using ModelOps.Client;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Training;
 using ModelOps.Server.Workflows;
 using ModelOps.Workflows;
 using Temporalio.Activities;
@@ -8,7 +9,7 @@ using Temporalio.Activities;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>Writes into a job's record what its workflow tells.</summary>
-public sealed partial class JobActivities(JobStore store, ArtifactRefusals refusals, ILogger<JobActivities> logger) : IControlActivities
+public sealed partial class JobActivities(JobStore store, JobCheckpoints checkpoints, ArtifactRefusals refusals, ILogger<JobActivities> logger) : IControlActivities
 {
     public IEnumerable<ActivityDefinition> Definitions => [ControlActivity.Of(Activities.RecordJob, RecordAsync)];
 
@@ -21,6 +22,7 @@ public sealed partial class JobActivities(JobStore store, ArtifactRefusals refus
         }
         if (change.Error is { Type: ActivityFailures.VerificationFailed } refused && !job.State.IsFinal)
             await refusals.RecordAsync(job.CreatedBy!, job.Kind, refused.Message, cancellationToken);
+        if (change.Phase == JobPhase.Succeeded) await checkpoints.RemoveAsync(id, cancellationToken); // its workflow has nothing left to do
         JsonElement? result = change.Output is { } output ? JobKinds.Of(job.Kind).ToWire(job.Input, output) : null;
         if (await store.ApplyAsync(id, change, result, cancellationToken))
             Log.Changed(logger, id, job.Kind, JobViews.Text(JobViews.State(change.Phase)), change.Error is { } error ? $": {error.Type}: {error.Message}" : "");

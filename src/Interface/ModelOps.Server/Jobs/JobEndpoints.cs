@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.ServerSentEvents;
 using ModelOps.Client;
 using ModelOps.Server.Security;
+using ModelOps.Server.Training;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Jobs;
@@ -17,8 +18,8 @@ public static class JobEndpoints
         var jobs = api.MapGroup("/jobs").WithTags("jobs");
         jobs.MapGet("/", ListAsync)
             .WithName("listJobs").WithSummary("Lists jobs, newest first; those of some states or of a kind, if they are named.").Produces<Page<Job>>();
-        jobs.MapGet("/{id}", async (string id, JobStore store, CancellationToken cancellationToken) =>
-            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(job) : NoSuchJob(id))
+        jobs.MapGet("/{id}", async (string id, JobStore store, JobCheckpoints checkpoints, CancellationToken cancellationToken) =>
+            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(await checkpoints.AddToAsync(job, cancellationToken)) : NoSuchJob(id))
             .WithName("getJob").WithSummary("Tells of a job.").Produces<Job>();
         jobs.MapPost("/{id}/cancel", (string id, JobService service, CancellationToken cancellationToken) => WishAsync(id, JobWish.Cancel, service, cancellationToken))
             .WithName("cancelJob").WithSummary("Cancels a job; a running one ends at its next step.").Produces<Job>();

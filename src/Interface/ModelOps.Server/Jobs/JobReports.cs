@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ModelOps.Client;
+using ModelOps.Server.Training;
 using ModelOps.Server.Workflows;
 using ModelOps.Workflows;
 using Temporalio.Exceptions;
@@ -7,7 +8,7 @@ using Temporalio.Exceptions;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>Takes what workers tell of the activities that they run, and remembers who runs what.</summary>
-public sealed partial class JobReports(JobStore store, WorkflowEngine engine, TimeProvider time, ILogger<JobReports> logger)
+public sealed partial class JobReports(JobStore store, JobMetrics metrics, WorkflowEngine engine, TimeProvider time, ILogger<JobReports> logger)
 {
     private readonly ConcurrentDictionary<string, Running> byWorker = new(StringComparer.Ordinal);
 
@@ -22,9 +23,11 @@ public sealed partial class JobReports(JobStore store, WorkflowEngine engine, Ti
             : known!;
         byWorker[report.Worker] = running;
         var message = again && report.Attempt > 1 ? $"attempt {report.Attempt} of {report.Activity} begins, worker {report.Worker}" : null;
+        foreach (var said in report.Messages ?? []) await store.ReportAsync(job, report.Activity, progress: null, said, cancellationToken);
         if (report.Progress is not null || message is not null)
             await store.ReportAsync(job, report.Activity, ToWire(report.Progress, running, now), message, cancellationToken);
         await store.LogAsync(job, report.Activity, report.Attempt, report.Lines, cancellationToken);
+        await metrics.AddAsync(job, report.Points ?? [], cancellationToken);
     }
 
     /// <summary>

@@ -1,5 +1,6 @@
 using ModelOps.Registry;
 using ModelOps.Server.Configuration;
+using ModelOps.Server.Training;
 
 namespace ModelOps.Server.Jobs;
 
@@ -16,6 +17,7 @@ internal static class JobServices
         services.AddSingleton<JobReferences>();
         services.AddSingleton<JobService>();
         services.AddSingleton<JobReports>();
+        services.AddTrainingRecords();
         services.AddSingleton<JobReconciler>().AddHostedService(provider => provider.GetRequiredService<JobReconciler>());
     }
 

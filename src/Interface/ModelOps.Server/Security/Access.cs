@@ -97,6 +97,8 @@ public static class Access
         Row("GET /api/v1/jobs/{id}/logs", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/logs/stream", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/events", readers, "jobs:read"),
+        Row("GET /api/v1/jobs/{id}/checkpoints", readers, "jobs:read"),
+        Row("GET /api/v1/jobs/{id}/metrics", readers, "jobs:read"),
         Row("* /api/v1/jobs/{id}/events/ws", readers, "jobs:read"),
         Row("POST /api/v1/jobs/{id}/cancel", makers, "jobs:write", "job.canceled"),
         Row("POST /api/v1/jobs/{id}/pause", makers, "jobs:write", "job.paused"),

@@ -15,27 +15,22 @@ public static class TrainingEndpoints
     public static void MapTraining(this IEndpointRouteBuilder api)
     {
         api.MapPost("/trainings", TrainAsync).WithTags("training")
-            .WithName("createTraining").WithSummary("Starts a LoRA fine-tuning job.").Produces<Job>(StatusCodes.Status202Accepted);
+            .WithName("createTraining").WithSummary("Starts a fine-tuning job.").Produces<Job>(StatusCodes.Status202Accepted);
+        api.MapTrainingRecords();
         api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization")
             .WithName("createQuantization").WithSummary("Starts a job that merges, converts and quantizes to GGUF.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
     private static async Task<IResult> TrainAsync(CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
-        List<string> errors =
-        [
-            .. ManifestRules.CheckName(create.Name),
-            .. NotBelow(1, ("epochs", create.Epochs), ("max_steps", create.MaxSteps), ("rank", create.Rank), ("batch_size", create.BatchSize)),
-            .. NotBelow(8, ("sequence_length", create.SequenceLength)),
-        ];
-        if (create.LearningRate is { } rate && rate is not (> 0 and <= 1)) errors.Add($"learning_rate must be above 0 and at most 1, not {rate}");
+        List<string> errors = [.. ManifestRules.CheckName(create.Name)];
+        var recipe = TrainingRecipes.Read(create, errors);
         if (errors.Count > 0) return Problems.Invalid(errors);
         var input = new SftTrainingInput(
             await references.PinAsync(create.Base, cancellationToken),
             await references.PinDatasetAsync(create.Dataset, cancellationToken),
             create.Name,
-            new TrainingRecipe(
-                create.Epochs, create.MaxSteps, create.Rank, create.LearningRate, create.BatchSize, create.SequenceLength, create.Seed),
+            recipe,
             context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.SftTrainingInput);
         return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Sft, json, create.Priority, context.Principal(), cancellationToken));
@@ -51,7 +46,4 @@ public static class TrainingEndpoints
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.QuantizationInput);
         return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Quantize, json, create.Priority, context.Principal(), cancellationToken));
     }
-
-    private static IEnumerable<string> NotBelow(int least, params (string Name, int? Value)[] values) =>
-        values.Where(value => value.Value < least).Select(value => $"{value.Name} must be at least {least}, not {value.Value}");
 }

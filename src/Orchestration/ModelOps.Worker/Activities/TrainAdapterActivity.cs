@@ -1,45 +1,47 @@
+using System.Text.Json;
 using ModelOps.ModelFiles;
 using ModelOps.Recipes;
 using ModelOps.Registry;
+using ModelOps.Storage;
 using ModelOps.Tables.Datasets;
 using ModelOps.Training;
 using ModelOps.Training.Plugins;
+using ModelOps.Worker.Checkpoints;
 using ModelOps.Worker.Hosting;
 using ModelOps.Workflows;
+using Temporalio.Activities;
 
 namespace ModelOps.Worker.Activities;
 
 internal sealed class TrainAdapterActivity(
-    VerifiedArtifacts artifacts, BlobStore blobs, Hosting.Tables tables, AlgorithmRegistry algorithms, WorkerOptions options, TimeProvider time)
+    VerifiedArtifacts artifacts, IObjectStore objects, BlobStore blobs, Hosting.Tables tables, AlgorithmRegistry algorithms, WorkerOptions options, TimeProvider time,
+    ILogger<TrainAdapterActivity> logger)
 {
     public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
+        var recipe = Read(input.Recipe);
         progress.Report(ActivityProgress.Of("verifying"));
         using var scratch = new ScratchFolder(options);
+        var reports = new TrainingReports(progress, logger);
+        await using var checkpoints = new JobCheckpoints(
+            objects, ActivityExecutionContext.Current.Info.WorkflowId!, Path.Combine(scratch.Path, "checkpoints"), ActivityReports.Current!,
+            steps => reports.Say($"the checkpoint after step {steps} is stored"), logger);
+        await checkpoints.FetchAsync(cancellationToken);
         var request = new SftRequest
         {
             ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
             TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
             ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
-            OutputFolder = Path.Combine(scratch.Path, "adapter"),
+            OutputFolder = Path.Combine(scratch.Path, "trained"),
             BaseModelName = input.Base.ToString(),
-            Recipe = new Recipe
-            {
-                Epochs = input.Recipe.Epochs,
-                MaxSteps = input.Recipe.MaxSteps,
-                Rank = input.Recipe.Rank,
-                LearningRate = input.Recipe.LearningRate,
-                BatchSize = input.Recipe.BatchSize,
-                SequenceLength = input.Recipe.SequenceLength,
-                Seed = input.Recipe.Seed ?? Recipe.DefaultSeed,
-            },
+            Recipe = recipe,
+            CheckpointFolder = checkpoints.Folder,
+            CheckpointSaved = checkpoints.Saved,
             Threads = options.Threads,
         };
-        var reports = new SyncProgress<TrainingProgress>(
-            value => progress.Report(new ActivityProgress(value.Stage, value.Step, value.Total, value.Metrics)));
         try
         {
-            var outcome = await new SftTraining(time, algorithms).RunAsync(request, reports, cancellationToken);
+            var outcome = await TrainAsync(request, checkpoints, reports, cancellationToken);
             progress.Report(ActivityProgress.Of("storing"));
             return new(
                 await StoreAsync(request.OutputFolder, cancellationToken),
@@ -51,7 +53,8 @@ internal sealed class TrainAdapterActivity(
                 outcome.Seconds,
                 outcome.EvaluatedOn == EvaluationRows.Validation ? "validation" : "train_sample",
                 outcome.TrainRows.Truncated,
-                outcome.TrainRows.Skipped);
+                outcome.TrainRows.Skipped,
+                recipe.Method == TrainingMethod.Full ? "model" : "adapter");
         }
         catch (TrainingFailedException e)
         {
@@ -62,6 +65,31 @@ internal sealed class TrainAdapterActivity(
             throw new ActivityException(ActivityFailures.InvalidInput, e.Message, cause: e);
         }
     }
+
+    /// <summary>A job's recipe, rows and base never change; its checkpoints are of something else only where another version of ModelOps read them otherwise.</summary>
+    private async Task<SftOutcome> TrainAsync(SftRequest request, JobCheckpoints checkpoints, TrainingReports reports, CancellationToken cancellationToken)
+    {
+        var training = new SftTraining(time, algorithms);
+        try
+        {
+            return await training.RunAsync(request, reports, cancellationToken);
+        }
+        catch (TrainingFailedException e) when (e.Failure == TrainingFailure.OtherCheckpoints)
+        {
+            await checkpoints.ClearAsync(cancellationToken);
+            reports.Say("its checkpoints were made by another version of ModelOps and are of no use to this one: training begins anew");
+            return await training.RunAsync(request, reports, cancellationToken);
+        }
+    }
+
+    /// <summary>The gateway has read it before; a worker of another version may know other keys.</summary>
+    private static Recipe Read(JsonElement recipe) => RecipeFile.Parse(recipe.GetRawText()) switch
+    {
+        RecipeReading.Read read => read.Recipe,
+        RecipeReading.Invalid invalid => throw new ActivityException(
+            ActivityFailures.InvalidInput, $"the recipe cannot be used: {string.Join("; ", invalid.Errors)}"),
+        var other => throw new InvalidOperationException($"unknown outcome {other}"),
+    };
 
     private async Task<IReadOnlyList<ChatExample>> RowsAsync(DatasetReference dataset, string split, CancellationToken cancellationToken)
     {

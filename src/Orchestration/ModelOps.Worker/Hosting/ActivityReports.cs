@@ -4,13 +4,17 @@ using Temporalio.Activities;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>
-/// Tells the server how an activity goes, at most five times a second: the newest progress, and every line that is logged meanwhile. What the
-/// server does not take is told again with the next report; of lines the last 1,000 are kept.
+/// Tells the server how an activity goes, at most five times a second: the newest progress, every message, and every line that is logged meanwhile;
+/// points of series once a second, for each report with some is a transaction there. What the server does not take is told again with the next
+/// report; of lines the last 1,000 are kept, of points the last 100,000.
 /// </summary>
 internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDisposable
 {
     private const int MostLines = 1000;
+    private const int MostPoints = 100_000;
+    private const int PointsPerReport = 1000;
     private static readonly TimeSpan interval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan pointsInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan lastTry = TimeSpan.FromSeconds(2);
     private static readonly AsyncLocal<ActivityReports?> current = new();
     private readonly ServerConnection server;
@@ -19,8 +23,12 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
     private readonly TimeProvider time;
     private readonly CancellationTokenSource ended = new();
     private readonly Lock gate = new();
+    private readonly SemaphoreSlim turn = new(1);
     private readonly Task sending;
     private List<JobLogLine> lines = [];
+    private List<string> messages = [];
+    private List<MetricPoint> points = [];
+    private long pointsSent;
     private ActivityProgress? progress = ActivityProgress.Of("starting");
 
     public ActivityReports(ServerConnection server, ActivityInfo activity, string worker, TimeProvider time)
@@ -35,7 +43,12 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
 
     public void Report(ActivityProgress value)
     {
-        lock (gate) progress = value;
+        lock (gate)
+        {
+            progress = value;
+            if (value.Message is not null) messages.Add(value.Message);
+            if (value is { IsPoint: true, Metrics.Count: > 0 }) points.Add(new(value.Step, time.GetUtcNow(), value.Metrics));
+        }
     }
 
     public void Add(JobLogLine line)
@@ -47,20 +60,59 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
         }
     }
 
+    /// <summary>The points that the server has not taken yet.</summary>
+    public IReadOnlyList<MetricPoint> Untold
+    {
+        get
+        {
+            lock (gate) return [.. points];
+        }
+    }
+
+    /// <summary>Points of an earlier try that the server did not take then.</summary>
+    public void TakeUp(IReadOnlyList<MetricPoint> earlier)
+    {
+        lock (gate) points = [.. earlier, .. points];
+    }
+
+    /// <summary>Tells all that there is now: behind this it is not lost with this process.</summary>
+    /// <returns>False: the server did not take it.</returns>
+    public async Task<bool> TellAsync(CancellationToken cancellationToken)
+    {
+        await turn.WaitAsync(CancellationToken.None); // the server has its patience
+        try
+        {
+            int left;
+            lock (gate) left = points.Count; // not those that come meanwhile: there may be no end of them
+            do
+            {
+                if (!await SendAsync(everything: true, cancellationToken)) return false;
+                left -= PointsPerReport;
+            }
+            while (left > 0);
+            return true;
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
     /// <summary>Tells the rest, for two seconds at most.</summary>
     public async ValueTask DisposeAsync()
     {
         await ended.CancelAsync();
         await sending;
         using var limit = new CancellationTokenSource(lastTry, time);
-        await SendOnceAsync(limit.Token);
+        await TellAsync(limit.Token);
         ended.Dispose();
+        turn.Dispose();
     }
 
     private async Task SendAsync()
     {
         using var timer = new PeriodicTimer(interval, time);
-        do await SendOnceAsync(CancellationToken.None);
+        do await SendInTurnAsync();
         while (await TickAsync(timer));
     }
 
@@ -76,22 +128,40 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
         }
     }
 
-    private async Task SendOnceAsync(CancellationToken cancellationToken)
+    private async Task SendInTurnAsync()
+    {
+        await turn.WaitAsync(CancellationToken.None);
+        try
+        {
+            await SendAsync(everything: false, CancellationToken.None);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <returns>False: the server did not take it.</returns>
+    private async Task<bool> SendAsync(bool everything, CancellationToken cancellationToken)
     {
         JobReport report;
         lock (gate)
         {
-            if (progress is null && lines.Count == 0) return;
-            report = new(activity.ActivityType, activity.ActivityId, activity.Attempt, worker, progress, lines);
-            (progress, lines) = (null, []);
+            var due = DuePoints(everything);
+            if (progress is null && lines.Count + messages.Count + due.Count == 0) return true;
+            report = new(activity.ActivityType, activity.ActivityId, activity.Attempt, worker, progress, lines, messages, due);
+            (progress, lines, messages) = (null, [], []);
+            points.RemoveRange(0, due.Count);
         }
         try
         {
             await server.ReportAsync(activity.WorkflowId!, report, cancellationToken);
+            return true;
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
         {
             PutBack(report);
+            return false;
         }
     }
 
@@ -101,7 +171,17 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
         {
             progress ??= report.Progress;
             lines = [.. report.Lines.Concat(lines).TakeLast(MostLines)];
+            messages = [.. report.Messages!, .. messages];
+            points = [.. report.Points!.Concat(points).TakeLast(MostPoints)];
         }
+    }
+
+    private List<MetricPoint> DuePoints(bool everything)
+    {
+        var now = time.GetTimestamp();
+        if (!everything && time.GetElapsedTime(pointsSent, now) < pointsInterval) return [];
+        pointsSent = now;
+        return points[..Math.Min(points.Count, PointsPerReport)];
     }
 }
 

@@ -15,6 +15,7 @@ internal static class WorkerRoles
         if (Directory.Exists(options.Scratch)) Directory.Delete(options.Scratch, recursive: true);
         Directory.CreateDirectory(options.Scratch);
         Environment.SetEnvironmentVariable("TMPDIR", options.Scratch); // staged rows and the like of a process that is killed go with its next start
+        services.AddSingleton(stores.Objects);
         services.AddSingleton(new BlobStore(stores.Objects));
         services.AddSingleton(new Tables(stores.Tables));
         services.AddSingleton(new ArtifactReader(

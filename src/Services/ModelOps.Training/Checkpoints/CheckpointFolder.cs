@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -16,11 +15,6 @@ namespace ModelOps.Training.Checkpoints;
 /// <param name="run">Fingerprint of what the run is made from: a checkpoint with another one is refused.</param>
 internal sealed class CheckpointFolder(string path, string run)
 {
-    /// <summary>Newest ones that are kept; the one with the best validation loss is kept besides.</summary>
-    private const int Kept = 2;
-
-    private const string Prefix = "step-";
-    private const string Extension = ".safetensors";
     private const string RunKey = "run";
     private const string StateKey = "state";
     private const string DigestKey = "sha256";
@@ -55,7 +49,7 @@ internal sealed class CheckpointFolder(string path, string run)
         }
     }
 
-    public void Save(RunState state, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
+    public SavedCheckpoint Save(RunState state, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
     {
         var sources = tensors.Select(named => new TensorSource(
             named.Name, Dtype.F32, named.Tensor.shape, stream => Read(named.Tensor, stream.Write))).ToList();
@@ -65,14 +59,11 @@ internal sealed class CheckpointFolder(string path, string run)
             [StateKey] = JsonSerializer.Serialize(state, CheckpointJson.Default.RunState),
             [DigestKey] = Digest(tensors),
         });
-        foreach (var old in Saved().Order().SkipLast(Kept).Where(steps => steps != state.Best?.Steps)) File.Delete(FileOf(old));
+        foreach (var old in CheckpointFiles.Outdated(Saved(), state.Best?.Steps)) File.Delete(FileOf(old));
+        return new(FileOf(state.Steps), state.Steps, state.Best?.Steps);
     }
 
-    private List<int> Saved() => !Directory.Exists(path) ? [] :
-    [
-        .. from file in Directory.EnumerateFiles(path, Prefix + "*" + Extension)
-           select int.Parse(Path.GetFileNameWithoutExtension(file.AsSpan())[Prefix.Length..], CultureInfo.InvariantCulture),
-    ];
+    private List<int> Saved() => !Directory.Exists(path) ? [] : [.. Directory.EnumerateFiles(path).Select(file => CheckpointFiles.StepsOf(Path.GetFileName(file))).OfType<int>()];
 
     private static void Copy(SafetensorsFile file, string name, Tensor target)
     {
@@ -108,8 +99,8 @@ internal sealed class CheckpointFolder(string path, string run)
     }
 
     private TrainingFailedException OfAnotherRun() => new(
-        TrainingFailure.InvalidRecipe,
+        TrainingFailure.OtherCheckpoints,
         $"{path} has checkpoints of a run with another recipe, other rows or another base model; delete the folder to start anew, or choose another one");
 
-    private string FileOf(int steps) => Path.Combine(path, Prefix + steps.ToString(CultureInfo.InvariantCulture) + Extension);
+    private string FileOf(int steps) => Path.Combine(path, CheckpointFiles.NameOf(steps));
 }

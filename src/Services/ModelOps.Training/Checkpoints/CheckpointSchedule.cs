@@ -4,7 +4,8 @@ namespace ModelOps.Training.Checkpoints;
 
 /// <summary>Saves often enough that a kill costs little, and seldom enough that saving does: at most a twentieth of the time.</summary>
 /// <param name="interval">Least time between two checkpoints.</param>
-internal sealed class CheckpointSchedule(CheckpointFolder folder, TimeSpan interval, TimeProvider time)
+/// <param name="told">Of each that is complete.</param>
+internal sealed class CheckpointSchedule(CheckpointFolder folder, TimeSpan interval, TimeProvider time, Action<SavedCheckpoint>? told = null)
 {
     private const int Share = 20;
 
@@ -16,9 +17,10 @@ internal sealed class CheckpointSchedule(CheckpointFolder folder, TimeSpan inter
     public void Save(RunState state, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
     {
         var started = time.GetTimestamp();
-        folder.Save(state, tensors);
+        var checkpoint = folder.Save(state, tensors);
         saved = time.GetTimestamp();
         cost = time.GetElapsedTime(started, saved);
+        told?.Invoke(checkpoint);
     }
 
     public RunState? Restore(IReadOnlyList<(string Name, Tensor Tensor)> tensors) => folder.Restore(tensors);

@@ -2,9 +2,10 @@ namespace ModelOps.Training.Loop;
 
 /// <summary>
 /// Tells a run that left its course from one that is merely noisy: <see cref="Patience"/> losses in a row above three times the median of the
-/// latest ones, and a nat above it besides, so that a loss near zero may jump.
+/// latest ones, or of what the untrained model had, and a nat above it besides, so that a loss near zero may jump.
 /// </summary>
-internal sealed class SpikeWatch(IEnumerable<double> recent)
+/// <param name="before">Loss of the model before the first step.</param>
+internal sealed class SpikeWatch(IEnumerable<double> recent, double before)
 {
     private const int Window = 50;
     private const int Least = 20;
@@ -13,8 +14,8 @@ internal sealed class SpikeWatch(IEnumerable<double> recent)
 
     public IReadOnlyList<double> Recent => [.. losses];
 
-    /// <summary>Median of the losses before the latest <see cref="Patience"/>.</summary>
-    public double Usual => losses.Take(losses.Count - Patience).Order().ElementAt((losses.Count - Patience) / 2);
+    /// <summary>Median of the losses before the latest <see cref="Patience"/>, or the loss before the first step if that is lower.</summary>
+    public double Usual => Math.Min(before, losses.Take(losses.Count - Patience).Order().ElementAt((losses.Count - Patience) / 2));
 
     public bool HasLeftCourse => losses.Count >= Least + Patience && losses.TakeLast(Patience).All(loss => loss > (3 * Usual) + 1);
 

@@ -39,9 +39,11 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
         using Optimizer optimizer = options.Optimizer is { } chosen
             ? new PluginOptimizer(parameters, chosen, options.WeightDecay)
             : new AdamW(parameters, options.Beta2, options.WeightDecay);
-        var state = Checkpoints?.Restore(Tensors(optimizer)) ?? begin();
+        var restored = Checkpoints?.Restore(Tensors(optimizer));
+        if (restored is not null) progress?.Report(GoesOn(restored));
+        var state = restored ?? begin();
         optimizer.Steps = state.Steps;
-        var spikes = new SpikeWatch(state.RecentLosses);
+        var spikes = new SpikeWatch(state.RecentLosses, state.LossBefore);
         while (state.Steps < options.Steps && !HasStoppedImproving(state))
         {
             StopIfCancelled(state, optimizer, cancellationToken);
@@ -55,7 +57,7 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
             progress?.Report(Report(state.Steps, update, time.GetElapsedTime(started)));
 
             // 2. Measure, and remember the best.
-            var improved = Validates(state.Steps) && Measure(ref state);
+            var improved = Validates(state.Steps) && Measure(ref state, progress);
             if (improved || Checkpoints?.IsDue() == true) Checkpoints?.Save(state, Tensors(optimizer));
         }
         Checkpoints?.Save(state, Tensors(optimizer));
@@ -69,9 +71,10 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
 
     private bool Validates(int steps) => options.ValidateEvery is { } every && (steps % every == 0 || steps == options.Steps);
 
-    private bool Measure(ref RunState state)
+    private bool Measure(ref RunState state, IProgress<TrainingProgress>? progress)
     {
         var loss = Validate!();
+        progress?.Report(Validated(state.Steps, loss));
         if (state.Best is { } best && loss >= best.Loss) return false;
         state = state with { Best = new(state.Steps, loss) };
         return true;
@@ -111,6 +114,13 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
             (part.Loss * share).backward();
         }
     }
+
+    /// <summary>What a measurement after that many steps found.</summary>
+    internal TrainingProgress Validated(int steps, double loss) =>
+        new(TrainingStages.Validated, steps, options.Steps, new Dictionary<string, double> { [TrainingMetrics.ValidationLoss] = loss });
+
+    private TrainingProgress GoesOn(RunState state) =>
+        TrainingProgress.Say(TrainingStages.Train, state.Steps, options.Steps, $"goes on at step {state.Steps} of {options.Steps}, from a checkpoint");
 
     private TrainingProgress Report(int steps, (double Loss, double GradientNorm, int Tokens) update, TimeSpan elapsed)
     {

@@ -58,8 +58,13 @@ public sealed record ResolvedRecipe
     public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, ResolvedRecipeJson.Default.ResolvedRecipe);
 }
 
+/// <summary>As a recipe file has them.</summary>
+internal sealed class RecipeNames<T>() : JsonStringEnumConverter<T>(JsonNamingPolicy.SnakeCaseLower)
+    where T : struct, Enum;
+
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(RecipeNames<TrainingMethod>), typeof(RecipeNames<LearnedTokens>), typeof(RecipeNames<ComputeDevice>)])]
 [JsonSerializable(typeof(ResolvedRecipe))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ResolvedRecipeJson : JsonSerializerContext;

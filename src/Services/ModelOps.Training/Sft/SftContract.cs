@@ -28,6 +28,9 @@ public sealed record SftRequest
     /// <value>By default a folder beside the output that lasts as long as the run.</value>
     public string? CheckpointFolder { get; init; }
 
+    /// <summary>Told of each checkpoint when it is complete, on the thread that trains; null: nobody is.</summary>
+    public Action<SavedCheckpoint>? CheckpointSaved { get; init; }
+
     /// <summary>CPU threads; they are set for the whole process.</summary>
     /// <value>By default all cores but one: the rest of the machine goes on answering.</value>
     public int? Threads { get; init; }

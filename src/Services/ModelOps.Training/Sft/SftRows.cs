@@ -32,6 +32,17 @@ internal sealed record SftRows(
         return new(length, Rows(train.Sequences, length, recipe), Rows(evaluation, length, recipe), evaluatedOn, train.Report, validation.Report);
     }
 
+    /// <summary>What became of rows that people may want otherwise, and what to do about it.</summary>
+    public IEnumerable<string> Advice(ModelConfig model)
+    {
+        var all = TrainReport.Used + TrainReport.Skipped;
+        if (TrainReport.Truncated > 0)
+            yield return $"{TrainReport.Truncated} of {all} training rows are longer than {Length} tokens and lose their end; "
+                + (Length < model.MaxPositions ? $"a larger sequence_length, up to {model.MaxPositions}, keeps more of them" : "the base takes no more: make the rows shorter");
+        if (TrainReport.Skipped > 0) yield return $"{TrainReport.Skipped} of {all} training rows are left out, for there is nothing in them to learn: {TrainReport.FirstSkipReason}";
+        if (EvaluatedOn == EvaluationRows.TrainSample) yield return "there is no validation row: losses are measured on training rows, and tell little about new ones";
+    }
+
     /// <summary>SHA-256 of all that a run is made from besides the base's weights, hex.</summary>
     public string Fingerprint(ResolvedRecipe recipe, string baseModel)
     {

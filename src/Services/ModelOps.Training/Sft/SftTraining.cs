@@ -1,3 +1,4 @@
+using System.Globalization;
 using ModelOps.ModelFiles;
 using ModelOps.Models;
 using ModelOps.Training.Checkpoints;
@@ -44,9 +45,12 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
 
         // 1. Rows to packed sequences, and what the recipe left open.
         var rows = SftRows.Prepare(request, folder, cancellationToken);
+        foreach (var advice in rows.Advice(folder.Config)) progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, 0, advice));
         var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
 
-        MemoryPlan.Of(folder.Config, recipe).ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
+        var memory = MemoryPlan.Of(folder.Config, recipe);
+        memory.ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
+        progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, recipe.Steps, Plan(recipe, memory)));
 
         // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
@@ -60,17 +64,24 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         var loop = new TrainingLoop(model, Optimization(recipe, chosen), time, Step)
         {
             Validate = () => Measure(TrainingStages.Validate),
-            Checkpoints = new CheckpointSchedule(saved, TimeSpan.FromSeconds(request.Recipe.CheckpointSeconds), time),
+            Checkpoints = new CheckpointSchedule(saved, TimeSpan.FromSeconds(request.Recipe.CheckpointSeconds), time, request.CheckpointSaved),
             Meter = new ThroughputMeter(model.TrainingFlopsPerToken(rows.Length), ThroughputMeter.MeasurePeak(model.Device, time)),
         };
         var end = loop.Run(
-            () => new RunState { Steps = 0, Tokens = 0, LossBefore = Measure(TrainingStages.EvaluateBefore) }, progress, cancellationToken);
-        var after = Measure(TrainingStages.EvaluateAfter);
+            () => new RunState { Steps = 0, Tokens = 0, LossBefore = MeasureAt(TrainingStages.EvaluateBefore, 0) }, progress, cancellationToken);
+        var after = end.Best is null ? MeasureAt(TrainingStages.EvaluateAfter, end.Steps) : Measure(TrainingStages.EvaluateAfter); // the best was told when it was found
 
         // 4. The adapter, or the model, appears whole.
         SftModel.Save(model, folder, recipe, request, cancellationToken);
         return new(
             end.Steps, end.Tokens, end.LossBefore, after, time.GetElapsedTime(started).TotalSeconds, recipe, rows.EvaluatedOn, rows.TrainReport, rows.ValidationReport);
+
+        double MeasureAt(string stage, int steps)
+        {
+            var loss = Measure(stage);
+            progress?.Report(loop.Validated(steps, loss));
+            return loss;
+        }
 
         double Measure(string stage) => Evaluation.Loss(model, rows.Evaluation, recipe.BatchSize, stage, progress, cancellationToken);
 
@@ -85,6 +96,10 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
             }
         }
     }
+
+    private static string Plan(ResolvedRecipe recipe, MemoryPlan memory) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{recipe.Steps} steps of {recipe.BatchSize * recipe.Accumulation} rows of up to {recipe.SequenceLength} tokens, learning rate {recipe.LearningRate:G3}; memory by part: {memory}");
 
     private static OptimizationOptions Optimization(ResolvedRecipe recipe, TrainingAlgorithms chosen) => new()
     {

@@ -580,6 +580,35 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                     b.ToTable("job_logs");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.JobMetricRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("text")
+                        .HasColumnName("job_id")
+                        .UseCollation("C");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("text")
+                        .HasColumnName("name")
+                        .UseCollation("C");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("bigint")
+                        .HasColumnName("step");
+
+                    b.Property<long>("At")
+                        .HasColumnType("bigint")
+                        .HasColumnName("at");
+
+                    b.Property<double>("Value")
+                        .HasColumnType("double precision")
+                        .HasColumnName("value");
+
+                    b.HasKey("JobId", "Name", "Step");
+
+                    b.ToTable("job_metrics");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.JobRow", b =>
                 {
                     b.Property<string>("Id")
@@ -873,6 +902,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                 });
 
             modelBuilder.Entity("ModelOps.Registry.JobLogRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.JobMetricRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
                         .WithMany()

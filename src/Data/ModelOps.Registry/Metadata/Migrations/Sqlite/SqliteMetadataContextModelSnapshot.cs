@@ -517,6 +517,33 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                     b.ToTable("job_logs");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.JobMetricRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("job_id");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("step");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<double>("Value")
+                        .HasColumnType("REAL")
+                        .HasColumnName("value");
+
+                    b.HasKey("JobId", "Name", "Step");
+
+                    b.ToTable("job_metrics");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.JobRow", b =>
                 {
                     b.Property<string>("Id")
@@ -789,6 +816,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                 });
 
             modelBuilder.Entity("ModelOps.Registry.JobLogRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.JobMetricRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
                         .WithMany()
