@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ModelOps.Benchmarks.Delta;
 using ModelOps.Benchmarks.Ingestion;
+using ModelOps.Benchmarks.Quality;
 using ModelOps.Benchmarks.Startup;
 using ModelOps.Benchmarks.Storage;
 using ModelOps.Benchmarks.Temporal;
@@ -10,6 +11,7 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
 {
     DeltaBenchmark.Create(),
     IngestionBenchmark.Create(),
+    QualityBenchmark.Create(),
     StartupBenchmark.Create(),
     StorageCommand.Create(),
     TokenizerBenchmark.Create(),

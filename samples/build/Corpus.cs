@@ -39,6 +39,9 @@ public static class Corpus
         }
     }
 
+    /// <summary>What the tokenizer learns from: every definition and example once.</summary>
+    public static IEnumerable<string> English(IEnumerable<WordSense> words) => words.SelectMany(word => word.Examples.Prepend($"{word.Word}: {word.Definition}"));
+
     private static string Entry(WordSense word, Random random) => string.Format(null, forms[random.Next(forms.Length)], word.Word, word.Definition);
 
     private static string Chat(WordSense word, Random random) => word.Examples.Count > 0 && random.Next(2) == 0

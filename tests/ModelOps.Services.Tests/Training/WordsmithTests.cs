@@ -10,7 +10,8 @@ namespace ModelOps.Services.Tests.Training;
 /// <summary>The bundled base model and its question set are fit for what the quickstart does with them.</summary>
 public class WordsmithTests
 {
-    private const long MaximumBytes = 4_000_000;
+    private const string Asking = "Explain ";
+    private const long MaximumBytes = 16_000_000;
     private static readonly string samples = FindSamples();
     private static readonly string model = Path.Combine(samples, "models", "wordsmith");
 
@@ -22,30 +23,43 @@ public class WordsmithTests
     }
 
     [Fact]
-    public void Model_StartOfADefinition_CompletesIt()
+    public void Model_StartOfADefinition_CompletesMostOfThem()
     {
         using var loaded = CausalLanguageModel.Load(ModelFolder.Open(model));
         var tokenizer = HuggingFaceTokenizer.Load(model);
-        List<int> tokens = [.. tokenizer.Encode("year:")];
-        var prompt = tokens.Count;
+        var entries = Rows("wordsmith-qa-heldout.jsonl")
+            .Where(row => Question(row)!.StartsWith(Asking, StringComparison.Ordinal))
+            .Take(20)
+            .Select(row => $"{Question(row)![Asking.Length..^" to me.".Length]}: {Answer(row)}\n")
+            .ToList();
 
-        while (tokens.Count < prompt + 30 && !tokenizer.Decode(tokens.ToArray()).EndsWith('\n')) tokens.Add(MostLikely(loaded.Logits(tokens)));
+        var completed = entries.Select(entry => Complete(loaded, tokenizer, entry[..(entry.IndexOf(':', StringComparison.Ordinal) + 1)])).ToList();
 
-        Assert.Equal(" a period of time containing 365 days\n", tokenizer.Decode(tokens.Skip(prompt).ToArray()));
+        Assert.True(entries.Intersect(completed).Count() >= 10, string.Concat(completed));
     }
 
     [Fact]
-    public async Task Questions_AFewStepsOfFineTuning_LowerTheLoss()
+    public void HeldOutQuestions_EachAsksAWordThatIsKnown_AndNoneIsLearned()
     {
-        var rows = File.ReadLines(Path.Combine(samples, "datasets", "wordsmith-qa.jsonl")).Select(Row).ToList();
+        var (learned, heldOut) = (Rows("wordsmith-qa.jsonl"), Rows("wordsmith-qa-heldout.jsonl"));
+
+        Assert.Empty(learned.Select(Question).Intersect(heldOut.Select(Question)));
+        Assert.Equal(heldOut.Count, heldOut.Select(Question).Distinct().Count());
+        Assert.Subset(heldOut.Select(Answer).ToHashSet(), learned.Select(Answer).ToHashSet());
+    }
+
+    [Fact]
+    public async Task Questions_AFewStepsOfFineTuning_LowerTheLossOnHeldOutOnes()
+    {
+        var (rows, heldOut) = (Rows("wordsmith-qa.jsonl"), Rows("wordsmith-qa-heldout.jsonl"));
         using var output = new TempFolder();
 
         var outcome = await new SftTraining(TimeProvider.System).RunAsync(
             new()
             {
                 ModelFolder = model,
-                TrainRows = rows[40..],
-                ValidationRows = rows[..40],
+                TrainRows = rows,
+                ValidationRows = heldOut[..40],
                 OutputFolder = output["adapter"],
                 Recipe = new() { MaxSteps = 15 },
             },
@@ -56,11 +70,26 @@ public class WordsmithTests
         Assert.True(outcome.LossAfter < outcome.LossBefore * 0.9, $"{outcome.LossBefore} → {outcome.LossAfter}");
     }
 
+    /// <returns>The start and what follows up to the end of the line.</returns>
+    private static string Complete(CausalLanguageModel model, HuggingFaceTokenizer tokenizer, string start)
+    {
+        List<int> tokens = [.. tokenizer.Encode(start)];
+        var longest = tokens.Count + 30;
+        while (tokens.Count < longest && !tokenizer.Decode(tokens.ToArray()).EndsWith('\n')) tokens.Add(MostLikely(model.Logits(tokens)));
+        return tokenizer.Decode(tokens.ToArray());
+    }
+
     private static int MostLikely(float[,] logits)
     {
         var last = logits.GetLength(0) - 1;
         return Enumerable.Range(0, logits.GetLength(1)).MaxBy(token => logits[last, token]);
     }
+
+    private static List<ChatExample> Rows(string name) => [.. File.ReadLines(Path.Combine(samples, "datasets", name)).Select(Row)];
+
+    private static string? Question(ChatExample row) => row.Messages[0].Content;
+
+    private static string? Answer(ChatExample row) => row.Messages[1].Content;
 
     private static ChatExample Row(string line)
     {

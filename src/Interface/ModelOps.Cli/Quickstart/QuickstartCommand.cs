@@ -12,6 +12,7 @@ internal static class QuickstartCommand
 {
     private const string SampleBase = "models/wordsmith";
     private const string SampleData = "datasets/wordsmith-qa.jsonl";
+    private const string SampleQuestions = "datasets/wordsmith-qa-heldout.jsonl";
 
     public static Command Create(CommandFactory cli)
     {
@@ -36,6 +37,7 @@ internal static class QuickstartCommand
         var installation = new Installation(invocation.Host);
         var dataFile = data ?? installation.RequireSample(SampleData);
         DatasetsCommand.RequireFile(dataFile);
+        var questionFile = data ?? installation.RequireSample(SampleQuestions); // one's own rows have no second file
         var baseModel = @base ?? installation.RequireSample(SampleBase);
         if (Directory.Exists(baseModel))
         {
@@ -44,7 +46,7 @@ internal static class QuickstartCommand
 
         await using var server = await QuickstartServer.OpenAsync(invocation, installation, cancellationToken);
         var run = new QuickstartRun(invocation, server.Client, server.IsOwn);
-        var report = await run.RunAsync(baseModel, dataFile, cancellationToken);
+        var report = await run.RunAsync(baseModel, dataFile, questionFile, cancellationToken);
         invocation.Write(report, JsonOutput.Documents.QuickstartReport, _ => QuickstartSummary.Show(invocation, report));
         if (chat && !invocation.Json && invocation.Host is { InIsTerminal: true, OutIsTerminal: true })
         {

@@ -21,8 +21,10 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
     private int step;
 
     /// <param name="baseModel">A folder, or <c>name[@version]</c> of a model that the server has.</param>
+    /// <param name="questionFile">Rows whose questions are asked in the end.</param>
     /// <exception cref="ModelOpsException">A step failed; what it was making is not listed.</exception>
-    public async Task<QuickstartReport> RunAsync(string baseModel, string dataFile, CancellationToken cancellationToken)
+    public async Task<QuickstartReport> RunAsync(
+        string baseModel, string dataFile, string questionFile, CancellationToken cancellationToken)
     {
         var start = invocation.Host.Time.GetTimestamp();
         var name = ModelsCommand.NameOf(dataFile);
@@ -47,7 +49,7 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
         var deployment = await StepAsync(
             "Deploy", _ => DeployAsync(quantization.Result.Artifact, name, cancellationToken),
             deployed => $"{deployed.Name}, {deployed.Slots} requests at a time");
-        var questions = await SampleQuestions.ReadAsync(dataFile, Questions, cancellationToken);
+        var questions = await SampleQuestions.ReadAsync(questionFile, Questions, cancellationToken);
         var chat = await StepAsync(
             "Ask it", _ => AskAsync(deployment.Result.Name, questions, cancellationToken), answers => $"{answers.Count} of {questions.Count} questions answered");
         ShowAnswers(chat.Result);

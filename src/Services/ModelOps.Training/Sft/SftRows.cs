@@ -1,9 +1,7 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
 using ModelOps.ModelFiles;
 using ModelOps.Recipes;
+using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 
 namespace ModelOps.Training.Sft;
@@ -44,21 +42,12 @@ internal sealed record SftRows(
     }
 
     /// <summary>SHA-256 of all that a run is made from besides the base's weights, hex.</summary>
-    public string Fingerprint(ResolvedRecipe recipe, string baseModel)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(recipe, ResolvedRecipeJson.Default.ResolvedRecipe));
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(baseModel, ResolvedRecipeJson.Default.String));
-        Span<byte> length = stackalloc byte[sizeof(int)];
-        foreach (var document in Train.Concat(Evaluation).SelectMany(row => row.Documents))
-        {
-            BinaryPrimitives.WriteInt32LittleEndian(length, document.Length);
-            hash.AppendData(length);
-            hash.AppendData(MemoryMarshal.AsBytes(document.Tokens.AsSpan()));
-            hash.AppendData(MemoryMarshal.AsBytes(document.Learned.AsSpan()));
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
+    public string Fingerprint(ResolvedRecipe recipe, string baseModel) => RunFingerprint.Of(
+        [
+            JsonSerializer.SerializeToUtf8Bytes(recipe, ResolvedRecipeJson.Default.ResolvedRecipe),
+            JsonSerializer.SerializeToUtf8Bytes(baseModel, ResolvedRecipeJson.Default.String),
+        ],
+        Train.Concat(Evaluation));
 
     private static IReadOnlyList<PackedRow> Rows(IReadOnlyList<TrainingSequence> sequences, int length, Recipe recipe) =>
         recipe.Packing ? SequencePacker.Pack(sequences, length) : [.. sequences.Select(sequence => new PackedRow([sequence]))];
