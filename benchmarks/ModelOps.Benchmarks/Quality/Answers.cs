@@ -1,34 +1,19 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using ModelOps.Ggml;
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.ModelFiles.Conversion;
 using ModelOps.ModelFiles.Tokenizers;
 using ModelOps.Training;
+using ModelOps.Training.Evaluations.Metrics;
 
 namespace ModelOps.Benchmarks.Quality;
 
 /// <param name="Reference">What should be said.</param>
 /// <param name="Text">What the model said.</param>
-internal sealed partial record Answer(string Question, string Reference, string Text)
+internal sealed record Answer(string Question, string Reference, string Text)
 {
-    /// <summary>F1 of the longest common subsequence of words (Lin 2004), lower-case, not stemmed.</summary>
-    public double RougeL { get; } = Score(Words(Reference), Words(Text));
-
-    private static double Score(string[] reference, string[] answer)
-    {
-        var lengths = new int[reference.Length + 1, answer.Length + 1];
-        for (var i = 1; i <= reference.Length; i++)
-            for (var j = 1; j <= answer.Length; j++)
-                lengths[i, j] = reference[i - 1] == answer[j - 1] ? lengths[i - 1, j - 1] + 1 : Math.Max(lengths[i - 1, j], lengths[i, j - 1]);
-        return answer.Length == 0 ? 0 : 2.0 * lengths[reference.Length, answer.Length] / (reference.Length + answer.Length);
-    }
-
-    private static string[] Words(string text) => [.. Word().Matches(text.ToLowerInvariant()).Select(word => word.Value)];
-
-    [GeneratedRegex("[a-z0-9]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Word();
+    public double Overlap { get; } = RougeL.F1(RougeL.Words(Text), RougeL.Words(Reference));
 }
 
 /// <summary>Asks a model through llama.cpp, as it is served: greedily, many at a time.</summary>

@@ -83,7 +83,7 @@ internal static class QualityBenchmark
     {
         Console.WriteLine($"{what}: {after.Count(which)}, ROUGE-L of {Right} or more: {Share(before):0.0} % before, {Share(after):0.0} % after");
 
-        double Share(IReadOnlyList<Answer> answers) => answers.Where(which).Select(answer => answer.RougeL >= Right ? 100.0 : 0).DefaultIfEmpty(double.NaN).Average();
+        double Share(IReadOnlyList<Answer> answers) => answers.Where(which).Select(answer => answer.Overlap >= Right ? 100.0 : 0).DefaultIfEmpty(double.NaN).Average();
     }
 
     private static List<ChatExample> Chats(string path) => [.. File.ReadLines(path).Select(line =>
