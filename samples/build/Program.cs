@@ -76,7 +76,9 @@ internal sealed class ConsoleProgress : IProgress<TrainingProgress>
 
     public void Report(TrainingProgress value)
     {
-        if (value.Step % StepsPerLine == 0 || value.Step == value.Total)
+        if (value.Message is { } said)
+            Console.WriteLine(said);
+        else if (value.Step % StepsPerLine == 0 || value.Step == value.Total)
             Console.WriteLine($"{value.Stage} {value.Step}/{value.Total} {string.Join(' ', value.Metrics.Select(metric => $"{metric.Key}={metric.Value:G4}"))}");
     }
 }
