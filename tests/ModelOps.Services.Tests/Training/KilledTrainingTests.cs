@@ -52,7 +52,7 @@ public sealed class KilledTrainingTests : IDisposable
         var program = Path.Combine(AppContext.BaseDirectory, "../../ModelOps.TrainingRun/release/ModelOps.TrainingRun");
         var recipe = string.Create(
             CultureInfo.InvariantCulture,
-            $$"""{"max_steps": {{Steps}}, "dropout": 0.1, "checkpoint_seconds": 0, "validate_every": 50, "batch_size": 2, "accumulation": 2}""");
+            $$"""{"max_steps": {{Steps}}, "dropout": 0.1, "checkpoint_seconds": 0, "validate_every": 50, "samples": 1, "batch_size": 2, "accumulation": 2}""");
         var start = new ProcessStartInfo(program, [temp["base"], temp[name], temp[$"{name}-checkpoints"], recipe])
         {
             UseShellExecute = false,

@@ -260,6 +260,45 @@ public sealed class SftTrainingTests : IDisposable
             part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task RunAsync_Samples_TellsWhatTheModelAnswersAndChangesNoLoss()
+    {
+        var longQuestion = $"What does\n{string.Join(' ', Enumerable.Repeat("it", 40))} mean?";
+        var validation = Rows(2).Prepend(Row(longQuestion, "yes")).Prepend(Row(string.Join(' ', Enumerable.Repeat("word", 400)), "yes")); // the first fits in no row
+        var request = Request() with { ValidationRows = [.. validation], Recipe = new() { MaxSteps = 40, LearningRate = 0.01, Dropout = 0.1, BatchSize = 2, ValidateEvery = 20 } };
+        var (silent, telling) = (new Progress(), new Progress());
+        await RunAsync(request with { OutputFolder = temp["silent"] }, silent);
+
+        await RunAsync(request with { Recipe = request.Recipe with { Samples = 2 } }, telling);
+
+        Assert.Equal(silent.Losses, telling.Losses);
+        Assert.Equal(Weights("silent"), Weights("adapter"));
+        var told = telling.Messages.Where(message => message.Contains("is answered", StringComparison.Ordinal)).ToList();
+        Assert.Equal(["before training", "after step 20", "after step 40"], told.Select(message => message[..message.IndexOf(':', StringComparison.Ordinal)]).Distinct());
+        using var model = CausalLanguageModel.Load(ModelFolder.Open(temp["base"]));
+        var shown = $"What does {string.Join(' ', Enumerable.Repeat("it", 40))}"[..80] + "…";
+        Assert.Equal(Expected("before training"), told[..2]);
+        model.LoadAdapter(AdapterFolder.Open(temp["adapter"]));
+        Assert.Equal(Expected(telling.ValidationLosses.Skip(1).MinBy(loss => loss) == telling.ValidationLosses.Last() ? "after step 40" : "after step 20"), told[^2..]);
+        Assert.NotEqual(told[..2].Select(Answer), told[^2..].Select(Answer));
+
+        string[] Expected(string when) =>
+            [$"{when}: \"{shown}\" is answered \"{Answered(model, longQuestion)}\"", $"{when}: \"What does 0 mean?\" is answered \"{Answered(model, "What does 0 mean?")}\""];
+
+        static string Answer(string message) => message[message.IndexOf("is answered", StringComparison.Ordinal)..];
+
+        byte[] Weights(string folder) => File.ReadAllBytes(Path.Combine(temp[folder], AdapterFolder.WeightsFile));
+    }
+
+    private string Answered(CausalLanguageModel model, string question)
+    {
+        var tokenizer = HuggingFaceTokenizer.Load(temp["base"]);
+        var prompt = tokenizer.Encode($"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n");
+        var answer = Assert.Single(model.Generate([prompt], new() { MaxTokens = 64, StopTokens = [tokenizer.IdOf("<|im_end|>")!.Value] }, TestContext.Current.CancellationToken));
+        var words = tokenizer.Decode([.. answer.Tokens], skipSpecialTokens: true).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        return string.Join(' ', words) + (answer.Stopped ? "" : "…");
+    }
+
     private SftRequest Request() => new()
     {
         ModelFolder = temp["base"],

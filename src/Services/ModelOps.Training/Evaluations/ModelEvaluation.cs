@@ -64,7 +64,7 @@ public static class ModelEvaluation
         var run = new Pass(model, encoder, rows, options, progress, cancellationToken);
         if (options.Metrics.NeedsLoss) run.MeasureLoss(values);
         if (options.Metrics.NeedsChoices) run.MeasureChoices(values);
-        var answers = options.Metrics.NeedsAnswers ? run.Answer(folder.EosTokenIds) : new string?[rows.Count];
+        var answers = options.Metrics.NeedsAnswers ? run.Answer() : new string?[rows.Count];
         if (options.Metrics.NeedsAnswers) Judge(rows, answers, options.Metrics.Judges, values);
         return [.. rows.Select((_, row) => new RowScores(answers[row], values[row]))];
     }
@@ -142,17 +142,16 @@ public static class ModelEvaluation
             }
         }
 
-        public string?[] Answer(IReadOnlyList<int> eosTokens)
+        public string?[] Answer()
         {
             var prompts = rows.Select(TryPrompt).ToArray();
             var able = Enumerable.Range(0, rows.Count).Where(row => prompts[row] is { } prompt && prompt.Length < Positions).OrderBy(row => prompts[row]!.Length).ToList();
             var answers = new string?[rows.Count];
-            IReadOnlyList<int> stops = encoder.Tokenizer.EosToken is { } eos && encoder.Tokenizer.IdOf(eos) is { } id ? [.. eosTokens, id] : eosTokens;
             var done = 0;
             foreach (var batch in Batches(able, row => prompts[row]!.Length + options.MaxTokens))
             {
-                var generated = model.Generate([.. batch.Select(row => prompts[row]!)], new() { MaxTokens = options.MaxTokens, StopTokens = stops }, cancellationToken);
-                foreach (var (row, tokens) in batch.Zip(generated)) answers[row] = encoder.Tokenizer.Decode([.. tokens.Tokens], skipSpecialTokens: true).Trim();
+                var generated = model.Generate([.. batch.Select(row => prompts[row]!)], new() { MaxTokens = options.MaxTokens, StopTokens = encoder.StopTokens }, cancellationToken);
+                foreach (var (row, tokens) in batch.Zip(generated)) answers[row] = encoder.Decode(tokens.Tokens);
                 Report(EvaluationStages.Answers, done += batch.Count, able.Count);
             }
             return answers;

@@ -19,8 +19,8 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
 {
     private readonly IReadOnlyList<Parameter> parameters = model.TrainableParameters;
 
-    /// <summary>Loss on rows that are not learned from, in nats per learned token; needed where <see cref="OptimizationOptions.ValidateEvery"/> is set.</summary>
-    public Func<double>? Validate { get; init; }
+    /// <summary>Loss on rows that are not learned from, in nats per learned token, after that many steps; needed where <see cref="OptimizationOptions.ValidateEvery"/> is set.</summary>
+    public Func<int, double>? Validate { get; init; }
 
     internal CheckpointSchedule? Checkpoints { get; init; }
 
@@ -73,7 +73,7 @@ public sealed class TrainingLoop(CausalLanguageModel model, OptimizationOptions 
 
     private bool Measure(ref RunState state, IProgress<TrainingProgress>? progress)
     {
-        var loss = Validate!();
+        var loss = Validate!(state.Steps);
         progress?.Report(Validated(state.Steps, loss));
         if (state.Best is { } best && loss >= best.Loss) return false;
         state = state with { Best = new(state.Steps, loss) };

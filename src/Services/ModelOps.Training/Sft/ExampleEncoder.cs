@@ -20,9 +20,13 @@ internal sealed class ExampleEncoder
         this.learned = learned;
         tokenizer = HuggingFaceTokenizer.Load(folder.Path);
         template = Parse(folder);
+        StopTokens = tokenizer.EosToken is { } eos && tokenizer.IdOf(eos) is { } id ? [.. folder.EosTokenIds, id] : folder.EosTokenIds;
     }
 
     public HuggingFaceTokenizer Tokenizer => tokenizer;
+
+    /// <summary>Tokens that end an answer.</summary>
+    public IReadOnlyList<int> StopTokens { get; }
 
     /// <returns>The sequence, or null and why the row cannot be learned from.</returns>
     public TrainingSequence? TryEncode(ChatExample example, out string fault)
@@ -54,6 +58,9 @@ internal sealed class ExampleEncoder
     /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
     public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages) => tokenizer.Encode(template.Render(
         new ChatTemplateInput { Messages = messages, BosToken = tokenizer.BosToken, EosToken = tokenizer.EosToken, AddGenerationPrompt = true }).Text);
+
+    /// <summary>What an answer says, without special tokens.</summary>
+    public string Decode(IReadOnlyList<int> answer) => tokenizer.Decode([.. answer], skipSpecialTokens: true).Trim();
 
     /// <summary>Cuts where the assistant starts and stops: a prompt that is served ends exactly there, and no token reaches across.</summary>
     private TrainingSequence Tokenize(RenderedChat chat)

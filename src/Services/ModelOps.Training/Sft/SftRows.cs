@@ -14,14 +14,13 @@ internal sealed record SftRows(
 {
     private const int TrainSample = 128;
 
-    /// <exception cref="TrainingFailedException">No row is left to learn from, or the model has no usable chat template.</exception>
-    public static SftRows Prepare(SftRequest request, ModelFolder folder, CancellationToken cancellationToken)
+    /// <exception cref="TrainingFailedException">No row is left to learn from.</exception>
+    public static SftRows Prepare(SftRequest request, ModelConfig model, ExampleEncoder encoder, CancellationToken cancellationToken)
     {
         var recipe = request.Recipe;
-        var encoder = new ExampleEncoder(folder, recipe.TrainOn);
         var train = EncodedRows.Encode(encoder, request.TrainRows, cancellationToken);
         if (train.Sequences.Count == 0) throw NothingToLearn(train);
-        var length = RecipeResolution.SequenceLength(recipe, folder.Config, train.Longest);
+        var length = RecipeResolution.SequenceLength(recipe, model, train.Longest);
         train = train.Fit(length);
         if (train.Sequences.Count == 0) throw NothingToLearn(train);
         var validation = EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken).Fit(length);

@@ -44,7 +44,8 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         ThrowIfInvalid(faults);
 
         // 1. Rows to packed sequences, and what the recipe left open.
-        var rows = SftRows.Prepare(request, folder, cancellationToken);
+        var encoder = new ExampleEncoder(folder, request.Recipe.TrainOn);
+        var rows = SftRows.Prepare(request, folder.Config, encoder, cancellationToken);
         foreach (var advice in rows.Advice(folder.Config)) progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, 0, advice));
         var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
 
@@ -61,15 +62,19 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         using var checkpoints = new RunFolder(request);
         var saved = new CheckpointFolder(checkpoints.Path, rows.Fingerprint(recipe, request.BaseModelName ?? request.ModelFolder));
         var order = new BatchOrder(rows.Train, recipe.BatchSize * recipe.Accumulation, recipe.Seed);
+        var answers = new SampledAnswers(
+            encoder, rows.EvaluatedOn == EvaluationRows.Validation ? request.ValidationRows : request.TrainRows, recipe.Samples, recipe.SequenceLength);
         var loop = new TrainingLoop(model, Optimization(recipe, chosen), time, Step)
         {
-            Validate = () => Measure(TrainingStages.Validate),
+            Validate = steps => Measure(TrainingStages.Validate, steps),
             Checkpoints = new CheckpointSchedule(saved, TimeSpan.FromSeconds(request.Recipe.CheckpointSeconds), time, request.CheckpointSaved),
             Meter = new ThroughputMeter(model.TrainingFlopsPerToken(rows.Length), ThroughputMeter.MeasurePeak(model.Device, time)),
         };
         var end = loop.Run(
             () => new RunState { Steps = 0, Tokens = 0, LossBefore = MeasureAt(TrainingStages.EvaluateBefore, 0) }, progress, cancellationToken);
-        var after = end.Best is null ? MeasureAt(TrainingStages.EvaluateAfter, end.Steps) : Measure(TrainingStages.EvaluateAfter); // the best was told when it was found
+        var after = end.Best is { } best
+            ? Measure(TrainingStages.EvaluateAfter, best.Steps) // its loss was told when it was found
+            : MeasureAt(TrainingStages.EvaluateAfter, end.Steps);
 
         // 4. The adapter, or the model, appears whole.
         SftModel.Save(model, folder, recipe, request, cancellationToken);
@@ -78,12 +83,17 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
 
         double MeasureAt(string stage, int steps)
         {
-            var loss = Measure(stage);
+            var loss = Measure(stage, steps);
             progress?.Report(loop.Validated(steps, loss));
             return loss;
         }
 
-        double Measure(string stage) => Evaluation.Loss(model, rows.Evaluation, recipe.BatchSize, stage, progress, cancellationToken);
+        double Measure(string stage, int steps)
+        {
+            var loss = Evaluation.Loss(model, rows.Evaluation, recipe.BatchSize, stage, progress, cancellationToken);
+            answers.Tell(model, stage, steps, recipe.BatchSize, progress, cancellationToken);
+            return loss;
+        }
 
         IEnumerable<StepLoss> Step(int step)
         {
