@@ -158,7 +158,7 @@ public sealed class PluginTests : IDisposable
 
         public void Report(TrainingProgress value)
         {
-            if (value.Stage != TrainingStages.Train) return;
+            if (value is not { Stage: TrainingStages.Train, Message: null }) return;
             All.Add(value.Metrics[TrainingMetrics.Loss]);
             Rates.Add(value.Metrics[TrainingMetrics.LearningRate]);
             seen?.Invoke(value.Step);
