@@ -35,7 +35,7 @@ public sealed class PretrainingRunTests : IDisposable
 
         var error = Assert.Throws<TrainingFailedException>(() => Run("run", new Losses(), seed: 6));
 
-        Assert.Equal(TrainingFailure.InvalidRecipe, error.Failure);
+        Assert.Equal(TrainingFailure.OtherCheckpoints, error.Failure);
         Assert.Contains(temp["run-checkpoints"], error.Message, StringComparison.Ordinal);
     }
 
@@ -86,7 +86,7 @@ public sealed class PretrainingRunTests : IDisposable
 
         public void Report(TrainingProgress value)
         {
-            if (value.Stage != TrainingStages.Train) return;
+            if (value is not { Stage: TrainingStages.Train, Message: null }) return;
             Values.Add(value.Metrics[TrainingMetrics.Loss]);
             if (Values.Count == BreakAfter) throw new IOException("the power is gone");
         }
