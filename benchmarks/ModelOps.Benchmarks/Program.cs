@@ -6,6 +6,7 @@ using ModelOps.Benchmarks.Startup;
 using ModelOps.Benchmarks.Storage;
 using ModelOps.Benchmarks.Temporal;
 using ModelOps.Benchmarks.Tokenizers;
+using ModelOps.Benchmarks.Training;
 
 return await new RootCommand("Measures ModelOps against what the machine itself can do.")
 {
@@ -16,4 +17,5 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
     StorageCommand.Create(),
     TokenizerBenchmark.Create(),
     TemporalBenchmark.Create(),
+    TrainingBenchmark.Create(),
 }.Parse(args).InvokeAsync();

@@ -62,6 +62,10 @@ public sealed partial class CausalLanguageModel : IDisposable
         ? [.. weights.Values.OfType<Parameter>()]
         : [.. adapter.Updates.SelectMany(update => update.Parameters)];
 
+    /// <summary>Bytes that its own weights take as they are kept, an adapter's left out.</summary>
+    public long WeightBytes =>
+        weights.Where(weight => !matrices.ContainsKey(weight.Key)).Sum(weight => weight.Value.numel() * weight.Value.element_size()) + matrices.Values.Sum(matrix => matrix.Bytes);
+
     /// <summary>Whether the backward pass computes a layer's activations again instead of keeping them: less memory, a third more work.</summary>
     public bool RecomputesActivations { get; set; }
 

@@ -1,3 +1,4 @@
+using ModelOps.ModelFiles;
 using ModelOps.Models;
 using ModelOps.Models.Weights;
 using TorchSharp;
@@ -79,6 +80,10 @@ public class Nf4Tests
         var (expected, actual) = (plain.Logits([3, 49, 0, 17]), quantized.Logits([3, 49, 0, 17]));
         var scale = expected.Cast<float>().Max(Math.Abs);
         Assert.InRange(expected.Cast<float>().Zip(actual.Cast<float>(), (one, other) => Math.Abs(one - other)).Max() / scale, 1e-4, 0.5);
+
+        var linear = DecoderTensors.Of(TestModels.TinyConfig).Where(tensor => tensor.Name.Contains("_proj", StringComparison.Ordinal)).Sum(tensor => tensor.Shape[0] * tensor.Shape[1]);
+        Assert.Equal(4 * DecoderTensors.ParameterCount(TestModels.TinyConfig), plain.WeightBytes);
+        Assert.InRange(8.0 * (quantized.WeightBytes - (plain.WeightBytes - (4 * linear))) / linear, 4.125, 4.16); // bits a weight
 
         quantized.AttachLora(new LoraOptions { Rank = 2, Decomposed = true }, seed: 1);
         using var scope = torch.NewDisposeScope();

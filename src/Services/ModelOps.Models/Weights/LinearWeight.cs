@@ -11,6 +11,9 @@ internal abstract class LinearWeight : IDisposable
 
     public abstract long Inputs { get; }
 
+    /// <summary>What it takes of memory while it is kept.</summary>
+    public abstract long Bytes { get; }
+
     /// <summary>x Wᵀ over the last dimension of x; gradients flow to x, and to W where it is trained.</summary>
     public abstract Tensor Apply(Tensor x);
 
@@ -26,6 +29,8 @@ internal sealed class DenseWeight(Tensor weight_OI) : LinearWeight
     public override long Outputs => weight_OI.shape[0];
 
     public override long Inputs => weight_OI.shape[1];
+
+    public override long Bytes => weight_OI.numel() * weight_OI.element_size();
 
     public override Tensor Apply(Tensor x) => nn.functional.linear(x, weight_OI);
 

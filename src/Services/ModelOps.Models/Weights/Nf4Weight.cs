@@ -31,6 +31,8 @@ internal sealed class Nf4Weight : LinearWeight
 
     public override long Inputs { get; }
 
+    public override long Bytes => codes.LongLength + magnitudes.LongLength + (ranges.LongLength * sizeof(float));
+
     public override Tensor Apply(Tensor x) => Product.apply(x, this);
 
     public override Tensor Dense()
