@@ -9,7 +9,7 @@ internal static class JobsCommand
     private const int DefaultRows = 50;
 
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "jobs", "Ingestion, training and quantization in progress and done.",
+        "jobs", "Ingestion, training, quantization and evaluation in progress and done.",
         [
             List(cli),
             Show(cli),

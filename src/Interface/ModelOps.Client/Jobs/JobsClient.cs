@@ -9,7 +9,7 @@ public sealed record JobFilter
 {
     /// <summary>Any of these.</summary>
     public IReadOnlyList<JobState> States { get; init; } = [];
-    /// <summary><c>ingestion</c>, <c>sft</c> or <c>quantization</c>.</summary>
+    /// <summary><c>ingestion</c>, <c>sft</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
     public string? Kind { get; init; }
 }
 

@@ -54,7 +54,7 @@ public sealed partial class WorkflowEngine(
         await stopping.CancelAsync();
         await gate.WaitAsync(cancellationToken);
         if (running is null) return;
-        await running.Polling;
+        if (Fault is null) await running.Polling; // otherwise it waits for answers that no one gives any more
         if (running.Server is not null) await running.Server.DisposeAsync();
     }
 
