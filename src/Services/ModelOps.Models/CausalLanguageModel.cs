@@ -81,6 +81,9 @@ public sealed partial class CausalLanguageModel : IDisposable
         return ((adapter is null ? 6 : 4) * weightsOfMatrices) + (3 * attention);
     }
 
+    /// <summary>Positions whose logits <see cref="Loss(Tensor, Tensor, DocumentLayout)"/> computes at a time.</summary>
+    public static long LossChunk(ModelConfig config) => CrossEntropy.ChunkSize(config.VocabularySize);
+
     /// <param name="ids">(B, T) int64.</param>
     /// <param name="documents">Documents packed into the rows; null: each row is one document.</param>
     /// <returns>(B, T, V) logits.</returns>

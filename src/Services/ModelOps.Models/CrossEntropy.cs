@@ -99,9 +99,13 @@ internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
         return (total * share).squeeze().MoveToOuterDisposeScope();
     }
 
+    /// <summary>Positions whose logits stand there at a time.</summary>
+    public static long ChunkSize(long vocabulary) =>
+        Math.Max(1, Math.Min(Math.Max(ChunkPositions, ChunkElements / vocabulary), MostElements / vocabulary));
+
     private static IEnumerable<(long Start, long Length)> Chunks(long count, long vocabulary)
     {
-        var size = Math.Max(1, Math.Min(Math.Max(ChunkPositions, ChunkElements / vocabulary), MostElements / vocabulary));
+        var size = ChunkSize(vocabulary);
         for (var start = 0L; start < count; start += size) yield return (start, Math.Min(size, count - start));
     }
 
