@@ -81,6 +81,9 @@ public sealed partial class CausalLanguageModel : IDisposable
         return ((adapter is null ? 6 : 4) * weightsOfMatrices) + (3 * attention);
     }
 
+    /// <summary>Positions whose logits <see cref="Loss(Tensor, Tensor, DocumentLayout)"/> computes at a time.</summary>
+    public static long LossChunk(ModelConfig config) => CrossEntropy.ChunkSize(config.VocabularySize);
+
     /// <param name="ids">(B, T) int64.</param>
     /// <param name="documents">Documents packed into the rows; null: each row is one document.</param>
     /// <returns>(B, T, V) logits.</returns>
@@ -159,10 +162,9 @@ public sealed partial class CausalLanguageModel : IDisposable
         using var causal = documents is null ? DocumentLayout.Causal(ids_BT.shape[0], ids_BT.shape[1], Device) : null;
         var layout = documents ?? causal!;
         var rotary = Rotary.At(layout.Positions, globalFrequencies);
-        var all = new AttentionReach(rotary, layout.MaskWithin(null, required: Config.AttentionSoftCap is not null));
-        var local = new AttentionReach(
-            localFrequencies is null ? rotary : Rotary.At(layout.Positions, localFrequencies),
-            Config.SlidingWindow is null ? null : layout.MaskWithin(Config.SlidingWindow, required: Config.AttentionSoftCap is not null));
+        var capped = Config.AttentionSoftCap is not null;
+        var all = layout.Reach(rotary, window: null, capped);
+        var local = layout.Reach(localFrequencies is null ? rotary : Rotary.At(layout.Positions, localFrequencies), Config.SlidingWindow, capped);
         return finalNorm.Forward(Layers(ids_BT, all, local, cache: null)).MoveToOuterDisposeScope();
     }
 

@@ -12,8 +12,14 @@ namespace ModelOps.Models;
 /// </summary>
 internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
 {
-    /// <summary>Logits at a time: 64 MB of fp32.</summary>
-    private const long ChunkElements = 1 << 24;
+    /// <summary>Logits at a time: 8 MB of fp32, which stay in the processor's cache.</summary>
+    private const long ChunkElements = 1 << 21;
+
+    /// <summary>Positions that are worth reading the head for, even where their logits are more than that.</summary>
+    private const long ChunkPositions = 256;
+
+    /// <summary>No more than 64 MB of fp32 in any case.</summary>
+    private const long MostElements = 1 << 24;
 
     private const string Gradients = "gradients";
 
@@ -79,24 +85,27 @@ internal sealed class CrossEntropy : autograd.SingleTensorFunction<CrossEntropy>
             var targets_C1 = targets_N.narrow(0, start, length).unsqueeze(1);
             var raw_CV = nn.functional.linear(hidden_CD, head_VD);
             var logits_CV = cap?.Apply(raw_CV) ?? raw_CV;
-            var sum_C1 = logits_CV.logsumexp(1, keepdim: true);
-            total.add_(sum_C1.sum(), one).add_(logits_CV.gather(1, targets_C1).sum(), minusOne);
+            var logs_CV = logits_CV.log_softmax(1);
+            total.add_(logs_CV.gather(1, targets_C1).sum(), minusOne);
             if (hiddenGradient_ND is null) continue;
 
-            // ∂ loss / ∂ logits = (softmax − onehot) / N, through the cap.
-            var slope_CV = cap?.Slope(logits_CV);
-            var gradient_CV = logits_CV.add_(sum_C1, minusOne).exp_();
-            gradient_CV.scatter_add_(1, targets_C1, full_like(sum_C1, minusOne)).mul_(share);
-            if (slope_CV is not null) gradient_CV.mul_(slope_CV);
-            hiddenGradient_ND.narrow(0, start, length).copy_(gradient_CV.matmul(head_VD));
-            headGradient_VD?.add_(gradient_CV.t().matmul(hidden_CD), one);
+            // ∂ loss / ∂ logits = (softmax − onehot) / N, through the cap. What is divided by N is narrower than the logits.
+            var gradient_CV = logs_CV.exp_();
+            gradient_CV.scatter_add_(1, targets_C1, full(targets_C1.shape, minusOne, dtype: ScalarType.Float32, device: hidden_ND.device));
+            if (cap is not null) gradient_CV.mul_(cap.Slope(logits_CV));
+            hiddenGradient_ND.narrow(0, start, length).copy_(gradient_CV.matmul(head_VD).mul_(share));
+            headGradient_VD?.add_(gradient_CV.t().matmul(hidden_CD * share), one);
         }
         return (total * share).squeeze().MoveToOuterDisposeScope();
     }
 
+    /// <summary>Positions whose logits stand there at a time.</summary>
+    public static long ChunkSize(long vocabulary) =>
+        Math.Max(1, Math.Min(Math.Max(ChunkPositions, ChunkElements / vocabulary), MostElements / vocabulary));
+
     private static IEnumerable<(long Start, long Length)> Chunks(long count, long vocabulary)
     {
-        var size = Math.Max(1, ChunkElements / vocabulary);
+        var size = ChunkSize(vocabulary);
         for (var start = 0L; start < count; start += size) yield return (start, Math.Min(size, count - start));
     }
 

@@ -10,7 +10,8 @@ namespace ModelOps.Models.Decoder;
 
 /// <summary>What positions are, and what each of them may see.</summary>
 /// <param name="Mask">(B or 1, 1, T, S), added to the scores; null: plain causal attention, nothing read before.</param>
-internal readonly record struct AttentionReach(Rotary Rotary, Tensor? Mask);
+/// <param name="Documents">Lengths of the documents that the rows consist of, one row after the other, where there is no mask; null: a row is a document.</param>
+internal readonly record struct AttentionReach(Rotary Rotary, Tensor? Mask, IReadOnlyList<long>? Documents = null);
 
 /// <summary>
 /// x + attention(norm(x)), then x + feed-forward(norm(x)): the pre-norm block with grouped-query attention and a gated feed-forward
@@ -93,10 +94,25 @@ internal sealed class DecoderLayer : IDisposable
         var v_BKTE = Heads(value.Forward(x_BTD), config.KeyValueHeadCount);
         var (k_BKSE, v_BKSE) = cache?.Append(k_BKTE, v_BKTE) ?? (k_BKTE, v_BKTE);
         var (k_BHSE, v_BHSE) = (Grouped(k_BKSE), Grouped(v_BKSE));
-        var mixed_BHTE = scoreCap is null
-            ? F.scaled_dot_product_attention(q_BHTE, k_BHSE, v_BHSE, reach.Mask!, is_casual: reach.Mask is null)
-            : CappedAttention(q_BHTE, k_BHSE, v_BHSE, reach.Mask!, scoreCap);
+        var mixed_BHTE = (scoreCap, reach.Documents) switch
+        {
+            ({ } cap, _) => CappedAttention(q_BHTE, k_BHSE, v_BHSE, reach.Mask!, cap),
+            (null, { } documents) => DocumentAttention(q_BHTE, k_BHSE, v_BHSE, documents),
+            _ => F.scaled_dot_product_attention(q_BHTE, k_BHSE, v_BHSE, reach.Mask!, is_casual: reach.Mask is null),
+        };
         return output.Forward(mixed_BHTE.transpose(1, 2).flatten(2));
+    }
+
+    /// <summary>Each document for itself: what a mask would hide is not computed, and a row of short documents costs what they cost.</summary>
+    private static Tensor DocumentAttention(Tensor q_BHTE, Tensor k_BHTE, Tensor v_BHTE, IReadOnlyList<long> documents)
+    {
+        long[] lengths = [.. documents];
+        var (q, k, v) = (Split(q_BHTE), Split(k_BHTE), Split(v_BHTE));
+        var mixed = lengths.Select((_, i) => F.scaled_dot_product_attention(q[i], k[i], v[i], is_casual: true).squeeze(0).transpose(0, 1));
+        return cat([.. mixed], 0).unflatten(0, q_BHTE.shape[0], q_BHTE.shape[2]).transpose(1, 2);
+
+        // (1, H, length, E) of each document
+        Tensor[] Split(Tensor x_BHTE) => [.. x_BHTE.transpose(1, 2).flatten(0, 1).split(lengths).Select(document => document.transpose(0, 1).unsqueeze(0))];
     }
 
     /// <summary>softmax(cap(Q Kᵀ / √E) + mask) V; the fused kernel has no place for a cap.</summary>

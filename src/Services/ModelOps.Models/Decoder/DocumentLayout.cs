@@ -1,3 +1,4 @@
+using ModelOps.Models.Decoder;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,33 +12,16 @@ namespace ModelOps.Models;
 /// </summary>
 public sealed class DocumentLayout : IDisposable
 {
-    private readonly Tensor? mask;
+    private readonly IReadOnlyList<long>? lengths;
 
-    private DocumentLayout(Tensor positions, Tensor? mask)
+    private DocumentLayout(Tensor positions, IReadOnlyList<long>? lengths)
     {
         Positions = positions;
-        this.mask = mask;
+        this.lengths = lengths;
     }
 
     /// <summary>(B, T) int64: position within the document.</summary>
     internal Tensor Positions { get; }
-
-    /// <summary>(B, 1, T, T) or (1, 1, T, T): 0 where a query (row) may see a key (column), −∞ elsewhere. Null: plain causal attention.</summary>
-    /// <param name="window">How many positions a query sees at most, its own included; null: all.</param>
-    /// <param name="required">Never null.</param>
-    /// <returns>A tensor of the caller's dispose scope, or of this layout.</returns>
-    internal Tensor? MaskWithin(int? window, bool required)
-    {
-        var length = Positions.shape[^1];
-        if (window >= length) window = null;
-        if (window is null && (mask is not null || !required)) return mask;
-        using var scope = NewDisposeScope();
-        using Scalar hidden = double.NegativeInfinity;
-        var visible_TT = ones(length, length, dtype: ScalarType.Bool, device: Positions.device).tril();
-        if (window is { } size) visible_TT = visible_TT.logical_and(visible_TT.tril(-size).logical_not());
-        var within_11TT = zeros(length, length, device: Positions.device).masked_fill_(visible_TT.logical_not(), hidden).view(1, 1, length, length);
-        return (mask is null ? within_11TT : within_11TT.Plus(mask)).MoveToOuterDisposeScope();
-    }
 
     /// <param name="length">T: positions in each row.</param>
     /// <param name="rows">Lengths of the documents of each row, in order. What they leave of T is padding: one more document.</param>
@@ -45,47 +29,56 @@ public sealed class DocumentLayout : IDisposable
     public static DocumentLayout Create(int length, IReadOnlyList<IReadOnlyList<int>> rows, Device? device = null)
     {
         TorchNatives.Load();
-        var positions = new long[rows.Count * length];
-        var documents = new long[rows.Count * length];
-        for (var row = 0; row < rows.Count; row++)
-            Lay(rows[row], positions.AsSpan(row * length, length), documents.AsSpan(row * length, length));
-
-        using var scope = NewDisposeScope();
-        var positions_BT = tensor(positions, rows.Count, length, device: device);
-        if (rows.All(row => row.Count == 1)) return new(positions_BT.DetachFromDisposeScope(), mask: null);
-        var documents_BT = tensor(documents, rows.Count, length, device: device);
-        var visible_BTT = documents_BT.unsqueeze(2).eq(documents_BT.unsqueeze(1)).tril();
-        using Scalar hidden = double.NegativeInfinity;
-        var mask_B1TT = zeros(visible_BTT.shape, device: device)
-            .masked_fill_(visible_BTT.logical_not(), hidden).unsqueeze(1);
-        return new(positions_BT.DetachFromDisposeScope(), mask_B1TT.DetachFromDisposeScope());
+        var documents = rows.SelectMany(row => WithPadding(row, length)).ToList();
+        var positions = documents.SelectMany(document => Enumerable.Range(0, (int)document)).Select(position => (long)position).ToArray();
+        return new(
+            tensor(positions, rows.Count, length, device: device).DetachFromDisposeScope(), documents.Count == rows.Count ? null : documents);
     }
 
     internal static DocumentLayout Causal(long rows, long length, Device device)
     {
         using var scope = NewDisposeScope();
-        return new(tensor([.. Enumerable.Range(0, (int)length).Select(position => (long)position)], device: device).expand(rows, length).DetachFromDisposeScope(), mask: null);
+        return new(arange(length, device: device).expand(rows, length).DetachFromDisposeScope(), lengths: null);
     }
 
-    public void Dispose()
+    /// <param name="window">How many positions a query sees at most, its own included; null: all.</param>
+    /// <param name="masked">Whether attention needs a mask whatever is seen.</param>
+    /// <returns>Tensors of the caller's dispose scope.</returns>
+    internal AttentionReach Reach(Rotary rotary, int? window, bool masked)
     {
-        Positions.Dispose();
-        mask?.Dispose();
+        if (window >= (lengths?.Max() ?? Positions.shape[^1])) window = null;
+        return masked || window is not null ? new(rotary, Mask(window)) : new(rotary, Mask: null, lengths);
     }
 
-    private static void Lay(IReadOnlyList<int> lengths, Span<long> positions, Span<long> documents)
+    public void Dispose() => Positions.Dispose();
+
+    /// <summary>(B, 1, T, T), or (1, 1, T, T) where rows are whole documents: 0 where a query (row) may see a key (column), −∞ elsewhere.</summary>
+    private Tensor Mask(int? window)
     {
-        var at = 0;
-        for (var document = 0; at < positions.Length; document++)
-        {
-            var rest = positions.Length - at;
-            var count = document < lengths.Count ? lengths[document] : rest;
-            if (count <= 0 || count > rest)
-                throw new ArgumentException($"document {document} has {count} tokens; the row has room for 1 to {rest}", nameof(lengths));
-            for (var i = 0; i < count; i++, at++)
-                (positions[at], documents[at]) = (i, document);
-        }
-        if (lengths.Sum() > positions.Length)
-            throw new ArgumentException($"documents of {lengths.Sum()} tokens do not fit in a row of {positions.Length}", nameof(lengths));
+        using var scope = NewDisposeScope();
+        using Scalar hidden = double.NegativeInfinity;
+        var length = Positions.shape[^1];
+        var visible_TT = ones(length, length, dtype: ScalarType.Bool, device: Positions.device).tril();
+        if (window is { } size) visible_TT = visible_TT.logical_and(visible_TT.tril(-size).logical_not());
+        var visible_BTT = lengths is null ? visible_TT.unsqueeze(0) : visible_TT.logical_and(SameDocument(lengths));
+        return zeros(visible_BTT.shape, device: Positions.device).masked_fill_(visible_BTT.logical_not(), hidden).unsqueeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>(B, T, T).</summary>
+    private Tensor SameDocument(IReadOnlyList<long> documents)
+    {
+        var numbers = documents.SelectMany((document, number) => Enumerable.Repeat((long)number, (int)document)).ToArray();
+        var numbers_BT = tensor(numbers, Positions.shape[0], Positions.shape[1], device: Positions.device);
+        return numbers_BT.unsqueeze(2).eq(numbers_BT.unsqueeze(1));
+    }
+
+    private static IEnumerable<long> WithPadding(IReadOnlyList<int> documents, int length)
+    {
+        foreach (var (index, count) in documents.Index())
+            if (count <= 0) throw new ArgumentException($"document {index} has {count} tokens; at least 1 is needed", nameof(documents));
+        var padding = length - documents.Sum();
+        if (padding < 0) throw new ArgumentException($"documents of {documents.Sum()} tokens do not fit in a row of {length}", nameof(documents));
+        var all = documents.Select(count => (long)count);
+        return padding == 0 ? all : all.Append(padding);
     }
 }

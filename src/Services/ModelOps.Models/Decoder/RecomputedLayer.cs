@@ -34,8 +34,8 @@ internal sealed class RecomputedLayer : autograd.SingleTensorFunction<Recomputed
         using var recorded = enable_grad();
         using var kept = (KeptPass)ctx.get_data(Kept);
         var x_BTD = kept.X_BTD.detach().requires_grad_(true);
-        autograd.backward([kept.Again(x_BTD)], [grad_output]);
-        return [x_BTD.grad!.MoveToOuterDisposeScope(), null!];
+        using (grad_output) autograd.backward([kept.Again(x_BTD)], [grad_output]);
+        return [GradientHandover.Give(x_BTD.grad!), null!];
     }
 
     private sealed record LayerPass(DecoderLayer Layer, AttentionReach Reach, Generator? Draws)

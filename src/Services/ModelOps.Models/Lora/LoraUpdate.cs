@@ -50,8 +50,9 @@ internal sealed class LoraUpdate : IDisposable
     public Tensor Forward(Tensor x, Tensor product)
     {
         var seen = Dropped(x);
-        var update = nn.functional.linear(nn.functional.linear(seen, A_RI), B_OR) * scale;
-        if (Magnitude_O is null) return product.Plus(update);
+        var narrow = nn.functional.linear(seen, A_RI) * scale;
+        if (Magnitude_O is null) return Sum(product, narrow);
+        var update = nn.functional.linear(narrow, B_OR);
         var stretch_O = Magnitude_O / RowLengths();
         var seenProduct = ReferenceEquals(seen, x) ? product : weight.Apply(seen);
         return product.Plus(stretch_O.Plus(minusOne) * seenProduct).Plus(stretch_O * update);
@@ -67,6 +68,10 @@ internal sealed class LoraUpdate : IDisposable
         boost.Dispose();
         minusOne.Dispose();
     }
+
+    /// <summary>product + narrow Bᵀ in one pass over the outputs.</summary>
+    private Tensor Sum(Tensor product, Tensor narrow) =>
+        addmm(product.reshape(-1, product.shape[^1]), narrow.reshape(-1, narrow.shape[^1]), B_OR.t(), 1, 1).view(product.shape);
 
     /// <summary>Lengths of the rows of W + s B A.</summary>
     private Tensor RowLengths()

@@ -71,8 +71,11 @@ internal sealed class Nf4Weight : LinearWeight
 
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
-            using var weight_OI = ((Nf4Weight)ctx.get_data(Weight)).Dense();
-            return [grad_output.matmul(weight_OI), null!];
+            using (grad_output)
+            {
+                using var weight_OI = ((Nf4Weight)ctx.get_data(Weight)).Dense();
+                return [GradientHandover.Give(grad_output.matmul(weight_OI)), null!];
+            }
         }
     }
 }
