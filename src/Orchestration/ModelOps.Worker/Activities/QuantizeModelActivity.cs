@@ -26,7 +26,7 @@ internal sealed class QuantizeModelActivity(
         }
         finally
         {
-            if (!input.More) preparedModels.Release();
+            if (!input.More || cancellationToken.IsCancellationRequested) preparedModels.Release(); // nobody may come for it again
         }
     }
 
