@@ -2,6 +2,7 @@ using System.CommandLine;
 using ModelOps.Benchmarks.Delta;
 using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Quality;
+using ModelOps.Benchmarks.Quantization;
 using ModelOps.Benchmarks.Startup;
 using ModelOps.Benchmarks.Storage;
 using ModelOps.Benchmarks.Temporal;
@@ -13,6 +14,7 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
     DeltaBenchmark.Create(),
     IngestionBenchmark.Create(),
     QualityBenchmark.Create(),
+    QuantizationBenchmark.Create(),
     StartupBenchmark.Create(),
     StorageCommand.Create(),
     TokenizerBenchmark.Create(),

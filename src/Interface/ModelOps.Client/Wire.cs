@@ -295,14 +295,29 @@ public sealed record TrainingResult
     public required double Seconds { get; init; }
 }
 
+/// <remarks>Unknown properties are refused: <c>type</c>, which was once the name, must not be taken for the default.</remarks>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record CreateQuantization
 {
-    /// <summary><c>name[@version]</c> of a model or an adapter; an adapter is merged into its base first.</summary>
+    /// <summary><c>name[@version]</c> of a model, of an adapter, which is merged into its base first, or of a gguf of F32, F16 or BF16 weights.</summary>
     public required string Artifact { get; init; }
+    /// <summary>llama.cpp's names; one artifact is made of each.</summary>
     /// <value>The default is Q8_0.</value>
-    public string Type { get; set; } = "Q8_0";
-    /// <summary>Name of the gguf artifact made.</summary>
+    public IReadOnlyList<string> Types { get; set; } = ["Q8_0"];
+    /// <summary>Name of the gguf artifact made; of several types each has its own behind it: <c>name-q4-k-m</c>.</summary>
     public required string Name { get; init; }
+    /// <summary><c>name[@version]</c> of a dataset on whose validation rows it is compared with its source.</summary>
+    /// <value>The default is the one that an adapter was trained on; for others, greetings.</value>
+    public string? Dataset { get; init; }
+    /// <summary>The first so many of them.</summary>
+    /// <value>The default is 64.</value>
+    public int? Rows { get; init; }
+    /// <summary><c>name[@version]</c> of a dataset from whose training rows an importance matrix is computed.</summary>
+    /// <value>The default is none: all columns of a matrix count alike.</value>
+    public string? Importance { get; init; }
+    /// <summary>The first so many of them.</summary>
+    /// <value>The default is 256.</value>
+    public int? ImportanceRows { get; init; }
     /// <value>The default is normal.</value>
     public JobPriority Priority { get; set; } = JobPriority.Normal;
 }
@@ -310,25 +325,67 @@ public sealed record CreateQuantization
 /// <summary>Result of a <c>quantization</c> job.</summary>
 public sealed record QuantizationResult
 {
-    public required string Artifact { get; init; }
-    public required string Type { get; init; }
-    public required long Size { get; init; }
-    public required double BitsPerWeight { get; init; }
-    public required ParityReport Parity { get; init; }
+    /// <summary>In the order that was asked for.</summary>
+    public required IReadOnlyList<QuantizedFile> Artifacts { get; init; }
+    /// <summary>Types that could not be made.</summary>
+    public IReadOnlyList<FailedQuantization> Failed { get; set; } = [];
+    /// <summary>Null where the source is a GGUF file, which the trainer does not read.</summary>
+    public ParityReport? Parity { get; init; }
 }
 
-/// <summary>The same prompts through the trainer (fp32) and the engine (f32 GGUF, then the quantized one).</summary>
+/// <summary>A signed artifact, and how far it is from its source.</summary>
+public sealed record QuantizedFile
+{
+    /// <summary><c>name@version</c>.</summary>
+    public required string Artifact { get; init; }
+    public required string Type { get; init; }
+    /// <summary>Bytes of the GGUF file.</summary>
+    public required long Size { get; init; }
+    /// <summary>Of all tensors, fallbacks and those that are never quantized included.</summary>
+    public required double BitsPerWeight { get; init; }
+    /// <summary>Tensors whose rows the type cannot hold.</summary>
+    public IReadOnlyList<TensorFallback> Fallbacks { get; set; } = [];
+    public QualityComparison? Quality { get; init; }
+    public MeasuredSpeed? Speed { get; init; }
+}
+
+/// <param name="Error">Stable name of the cause.</param>
+public sealed record FailedQuantization(string Type, string Error, string Message);
+
+/// <param name="Type">What it became, by ggml's name.</param>
+public sealed record TensorFallback(string Tensor, string WantedType, string Type);
+
+/// <summary>The quantized model and its source over the same texts, at every position; both computed by llama.cpp.</summary>
+public sealed record QualityComparison
+{
+    public required int Texts { get; init; }
+    public required long Tokens { get; init; }
+    public required double SourcePerplexity { get; init; }
+    public required double Perplexity { get; init; }
+    /// <summary>Mean Kullback–Leibler divergence from the source, nats per token.</summary>
+    public required double KlDivergence { get; init; }
+    /// <summary>Below it are 99 of 100 positions.</summary>
+    public required double KlDivergenceP99 { get; init; }
+    public required double KlDivergenceMax { get; init; }
+    /// <summary>Share of positions at which both choose the same token.</summary>
+    public required double TopOneAgreement { get; init; }
+}
+
+/// <summary>Of one sequence, in the worker that quantized it.</summary>
+/// <param name="PromptTokens">Length of the prompt.</param>
+/// <param name="Threads">That computed.</param>
+public sealed record MeasuredSpeed(double PromptTokensPerSecond, double DecodeTokensPerSecond, int PromptTokens, int Threads);
+
+/// <summary>The same prompts through the trainer (fp32, the adapter beside its base) and llama.cpp with the merged, unquantized GGUF.</summary>
 public sealed record ParityReport
 {
     public required int Prompts { get; init; }
     public required int Tokens { get; init; }
-    /// <summary>Largest absolute difference of a logit, trainer against the unquantized GGUF; at most <see cref="Tolerance"/>.</summary>
+    /// <summary>Largest absolute difference of a logit; at most <see cref="Tolerance"/>.</summary>
     public required double MaxLogitDifference { get; init; }
     public required double Tolerance { get; init; }
-    /// <summary>Share of positions at which trainer and quantized engine choose the same token.</summary>
-    public required double QuantizedTopOneAgreement { get; init; }
-    /// <summary>Mean Kullback–Leibler divergence of the quantized engine from the trainer, nats per token.</summary>
-    public required double QuantizedKlDivergence { get; init; }
+    /// <summary>Share of positions at which both choose the same token.</summary>
+    public required double TokenAgreement { get; init; }
 }
 
 // --- evaluation

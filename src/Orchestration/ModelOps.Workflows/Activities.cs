@@ -83,17 +83,61 @@ public sealed record TrainedAdapter(
     int SkippedRows,
     string Kind = "adapter");
 
-/// <summary>Merges the adapter, if any, converts to GGUF, quantizes, and compares with the trainer.</summary>
-/// <param name="Dataset">Whose validation rows serve as prompts of the parity check; null: the model's own greetings.</param>
-public sealed record QuantizeModel(PinnedArtifact Base, PinnedArtifact? Adapter, DatasetReference? Dataset, string Type, string Name);
+/// <summary>Merges the adapter, if any, converts to GGUF, compares with the trainer, quantizes to one type, and compares with the source.</summary>
+/// <param name="Base">A model, or a GGUF file of F32, F16 or BF16 weights, which is quantized as it is.</param>
+/// <param name="Dataset">Whose validation rows the comparisons are made on; null: greetings.</param>
+/// <param name="Name">Of the model, whatever type it is quantized to.</param>
+public sealed record QuantizeModel(PinnedArtifact Base, PinnedArtifact? Adapter, DatasetReference? Dataset, string Type, string Name)
+{
+    public const int DefaultRows = 64;
+    public const int DefaultImportanceRows = 256;
 
-public sealed record QuantizedModel(IReadOnlyList<StoredFile> Files, long Size, double BitsPerWeight, Parity Parity);
+    /// <summary>The first so many validation rows.</summary>
+    public int Rows { get; set; } = DefaultRows;
 
-/// <param name="MaxLogitDifference">Trainer against the unquantized GGUF.</param>
-/// <param name="QuantizedTopOneAgreement">Share of positions at which trainer and quantized engine choose the same token.</param>
-/// <param name="QuantizedKlDivergence">Mean, nats per token.</param>
-public sealed record Parity(
-    int Prompts, int Tokens, double MaxLogitDifference, double Tolerance, double QuantizedTopOneAgreement, double QuantizedKlDivergence);
+    /// <summary>Whose training rows an importance matrix is computed from; null: without one.</summary>
+    public DatasetReference? Importance { get; init; }
+
+    /// <summary>The first so many of them.</summary>
+    public int ImportanceRows { get; set; } = DefaultImportanceRows;
+
+    /// <summary>What the GGUF file says of its licence.</summary>
+    public string? License { get; init; }
+
+    /// <summary>Whether other types of the same follow: what is merged and converted is kept for them.</summary>
+    public bool More { get; init; }
+}
+
+/// <param name="Parity">Null where the trainer does not read the source.</param>
+/// <param name="Fallbacks">Null of a worker of an earlier version, as the rest.</param>
+public sealed record QuantizedModel(
+    IReadOnlyList<StoredFile> Files,
+    long Size,
+    double BitsPerWeight,
+    Parity? Parity,
+    IReadOnlyList<TypeFallback>? Fallbacks = null,
+    QuantizationQuality? Quality = null,
+    QuantizationSpeed? Speed = null);
+
+/// <summary>The trainer's forward against the unquantized GGUF.</summary>
+/// <param name="TokenAgreement">Share of positions at which both choose the same token.</param>
+public sealed record Parity(int Prompts, int Tokens, double MaxLogitDifference, double Tolerance, double TokenAgreement);
+
+/// <summary>A tensor whose rows the wanted type cannot hold.</summary>
+public sealed record TypeFallback(string Tensor, string WantedType, string Type);
+
+/// <summary>The quantized model beside its source: nats per token.</summary>
+public sealed record QuantizationQuality(
+    int Texts,
+    long Tokens,
+    double SourcePerplexity,
+    double Perplexity,
+    double KlDivergence,
+    double KlDivergenceP99,
+    double KlDivergenceMax,
+    double TopOneAgreement);
+
+public sealed record QuantizationSpeed(double PromptTokensPerSecond, double DecodeTokensPerSecond, int PromptTokens, int Threads);
 
 /// <summary>Measures a model on the rows of a dataset version, and another one beside it.</summary>
 /// <param name="Against">Null: nothing is compared.</param>
@@ -139,7 +183,8 @@ public sealed record ResolveArtifact(string Reference, IReadOnlyList<string> Kin
 
 /// <param name="Base">For an adapter: its base model.</param>
 /// <param name="Dataset">For an adapter: the dataset version that it was trained on.</param>
-public sealed record ResolvedArtifact(PinnedArtifact Artifact, string Kind, PinnedArtifact? Base, DatasetReference? Dataset);
+/// <param name="License">As its manifest has it; for an adapter without one, its base's.</param>
+public sealed record ResolvedArtifact(PinnedArtifact Artifact, string Kind, PinnedArtifact? Base, DatasetReference? Dataset, string? License = null);
 
 /// <summary>Finds a dataset version (<c>name</c> or <c>name@version</c>) and verifies its artifact.</summary>
 public sealed record ResolveDataset(string Reference);

@@ -105,11 +105,12 @@ public static class ActivityFailures
     public const string InvalidRows = "invalid_rows";
     public const string VerificationFailed = "verification_failed";
     public const string ParityFailed = "parity_failed";
+    public const string QuantizationFailed = "quantization_failed";
     public const string Diverged = "diverged";
     public const string PluginFailed = "plugin_failed";
     public const string WorkerDied = "worker_died";
     public const string Internal = "internal";
 
     /// <summary>The same input would fail in the same way again.</summary>
-    public static IReadOnlyCollection<string> NonRetryable { get; } = [InvalidInput, InvalidRows, VerificationFailed, ParityFailed, Diverged, PluginFailed];
+    public static IReadOnlyCollection<string> NonRetryable { get; } = [InvalidInput, InvalidRows, VerificationFailed, ParityFailed, QuantizationFailed, Diverged, PluginFailed];
 }

@@ -89,7 +89,7 @@ public abstract class JobWorkflow
         }
     }
 
-    private static bool CancelRequested => Workflow.CancellationToken.IsCancellationRequested;
+    protected static bool CancelRequested => Workflow.CancellationToken.IsCancellationRequested;
 
     private async Task WaitWhilePausedAsync()
     {
@@ -118,7 +118,7 @@ public abstract class JobWorkflow
     private static bool Interrupted(Exception e) => TemporalException.IsCanceledException(e)
         || e is ActivityFailureException { InnerException: TimeoutFailureException or ApplicationFailureException { ErrorType: ActivityFailures.WorkerDied } };
 
-    private static JobFailure FailureOf(FailureException e) => e.InnerException switch
+    protected static JobFailure FailureOf(FailureException e) => e.InnerException switch
     {
         ApplicationFailureException application => new(application.ErrorType ?? ActivityFailures.Internal, application.Message),
         TimeoutFailureException { TimeoutType: Temporalio.Api.Enums.V1.TimeoutType.Heartbeat } => new(

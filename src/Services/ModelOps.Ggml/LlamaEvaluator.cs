@@ -12,11 +12,20 @@ public sealed record LlamaEvaluatorOptions
     /// <value>The default is all processors but one, at least one.</value>
     public int Threads { get; init; } = EngineOptions.DefaultThreads;
 
+    /// <summary>The most tokens that are computed together, whose logits stand in memory: vocabulary times four bytes each.</summary>
+    /// <value>The default is 512.</value>
+    public int ChunkTokens { get; init; } = 512;
+
+    /// <summary>A LoRA adapter of the model, a GGUF file.</summary>
+    /// <value>The default is none.</value>
+    public string? Adapter { get; init; }
+
     internal IReadOnlyList<string> Errors(int trainedContext)
     {
         var errors = new List<string>();
         if (ContextSize < 1 || ContextSize > trainedContext)
             errors.Add($"{nameof(ContextSize)} is {ContextSize}: the model was trained for 1 to {trainedContext} tokens");
+        if (ChunkTokens < 1) errors.Add($"{nameof(ChunkTokens)} is {ChunkTokens}: at least 1 is computed");
         if (Threads < 1) errors.Add($"{nameof(Threads)} is {Threads}: at least 1 computes");
         return errors;
     }
@@ -28,15 +37,14 @@ public sealed record LlamaEvaluatorOptions
 /// </summary>
 public sealed class LlamaEvaluator : IDisposable
 {
-    private const int ChunkTokens = 512;
-
     private readonly LlamaContext context;
     private readonly LlamaVocabulary vocabulary;
     private readonly int contextSize;
+    private int position;
 
     /// <exception cref="ArgumentException">Options make no sense for this model; the message has all of them.</exception>
     /// <exception cref="InvalidOperationException">The model has no weights loaded, or does not continue texts.</exception>
-    /// <exception cref="GgmlException">llama.cpp cannot make a context of that size.</exception>
+    /// <exception cref="GgmlException">llama.cpp cannot make a context of that size, or the adapter is not the model's.</exception>
     public LlamaEvaluator(LlamaModel model, LlamaEvaluatorOptions? options = null)
     {
         options ??= new LlamaEvaluatorOptions();
@@ -44,10 +52,24 @@ public sealed class LlamaEvaluator : IDisposable
         _ = model.Weights; // a model without any is what is wrong, not its options
         var errors = options.Errors(model.ContextLength);
         if (errors.Count > 0) throw new ArgumentException(string.Join("; ", errors), nameof(options));
-        var chunk = Math.Min(ChunkTokens, contextSize);
+        var chunk = Math.Min(options.ChunkTokens, contextSize);
         context = new LlamaContext(model, new ContextShape(contextSize, 1, chunk, chunk, options.Threads, GgmlType.F32, FlashAttention: false));
         vocabulary = model.Vocabulary;
+        if (options.Adapter is null) return;
+        try
+        {
+            GgufHeader.Read(options.Adapter);
+            context.Apply(model, options.Adapter);
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>Tokens that <see cref="Continue"/> takes at most.</summary>
+    public int ChunkTokens => context.Batch.Capacity;
 
     /// <returns>(tokens, vocabulary): row i scores what follows the tokens 0 to i.</returns>
     /// <exception cref="ArgumentException">No tokens, a token that the vocabulary lacks, or more than the context holds.</exception>
@@ -55,20 +77,41 @@ public sealed class LlamaEvaluator : IDisposable
     {
         if (tokens.Length == 0 || tokens.Length > contextSize)
             throw new ArgumentException($"{tokens.Length} tokens: an evaluation has 1 to {contextSize}.", nameof(tokens));
-        vocabulary.Check(tokens);
 
         var logits = new float[tokens.Length, vocabulary.Size];
         var rows = MemoryMarshal.CreateSpan(ref logits[0, 0], logits.Length);
-        context.Clear();
-        for (var start = 0; start < tokens.Length; start += context.Batch.Capacity)
+        Restart();
+        for (var start = 0; start < tokens.Length; start += ChunkTokens)
         {
-            var count = Math.Min(context.Batch.Capacity, tokens.Length - start);
-            for (var i = 0; i < count; i++) context.Batch.Add(tokens[start + i], start + i, sequence: 0, output: true);
-            context.Decode();
-            for (var i = 0; i < count; i++) context.Logits(i).CopyTo(rows[((start + i) * vocabulary.Size)..]);
+            var chunk = tokens.Slice(start, Math.Min(ChunkTokens, tokens.Length - start));
+            Continue(chunk);
+            for (var i = 0; i < chunk.Length; i++) LogitsAt(i).CopyTo(rows[((start + i) * vocabulary.Size)..]);
         }
         return logits;
     }
+
+    /// <summary>Begins a new text.</summary>
+    public void Restart()
+    {
+        context.Clear();
+        position = 0;
+    }
+
+    /// <summary>Computes the text's next tokens, for texts whose logits are too many to hold.</summary>
+    /// <exception cref="ArgumentException">None or more than <see cref="ChunkTokens"/>, more than the context holds, or a token that the vocabulary
+    /// lacks.</exception>
+    public void Continue(ReadOnlySpan<int> tokens)
+    {
+        if (tokens.Length == 0 || tokens.Length > ChunkTokens || position + tokens.Length > contextSize)
+            throw new ArgumentException($"{tokens.Length} tokens behind {position}: 1 to {ChunkTokens} at once, {contextSize} in all.", nameof(tokens));
+        vocabulary.Check(tokens);
+        foreach (var token in tokens) context.Batch.Add(token, position++, sequence: 0, output: true);
+        context.Decode();
+    }
+
+    /// <param name="index">Of a token in the last <see cref="Continue"/>.</param>
+    /// <returns>(vocabulary): scores what follows that token; good until the evaluator is used again.</returns>
+    public ReadOnlySpan<float> LogitsAt(int index) => context.Logits(index);
 
     public void Dispose() => context.Dispose();
 }

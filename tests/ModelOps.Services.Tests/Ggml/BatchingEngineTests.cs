@@ -20,7 +20,7 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     public async Task GenerateAsync_Greedy_EqualsABareLoopTokenForToken(int slots, int batchTokens, QuantizationType type)
     {
         var path = fixture.InFolder($"{Guid.NewGuid():N}.gguf");
-        GgufQuantizer.Quantize(fixture.ModelPath, path, type, threads: 1, Token);
+        GgufQuantizer.Quantize(fixture.ModelPath, path, type, threads: 1, cancellationToken: Token);
         using var model = LlamaModel.Load(path);
         await using var engine = new BatchingEngine(model, new EngineOptions { Threads = 1, Slots = slots, BatchTokens = batchTokens });
         int[][] prompts = [.. Enumerable.Range(0, 16).Select(i => Prompt(seed: i, length: 1 + i * 5))];

@@ -19,7 +19,7 @@ public sealed class GgufQuantizerTests(GgmlFixture fixture) : IClassFixture<Ggml
     {
         var target = fixture.InFolder($"{type}.gguf");
 
-        var summary = GgufQuantizer.Quantize(fixture.ModelPath, target, type, threads: 1, Token);
+        var summary = GgufQuantizer.Quantize(fixture.ModelPath, target, type, threads: 1, cancellationToken: Token);
 
         Assert.Equal(new FileInfo(target).Length, summary.Size);
         Assert.InRange(summary.BitsPerWeight, leastBits, leastBits + 1.3);
@@ -33,10 +33,28 @@ public sealed class GgufQuantizerTests(GgmlFixture fixture) : IClassFixture<Ggml
     }
 
     [Fact]
+    public void Quantize_TypesWithoutImportanceMatrix_AreThoseThatLlamaCppTakes()
+    {
+        foreach (var type in Enum.GetValues<QuantizationType>())
+        {
+            var target = fixture.InFolder($"each-{type}.gguf");
+            if (type.NeedsImportanceMatrix())
+            {
+                Assert.Throws<GgmlException>(() => GgufQuantizer.Quantize(fixture.ModelPath, target, type, threads: 1, cancellationToken: Token));
+                continue;
+            }
+            var summary = GgufQuantizer.Quantize(fixture.ModelPath, target, type, threads: 1, cancellationToken: Token);
+            using var file = ModelFiles.Gguf.GgufFile.Open(target);
+            Assert.Equal((uint)type, file.Get<uint>("general.file_type"));
+            Assert.Equal(file.BitsPerWeight, summary.BitsPerWeight, 1e-9);
+        }
+    }
+
+    [Fact]
     public void Quantize_Q8_StaysCloseToItsSource()
     {
         var target = fixture.InFolder("close.gguf");
-        GgufQuantizer.Quantize(fixture.ModelPath, target, QuantizationType.Q8_0, 1, Token);
+        GgufQuantizer.Quantize(fixture.ModelPath, target, QuantizationType.Q8_0, 1, cancellationToken: Token);
         int[] tokens = [.. Enumerable.Range(0, 64).Select(i => 3 + i * 37 % 256)];
         using var quantized = LlamaModel.Load(target);
 
@@ -53,7 +71,7 @@ public sealed class GgufQuantizerTests(GgmlFixture fixture) : IClassFixture<Ggml
         new TinyGguf { Width = 96, Heads = 3, KeyValueHeads = 3, HiddenWidth = 256, Layers = 1 }.Write(source);
 
         var summary = GgufQuantizer.Quantize(
-            source, fixture.InFolder("odd-q4.gguf"), QuantizationType.Q4_K_M, 1, Token);
+            source, fixture.InFolder("odd-q4.gguf"), QuantizationType.Q4_K_M, 1, cancellationToken: Token);
 
         Assert.Contains(new QuantizationFallback("blk.0.attn_q.weight", 96, 256, "q4_K", "q5_0"), summary.Fallbacks);
         Assert.Contains(new QuantizationFallback("blk.0.attn_v.weight", 96, 256, "q6_K", "q8_0"), summary.Fallbacks);
@@ -65,10 +83,10 @@ public sealed class GgufQuantizerTests(GgmlFixture fixture) : IClassFixture<Ggml
     public void Quantize_QuantizedSource_IsRefusedAndWritesNothing()
     {
         var (source, target) = (fixture.InFolder("twice.gguf"), fixture.InFolder("thrice.gguf"));
-        GgufQuantizer.Quantize(fixture.ModelPath, source, QuantizationType.Q8_0, 1, Token);
+        GgufQuantizer.Quantize(fixture.ModelPath, source, QuantizationType.Q8_0, 1, cancellationToken: Token);
 
         var error = Assert.Throws<GgmlException>(
-            () => GgufQuantizer.Quantize(source, target, QuantizationType.Q4_0, 1, Token));
+            () => GgufQuantizer.Quantize(source, target, QuantizationType.Q4_0, 1, cancellationToken: Token));
 
         Assert.Contains("quantized already", error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFiles(fixture.Folder, "thrice*"));
@@ -80,12 +98,12 @@ public sealed class GgufQuantizerTests(GgmlFixture fixture) : IClassFixture<Ggml
         var target = fixture.InFolder(Path.Combine("nowhere", "x.gguf"));
 
         Assert.Throws<DirectoryNotFoundException>(
-            () => GgufQuantizer.Quantize(fixture.ModelPath, target, QuantizationType.Q8_0, 1, Token));
+            () => GgufQuantizer.Quantize(fixture.ModelPath, target, QuantizationType.Q8_0, 1, cancellationToken: Token));
     }
 
     [Fact]
     public void Quantize_OntoItself_Throws() => Assert.Throws<ArgumentException>(() => GgufQuantizer.Quantize(
-        fixture.ModelPath, Path.Combine(fixture.Folder, ".", "tiny.gguf"), QuantizationType.Q8_0, 1, Token));
+        fixture.ModelPath, Path.Combine(fixture.Folder, ".", "tiny.gguf"), QuantizationType.Q8_0, 1, cancellationToken: Token));
 
     private static float[,] Logits(LlamaModel model, int[] tokens)
     {

@@ -116,19 +116,23 @@ internal sealed class QuickstartPeer
         app.MapPost("/api/v1/quantizations", (CreateQuantization request) => Start("quantization", JobState.Succeeded, ToElement(
             new QuantizationResult
             {
-                Artifact = $"{request.Name}@1",
-                Type = request.Type,
-                Size = 4_000_000,
-                BitsPerWeight = 8.5,
-                Parity = new ParityReport
-                {
-                    Prompts = 4,
-                    Tokens = 100,
-                    MaxLogitDifference = 1e-4,
-                    Tolerance = 1e-2,
-                    QuantizedTopOneAgreement = 0.99,
-                    QuantizedKlDivergence = 1e-3,
-                },
+                Artifacts =
+                [
+                    new QuantizedFile
+                    {
+                        Artifact = $"{request.Name}@1",
+                        Type = request.Types[0],
+                        Size = 4_000_000,
+                        BitsPerWeight = 8.5,
+                        Quality = new QualityComparison
+                        {
+                            Texts = 4, Tokens = 100, SourcePerplexity = 3.1, Perplexity = 3.125,
+                            KlDivergence = 1e-3, KlDivergenceP99 = 1e-2, KlDivergenceMax = 2e-2, TopOneAgreement = 0.99,
+                        },
+                        Speed = new MeasuredSpeed(2000, 500, 128, 1),
+                    },
+                ],
+                Parity = new ParityReport { Prompts = 4, Tokens = 100, MaxLogitDifference = 1e-4, Tolerance = 1e-2, TokenAgreement = 1 },
             },
             WireJson.Default.QuantizationResult)));
         app.MapGet("/api/v1/jobs/{id}", (string id) => jobs[id]);

@@ -260,7 +260,7 @@ public sealed class ModelOpsClientTests
     {
         Assert.Equal("about:blank", JsonSerializer.Deserialize("{}", WireJson.Default.Problem)!.Type);
         Assert.Empty(JsonSerializer.Deserialize("{}", WireJson.Default.Problem)!.Errors);
-        Assert.Equal("Q8_0", JsonSerializer.Deserialize("""{"artifact":"a","name":"n"}""", WireJson.Default.CreateQuantization)!.Type);
+        Assert.Equal(["Q8_0"], JsonSerializer.Deserialize("""{"artifact":"a","name":"n"}""", WireJson.Default.CreateQuantization)!.Types);
     }
 
     private sealed class Epoch : TimeProvider

@@ -60,11 +60,15 @@ public sealed class MainJobTests : IAsyncLifetime
             var quantization = await RunAsync<QuantizationResult>(
                 client,
                 await client.Jobs.StartQuantizationAsync(
-                    new CreateQuantization { Artifact = "words-lora", Type = "Q8_0", Name = "words-q8" }, cancel),
+                    new CreateQuantization { Artifact = "words-lora", Name = "words-q8" }, cancel),
                 WireJson.Default.QuantizationResult);
-            Assert.InRange(quantization.Parity.MaxLogitDifference, 0, quantization.Parity.Tolerance);
-            Assert.True(quantization.Parity.QuantizedTopOneAgreement > 0.9, $"{quantization.Parity.QuantizedTopOneAgreement}");
-            Assert.InRange(quantization.BitsPerWeight, 8, 10);
+            Assert.InRange(quantization.Parity!.MaxLogitDifference, 0, quantization.Parity.Tolerance);
+            Assert.Equal(1, quantization.Parity.TokenAgreement, 0.01);
+            var made = Assert.Single(quantization.Artifacts);
+            Assert.InRange(made.BitsPerWeight, 8, 10);
+            Assert.InRange(made.Quality!.Perplexity / made.Quality.SourcePerplexity, 0.98, 1.02);
+            Assert.True(made.Quality.TopOneAgreement > 0.9, $"{made.Quality.TopOneAgreement}");
+            Assert.True(made.Speed!.DecodeTokensPerSecond > 0);
 
             // 5. The chain verifies up to the roots.
             var verification = await client.Artifacts.VerifyAsync("words-q8", cancel);

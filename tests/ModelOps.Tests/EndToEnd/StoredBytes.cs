@@ -2,9 +2,20 @@ using ModelOps.Storage;
 
 namespace ModelOps.Tests.EndToEnd;
 
-/// <summary>What a server has stored, changed behind its back, as somebody with its disk or its bucket would.</summary>
+/// <summary>What a server has stored, read or changed behind its back, as somebody with its disk or its bucket would.</summary>
 internal static class StoredBytes
 {
+    public static async Task<byte[]> ReadAsync(string home, string sha256, CancellationToken cancellationToken)
+    {
+        using var stores = await Backends.OpenStoresAsync(home);
+        var blob = await stores.Objects.ListAsync("", cancellationToken: cancellationToken)
+            .SingleAsync(info => info.Key.EndsWith($"/{sha256}", StringComparison.Ordinal), cancellationToken);
+        using var bytes = new MemoryStream();
+        await using var content = await stores.Objects.OpenReadAsync(blob.Key, cancellationToken: cancellationToken);
+        await content!.CopyToAsync(bytes, cancellationToken);
+        return bytes.ToArray();
+    }
+
     /// <summary>Changes one bit in the middle of the object that holds the file of that digest.</summary>
     public static async Task FlipAsync(string home, string sha256, CancellationToken cancellationToken)
     {

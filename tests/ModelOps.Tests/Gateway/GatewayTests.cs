@@ -124,11 +124,21 @@ public sealed partial class GatewayTests(GatewayFixture fixture) : IClassFixture
         Assert.Contains(problem.Errors, error => error.Contains("../escape", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Post_QuantizationWithAnUnknownProperty_IsNotTakenForTheDefault()
+    {
+        using var http = Connect(fixture.Server.ApiKey);
+        using var content = new StringContent("{\"artifact\":\"a\",\"name\":\"n\",\"type\":\"Q4_0\"}", Encoding.UTF8, "application/json");
+        using var response = await http.PostAsync(Address("/api/v1/quantizations"), content, Cancel);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("type", (await ProblemOf(response)).Detail, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/api/v1/trainings", "{", "trainings")]
     [InlineData("/api/v1/trainings", "{\"base\":\"b\"}", "dataset")]
     [InlineData("/api/v1/trainings", "{\"base\":\"b\",\"dataset\":\"d\",\"name\":\"n\",\"rank\":0,\"learning_rate\":7}", "rank")]
-    [InlineData("/api/v1/quantizations", "{\"artifact\":\"a\",\"name\":\"n\",\"type\":\"Q1_X\"}", "Q1_X")]
+    [InlineData("/api/v1/quantizations", "{\"artifact\":\"a\",\"name\":\"n\",\"types\":[\"Q1_X\"]}", "Q1_X")]
     [InlineData("/api/v1/evaluations", "{\"artifact\":\"a\",\"dataset\":\"d\",\"split\":\"dev\",\"rows\":0}", "split 'dev'")]
     [InlineData("/api/v1/deployments", "{\"artifact\":\"a\",\"name\":\"n\",\"slots\":0}", "slots")]
     public async Task Post_OfABadBody_SaysWhatIsWrong(string path, string body, string hint)

@@ -45,7 +45,7 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
         Assert.Equal(source.Files.Select(file => file.Path), model.Files.Select(file => file.Path));
         Assert.NotEqual(Weights(source), Weights(model));
         var gguf = await server.SucceedAsync(await server.Client.Jobs.StartQuantizationAsync(
-            new CreateQuantization { Artifact = "whole", Type = "Q8_0", Name = "whole-q8" }, Cancel));
+            new CreateQuantization { Artifact = "whole", Name = "whole-q8" }, Cancel));
         Assert.Equal(["whole-q8@1"], gguf.Artifacts);
         Assert.True((await server.Client.Artifacts.VerifyAsync("whole-q8", Cancel)).Verified);
     }

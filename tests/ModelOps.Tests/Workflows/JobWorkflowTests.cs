@@ -19,12 +19,12 @@ public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<
     {
         var ingestion = await workflows.StartAsync("DatasetIngestion", "ingest-1", new DatasetIngestionInput("rows", new("f", 1, "d"), JsonElement.Parse("{}"), "ada"));
         var sft = await workflows.StartAsync("SftTraining", "sft-1", training);
-        var quantization = await workflows.StartAsync("Quantization", "quantize-1", new QuantizationInput("tuned", "Q8_0", "small", "ada"));
+        var quantization = await workflows.StartAsync("Quantization", "quantize-1", new QuantizationInput("tuned", "small", "ada") { Types = ["Q8_0"] });
         var evaluation = await workflows.StartAsync("Evaluation", "evaluate-1", Evaluation("tuned", against: null));
         Assert.Equal("tuned-eval", (await evaluation.GetResultAsync<EvaluationOutput>()).Artifact.Name);
         Assert.Equal("rows", (await ingestion.GetResultAsync<DatasetIngestionOutput>()).Dataset.Name);
         Assert.Equal("tuned", (await sft.GetResultAsync<SftTrainingOutput>()).Artifact.Name);
-        Assert.Equal("small", (await quantization.GetResultAsync<QuantizationOutput>()).Artifact.Name);
+        Assert.Equal("small", (await quantization.GetResultAsync<QuantizationOutput>()).Quantized[0].Artifact.Name);
         foreach (var job in (string[])["ingest-1", "sft-1", "quantize-1", "evaluate-1"]) Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases(job));
         Assert.Equal("tuned", workflows.Told["sft-1"].Last().Output!.Value.GetProperty("artifact").GetProperty("name").GetString());
     }
@@ -48,6 +48,47 @@ public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<
         Assert.Equal(WorkflowFixture.Rows.Artifact, registered.Parents["dataset"]);
 
         static string Text(EvaluatedSubject subject) => subject.Adapter is null ? subject.Base.Name : $"{subject.Base.Name}+{subject.Adapter.Name}";
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Quantization_ToSeveralTypes_KeepsWhatOneThatFailsCannotMake()
+    {
+        workflows.QuantizationFaults["IQ1_M"] = ActivityFailures.QuantizationFailed;
+        var job = await workflows.StartAsync("Quantization", "quantize-several", Quantization("several", "Q8_0", "IQ1_M", "Q4_K_M"));
+        var output = await job.GetResultAsync<QuantizationOutput>();
+        Assert.Equal(["several-q8-0", "several-q4-k-m"], output.Quantized.Select(made => made.Artifact.Name));
+        Assert.Equal([new FailedType("IQ1_M", ActivityFailures.QuantizationFailed, "IQ1_M cannot be")], output.Failed);
+        Assert.Equal(
+            [("IQ1_M", true), ("Q4_K_M", false), ("Q8_0", true)],
+            workflows.Quantized.Where(asked => asked.Name == "several").Select(asked => (asked.Type, asked.More)).Order());
+        var registered = workflows.Registered.Where(made => made.Name.StartsWith("several-", StringComparison.Ordinal)).ToList();
+        Assert.Equal(2, registered.Count);
+        Assert.All(registered, made =>
+        {
+            Assert.Equal("gguf", made.Kind);
+            Assert.Equal("tuned", made.Parents["source"].Name);
+            Assert.Equal(WorkflowFixture.Rows.Artifact, made.Parents["importance"]);
+            Assert.Equal(4.5, made.Metrics["bits_per_weight"]);
+        });
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Quantization_NoTypeCanBeMade_FailsWithTheFirstOnesReason()
+    {
+        workflows.QuantizationFaults["IQ2_S"] = workflows.QuantizationFaults["IQ2_M"] = ActivityFailures.QuantizationFailed;
+        var job = await workflows.StartAsync("Quantization", "quantize-none", Quantization("none", "IQ2_S", "IQ2_M"));
+        await Assert.ThrowsAsync<WorkflowFailedException>(() => job.GetResultAsync());
+        Assert.Equal(new JobFailure(ActivityFailures.QuantizationFailed, "IQ2_S cannot be"), workflows.Told["quantize-none"].Last().Error);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Quantization_OfAModelThatIsAtFault_TriesNoOtherType()
+    {
+        workflows.QuantizationFaults["F32"] = ActivityFailures.ParityFailed;
+        var job = await workflows.StartAsync("Quantization", "quantize-parity", Quantization("parity", "F32", "Q8_0"));
+        await Assert.ThrowsAsync<WorkflowFailedException>(() => job.GetResultAsync());
+        Assert.Equal(ActivityFailures.ParityFailed, workflows.Told["quantize-parity"].Last().Error!.Type);
+        Assert.Equal("F32", Assert.Single(workflows.Quantized, asked => asked.Name == "parity").Type);
     }
 
     [Fact(Timeout = 60_000)]
@@ -125,6 +166,8 @@ public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<
         Assert.Equal(1, attempts);
         Assert.Equal(new JobFailure(ActivityFailures.Diverged, "the loss is NaN at step 7"), workflows.Told["diverged"].Last().Error);
     }
+
+    private static QuantizationInput Quantization(string name, params string[] types) => new("tuned", name, "ada") { Types = types, Importance = "rows" };
 
     private static EvaluationInput Evaluation(string artifact, string? against) =>
         new(artifact, against, "rows", "test", [], Rows: null, MaxTokens: null, Seed: 0, $"{artifact}-eval", "ada");

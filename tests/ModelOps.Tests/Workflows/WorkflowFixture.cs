@@ -6,6 +6,7 @@ using ModelOps.Workflows;
 using Temporalio.Activities;
 using Temporalio.Client;
 using Temporalio.Common;
+using Temporalio.Exceptions;
 using Temporalio.Worker;
 
 namespace ModelOps.Tests.Workflows;
@@ -31,6 +32,12 @@ public sealed class WorkflowFixture : IAsyncLifetime
 
     /// <summary>What the training activity of a job does; without one it answers at once.</summary>
     public ConcurrentDictionary<string, Func<ActivityExecutionContext, Task>> Trainings { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What quantizations were asked for.</summary>
+    public ConcurrentBag<QuantizeModel> Quantized { get; } = [];
+
+    /// <summary>With what a quantization to a type fails.</summary>
+    public ConcurrentDictionary<string, string> QuantizationFaults { get; } = new(StringComparer.Ordinal);
 
     /// <summary>What evaluations were asked for.</summary>
     public ConcurrentBag<EvaluateModel> Evaluated { get; } = [];
@@ -63,7 +70,12 @@ public sealed class WorkflowFixture : IAsyncLifetime
         var data = new TemporalWorkerOptions(WorkerRole.Data.TaskQueue());
         Add(data, Activities.IngestDataset, (_, _) => new IngestedDataset("sft", Rows.TableVersions, Rows.TableVersions, 0, empty, new("report", 1, Base.Digest)));
         var quantization = new TemporalWorkerOptions(WorkerRole.Quantization.TaskQueue());
-        Add(quantization, Activities.QuantizeModel, (_, _) => new QuantizedModel([], 1, 4.5, new Parity(1, 1, 0, 1, 1, 0)));
+        Add(quantization, Activities.QuantizeModel, (_, input) =>
+        {
+            Quantized.Add(input);
+            if (QuantizationFaults.TryGetValue(input.Type, out var fault)) throw new ApplicationFailureException($"{input.Type} cannot be", fault, nonRetryable: true);
+            return new QuantizedModel([], 1, 4.5, new Parity(1, 1, 0, 1, 1));
+        });
         var evaluation = new TemporalWorkerOptions(WorkerRole.Evaluation.TaskQueue());
         Add(evaluation, Activities.EvaluateModel, (_, input) =>
         {

@@ -12,10 +12,16 @@ internal static class ArtifactPush
     public static Task<Artifact> RunAsync(
         Invocation invocation, ModelOpsClient client, string name, string kind, string folder, string? license, string? source,
         CancellationToken cancellationToken) =>
+        RunAsync(invocation, client, name, kind, cancel => LocalFiles.HashFolderAsync(folder, cancel), license, source, cancellationToken);
+
+    /// <param name="hash">Hashes what is pushed.</param>
+    public static Task<Artifact> RunAsync(
+        Invocation invocation, ModelOpsClient client, string name, string kind, Func<CancellationToken, Task<LocalFiles>> hash, string? license, string? source,
+        CancellationToken cancellationToken) =>
         ProgressView.RunAsync(invocation, $"Push {name}", async progress =>
         {
             progress.Report(new ProgressUpdate("hashing", 0, null));
-            var files = await LocalFiles.HashFolderAsync(folder, cancellationToken);
+            var files = await hash(cancellationToken);
             return await client.Artifacts.PushAsync(name, kind, files, license, source, Bytes(progress), cancellationToken);
         });
 

@@ -22,12 +22,13 @@ internal static class JobRun
     public static JobPriority PriorityOf(Invocation invocation, Option<string> priority) => Enum.Parse<JobPriority>(invocation.Get(priority)!, ignoreCase: true);
 
     public static async Task<int> StartAsync(
-        Invocation invocation, Func<ModelOpsClient, Task<Job>> start, string title, bool watch, CancellationToken cancellationToken)
+        Invocation invocation, Func<ModelOpsClient, Task<Job>> start, string title, bool watch, CancellationToken cancellationToken, Action<Job>? ended = null)
     {
         var job = await start(invocation.Client);
         if (watch)
         {
             job = await JobWatch.ToEndAsync(invocation, invocation.Client, job, title, cancellationToken);
+            ended?.Invoke(job);
         }
         invocation.Write(job, JsonOutput.Wire.Job, screen =>
         {

@@ -62,6 +62,11 @@ internal static class JobViews
         {
             return;
         }
+        if (job.Kind == "quantization")
+        {
+            QuantizationView.Show(invocation, result.Deserialize(WireJson.Default.QuantizationResult)!);
+            return;
+        }
         foreach (var line in LinesOf(job.Kind, result))
         {
             invocation.Screen.WriteLine(line);
@@ -72,7 +77,6 @@ internal static class JobViews
     {
         "ingestion" => Lines(result.Deserialize(WireJson.Default.IngestionResult)!),
         "sft" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
-        "quantization" => Lines(result.Deserialize(WireJson.Default.QuantizationResult)!),
         "evaluation" => Lines(result.Deserialize(WireJson.Default.EvaluationResult)!),
         _ => result.EnumerateObject().Select(property => $"{property.Name} = {property.Value}"), // of a newer server
     };
@@ -89,13 +93,6 @@ internal static class JobViews
         $"Next: modelops quantize {result.Artifact} --type Q8_0 --name NAME",
     ];
 
-    private static IEnumerable<string> Lines(QuantizationResult result) =>
-    [
-        $"{result.Artifact}: {result.Type}, {Human.Bytes(result.Size)}, {result.BitsPerWeight:0.00} bits per weight",
-        ParityOf(result.Parity),
-        $"Next: modelops deploy {result.Artifact} --name NAME",
-    ];
-
     private static IEnumerable<string> Lines(EvaluationResult result) =>
     [
         $"{result.Artifact}: {result.Candidate}{(result.Base is null ? "" : $" against {result.Base}")} on {result.Rows} rows of {result.Dataset}/{result.Split}",
@@ -107,10 +104,6 @@ internal static class JobViews
     ];
 
     private static string Estimate(MetricEstimate estimate) => $"{estimate.Value:0.0000} [{estimate.Low:0.0000}, {estimate.High:0.0000}]";
-
-    public static string ParityOf(ParityReport parity) =>
-        $"parity with the trainer: logits within {parity.MaxLogitDifference:G2} (allowed {parity.Tolerance:G2}), "
-        + $"same top token {parity.QuantizedTopOneAgreement:P1} and KL {parity.QuantizedKlDivergence:G2} nats/token when quantized";
 
     private static string LossOf(JobCheckpoint kept) =>
         kept.ValidationLoss is { } validation ? $", validation loss {validation:0.000}{(kept.Best ? ", the best" : "")}"

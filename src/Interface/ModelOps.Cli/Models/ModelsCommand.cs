@@ -5,7 +5,7 @@ using ModelOps.Client;
 
 namespace ModelOps.Cli.Models;
 
-/// <summary>Base models: artifacts of kind model in Hugging Face layout.</summary>
+/// <summary>Base models: artifacts of kind model in Hugging Face layout, and GGUF files that were imported.</summary>
 internal static class ModelsCommand
 {
     public const string Kind = "model";
@@ -50,23 +50,35 @@ internal static class ModelsCommand
 
     private static Command Import(CommandFactory cli)
     {
-        var folder = new Argument<string>("folder") { Description = "Folder with config.json, tokenizer.json and *.safetensors" };
-        var name = new Option<string?>("--name") { Description = "Name of the artifact [default: the folder's]" };
+        var path = new Argument<string>("path") { Description = "Folder with config.json, tokenizer.json and *.safetensors, or a GGUF file" };
+        var name = new Option<string?>("--name") { Description = "Name of the artifact [default: the folder's or file's]" };
         var license = new Option<string?>("--license") { Description = "Its licence, as SPDX has it, e.g. apache-2.0" };
         var source = new Option<string?>("--source") { Description = "Where it comes from, e.g. an address" };
         return cli.Command(
-            "import", "Uploads a model folder and registers it, signed.",
-            ["modelops models import ./my-model", "modelops models import ./my-model --name base --license apache-2.0"],
-            [folder, name, license, source],
+            "import", "Uploads a model folder, or a GGUF file to serve or quantize, and registers it, signed.",
+            ["modelops models import ./my-model --name base --license apache-2.0", "modelops models import ./my-model-f16.gguf --source https://example.org/my-model"],
+            [path, name, license, source],
             async (invocation, cancellationToken) =>
             {
-                RequireModelFolder(invocation.Get(folder));
+                var (kind, artifactName, hash) = Found(invocation.Get(path));
                 var artifact = await ArtifactPush.RunAsync(
-                    invocation, invocation.Client, invocation.Get(name) ?? NameOf(invocation.Get(folder)), Kind, invocation.Get(folder),
-                    invocation.Get(license), invocation.Get(source), cancellationToken);
+                    invocation, invocation.Client, invocation.Get(name) ?? artifactName, kind, hash, invocation.Get(license), invocation.Get(source), cancellationToken);
                 invocation.Write(artifact, JsonOutput.Wire.Artifact, _ => ArtifactViews.Show(invocation, artifact));
                 return ExitCodes.Done;
             });
+    }
+
+    /// <summary>What stands at a path: its kind, the name that it gives, and how its files are hashed.</summary>
+    private static (string Kind, string Name, Func<CancellationToken, Task<LocalFiles>> Hash) Found(string path)
+    {
+        if (GgufImport.IsGguf(path) && !Directory.Exists(path))
+        {
+            var files = GgufImport.FilesOf(path);
+            var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+            return (GgufImport.Kind, NameOf(GgufImport.StemOf(path)), cancel => LocalFiles.HashFilesAsync(folder, files, cancel));
+        }
+        RequireModelFolder(path);
+        return (Kind, NameOf(path), cancel => LocalFiles.HashFolderAsync(path, cancel));
     }
 
     private static Command List(CommandFactory cli) => cli.Command(
@@ -74,6 +86,8 @@ internal static class ModelsCommand
         async (invocation, cancellationToken) =>
         {
             var models = await invocation.Client.Artifacts.ListAsync(Kind, cancellationToken);
+            var imported = (await invocation.Client.Artifacts.ListAsync(GgufImport.Kind, cancellationToken)).Where(IsBase);
+            models = [.. models, .. imported];
             invocation.Write(new Page<Artifact>(models), JsonOutput.Wire.PageArtifact, _ => ArtifactViews.List(
                 invocation, models, "No model yet. Get one: modelops models pull hf:ORG/NAME, or modelops models import FOLDER"));
             return ExitCodes.Done;
@@ -87,7 +101,7 @@ internal static class ModelsCommand
             async (invocation, cancellationToken) =>
             {
                 var artifact = await invocation.Client.Artifacts.GetAsync(invocation.Get(model), cancellationToken);
-                if (artifact.Kind != Kind)
+                if (artifact.Kind != Kind && !IsBase(artifact))
                 {
                     throw CliProblems.Exception(
                         ProblemTypes.NotFound, "Not a model",
@@ -97,4 +111,7 @@ internal static class ModelsCommand
                 return ExitCodes.Done;
             });
     }
+
+    /// <summary>A GGUF file that was imported: what is quantized here has a parent.</summary>
+    private static bool IsBase(Artifact artifact) => artifact.Kind == GgufImport.Kind && artifact.Parents.Count == 0;
 }

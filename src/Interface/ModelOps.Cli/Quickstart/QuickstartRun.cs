@@ -42,12 +42,12 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
         var quantization = await StepAsync(
             $"Quantize to {QuantizedType}",
             progress => QuantizeAsync(training.Result.Result.Artifact, $"{name}-{ModelsCommand.NameOf(QuantizedType)}", progress, cancellationToken),
-            result => $"{result.Artifact}, {Human.Bytes(result.Size)}, {result.BitsPerWeight:0.00} bits per weight");
+            result => $"{result.Artifacts[0].Artifact}, {Human.Bytes(result.Artifacts[0].Size)}, {result.Artifacts[0].BitsPerWeight:0.00} bits per weight");
         var verification = await StepAsync(
-            "Verify the chain", _ => VerifyAsync(quantization.Result.Artifact, cancellationToken),
+            "Verify the chain", _ => VerifyAsync(quantization.Result.Artifacts[0].Artifact, cancellationToken),
             verified => $"{verified.Checks.Count} checks passed");
         var deployment = await StepAsync(
-            "Deploy", _ => DeployAsync(quantization.Result.Artifact, name, cancellationToken),
+            "Deploy", _ => DeployAsync(quantization.Result.Artifacts[0].Artifact, name, cancellationToken),
             deployed => $"{deployed.Name}, {deployed.Slots} requests at a time");
         var questions = await SampleQuestions.ReadAsync(questionFile, Questions, cancellationToken);
         var chat = await StepAsync(
@@ -66,7 +66,7 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
             Verification = verification,
             Deployment = deployment,
             Chat = chat,
-            Lineage = await client.Artifacts.GetLineageAsync(quantization.Result.Artifact, cancellationToken: cancellationToken),
+            Lineage = await client.Artifacts.GetLineageAsync(quantization.Result.Artifacts[0].Artifact, cancellationToken: cancellationToken),
         };
     }
 
@@ -113,7 +113,7 @@ internal sealed class QuickstartRun(Invocation invocation, ModelOpsClient client
         string adapter, string name, IProgress<ProgressUpdate> progress, CancellationToken cancellationToken)
     {
         var job = await client.Jobs.StartQuantizationAsync(
-            new CreateQuantization { Artifact = adapter, Type = QuantizedType, Name = name }, cancellationToken);
+            new CreateQuantization { Artifact = adapter, Types = [QuantizedType], Name = name }, cancellationToken);
         var (ended, _) = await FinishAsync(job, progress, cancellationToken);
         return new(ResultOf(ended).Deserialize(WireJson.Default.QuantizationResult)!, Reused: false);
     }

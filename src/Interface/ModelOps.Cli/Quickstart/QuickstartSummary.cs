@@ -15,8 +15,11 @@ internal static class QuickstartSummary
         output.WriteLine();
         output.WriteLine($"Done in {Human.Duration(TimeSpan.FromSeconds(report.Seconds))}. What was made:");
         output.WriteLine($"  {training.Artifact}: validation loss {training.LossBefore:0.000} -> {training.LossAfter:0.000} nats/token in {training.Steps} steps");
-        output.WriteLine($"  {quantization.Artifact}: {quantization.Type}, {Human.Bytes(quantization.Size)}, {quantization.BitsPerWeight:0.00} bits per weight");
-        output.WriteLine($"  {JobViews.ParityOf(quantization.Parity)}");
+        var file = quantization.Artifacts[0];
+        output.WriteLine($"  {file.Artifact}: {file.Type}, {Human.Bytes(file.Size)}, {file.BitsPerWeight:0.00} bits per weight");
+        if (file.Quality is { } quality)
+            output.WriteLine($"  perplexity {quality.Perplexity:0.000} (source {quality.SourcePerplexity:0.000}), same top token {quality.TopOneAgreement:P1}, KL {quality.KlDivergence:G2} nats/token");
+        if (quantization.Parity is { } parity) output.WriteLine($"  {QuantizationView.ParityOf(parity)}");
         output.WriteLine();
         output.WriteLine("Where it comes from, signed and verified:");
         LineageView.Show(invocation.Screen, report.Lineage, upstream: true, downstream: false);
@@ -52,7 +55,7 @@ internal static class QuickstartSummary
         yield return "";
         yield return "Next:";
         yield return $"  modelops chat {name}{HomeFlag(invocation)}";
-        yield return $"  modelops artifacts lineage {report.Quantization.Result.Artifact}{HomeFlag(invocation)}";
+        yield return $"  modelops artifacts lineage {report.Quantization.Result.Artifacts[0].Artifact}{HomeFlag(invocation)}";
         yield return "  modelops quickstart --data ./your-rows.jsonl    # one JSON object per line: {\"messages\": [{\"role\": \"user\", …}, {\"role\": \"assistant\", …}]}";
     }
 

@@ -39,6 +39,16 @@ public sealed class LocalFiles
         return new LocalFiles(full, files);
     }
 
+    /// <summary>Hashes some files of a folder and leaves the others out.</summary>
+    /// <exception cref="FileNotFoundException">One of them does not exist.</exception>
+    public static async Task<LocalFiles> HashFilesAsync(string folder, IReadOnlyList<string> names, CancellationToken cancellationToken = default)
+    {
+        var full = Path.GetFullPath(folder);
+        var files = new List<ArtifactFile>(names.Count);
+        foreach (var name in names.Order(StringComparer.Ordinal)) files.Add(await HashAsync(full, name, cancellationToken).ConfigureAwait(false));
+        return new LocalFiles(full, files);
+    }
+
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     public static Task<ArtifactFile> HashFileAsync(string path, CancellationToken cancellationToken = default)
     {

@@ -23,9 +23,8 @@ public static class JobKinds
             ToWire(output.Deserialize(ActivityJson.Default.DatasetIngestionOutput)!), WireJson.Default.IngestionResult)),
         new(Sft, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
             ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult)),
-        new(Quantize, WorkerRole.Quantization, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
-            ToWire(input.Deserialize(ActivityJson.Default.QuantizationInput)!, output.Deserialize(ActivityJson.Default.QuantizationOutput)!),
-            WireJson.Default.QuantizationResult)),
+        new(Quantize, WorkerRole.Quantization, "Quantization", (_, output) => JsonSerializer.SerializeToElement(
+            QuantizationViews.ToWire(output.Deserialize(ActivityJson.Default.QuantizationOutput)!), WireJson.Default.QuantizationResult)),
         new(Evaluate, WorkerRole.Evaluation, "Evaluation", (input, output) => JsonSerializer.SerializeToElement(
             ToWire(input.Deserialize(ActivityJson.Default.EvaluationInput)!, output.Deserialize(ActivityJson.Default.EvaluationOutput)!),
             WireJson.Default.EvaluationResult)),
@@ -54,23 +53,6 @@ public static class JobKinds
         TruncatedRows = output.Trained.TruncatedRows,
         SkippedRows = output.Trained.SkippedRows,
         Seconds = output.Trained.Seconds,
-    };
-
-    private static QuantizationResult ToWire(QuantizationInput input, QuantizationOutput output) => new()
-    {
-        Artifact = output.Artifact.ToString(),
-        Type = input.Type,
-        Size = output.Quantized.Size,
-        BitsPerWeight = output.Quantized.BitsPerWeight,
-        Parity = new ParityReport
-        {
-            Prompts = output.Quantized.Parity.Prompts,
-            Tokens = output.Quantized.Parity.Tokens,
-            MaxLogitDifference = output.Quantized.Parity.MaxLogitDifference,
-            Tolerance = output.Quantized.Parity.Tolerance,
-            QuantizedTopOneAgreement = output.Quantized.Parity.QuantizedTopOneAgreement,
-            QuantizedKlDivergence = output.Quantized.Parity.QuantizedKlDivergence,
-        },
     };
 
     private static EvaluationResult ToWire(EvaluationInput input, EvaluationOutput output) => new()

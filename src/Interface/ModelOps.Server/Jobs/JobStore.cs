@@ -184,7 +184,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
                 row.FinishedAt = time.GetUtcNow();
                 row.Step = null;
                 row.Result = result?.GetRawText();
-                row.Artifact = result is { } made ? ArtifactOf(made) : null;
+                row.Artifact = result is { } made ? ArtifactsOf(made) : null;
                 (row.ErrorType, row.ErrorMessage) = (change.Error?.Type, change.Error?.Message);
                 return true;
             },
@@ -330,8 +330,11 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         return [.. rows.Select(JobViews.ToWire)];
     }
 
-    /// <summary>Every kind of job names what it registered in the same place.</summary>
-    private static string? ArtifactOf(JsonElement result) => result.TryGetProperty("artifact", out var artifact) ? artifact.GetString() : null;
+    /// <summary>Every kind of job names what it registered in the same place: one artifact, or several, with a space between them here.</summary>
+    private static string? ArtifactsOf(JsonElement result) =>
+        result.TryGetProperty("artifact", out var artifact) ? artifact.GetString()
+        : result.TryGetProperty("artifacts", out var artifacts) ? string.Join(' ', artifacts.EnumerateArray().Select(made => made.GetProperty("artifact").GetString()))
+        : null;
 
     private static string Text(JobState state) => JobViews.Text(state);
 }

@@ -29,7 +29,7 @@ internal static class JobViews
         FinishedAt = row.FinishedAt,
         Input = JsonElement.Parse(row.Input),
         Result = row.Result is null ? null : JsonElement.Parse(row.Result),
-        Artifacts = row.Artifact is null ? [] : [row.Artifact],
+        Artifacts = row.Artifact?.Split(' ') ?? [],
         Progress = Progress(row.Progress),
         Error = row.ErrorType is null ? null : new JobError(row.ErrorType, row.ErrorMessage ?? "", Advice(row.ErrorType)),
     };
@@ -84,7 +84,8 @@ internal static class JobViews
         ActivityFailures.InvalidInput => "Change what the message names and start a new job.",
         ActivityFailures.InvalidRows => "Mend the rows that the message names, or let more of them be bad with --max-bad, and start a new job.",
         ActivityFailures.VerificationFailed => "Something changed the artifact after it was signed: do not use it; 'modelops artifacts verify' tells more.",
-        ActivityFailures.ParityFailed => "The quantized model does not say what the trained one says: choose another type, and report this.",
+        ActivityFailures.ParityFailed => "The exported model does not say what the trained one says: do not deploy it, and report this.",
+        ActivityFailures.QuantizationFailed => "Choose another type, or mend what the message names, and start a new job.",
         ActivityFailures.Diverged => "Lower the learning rate, or look at the rows around the step that the message names.",
         ActivityFailures.PluginFailed => "Mend the plugin that the message names, allow its new digest, and start a new job; or leave it out.",
         ActivityFailures.WorkerDied => "See the job's log and the server's for its last words; with enough memory, 'modelops jobs retry' goes on.",

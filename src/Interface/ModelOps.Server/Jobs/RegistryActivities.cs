@@ -25,14 +25,16 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
         if (!input.Kinds.Contains(artifact.Manifest.Kind, StringComparer.Ordinal))
             throw new ActivityException(
                 ActivityFailures.InvalidInput,
-                $"{artifact.Manifest.Reference} is a {artifact.Manifest.Kind}; needed is a {string.Join(" or a ", input.Kinds)}");
+                $"{artifact.Manifest.Reference} is a {artifact.Manifest.Kind}; needed is a {string.Join(" or a ", input.Kinds)}{Hint(artifact.Manifest.Kind)}");
         var parents = artifact.Manifest.Parents;
         var dataset = parents.FirstOrDefault(parent => parent.Role == "dataset");
+        var @base = artifact.Manifest.Kind == "adapter" ? parents.Single(parent => parent.Role == "base") : null;
         return new(
             ToReference(artifact.Manifest, artifact.Digest),
             artifact.Manifest.Kind,
-            artifact.Manifest.Kind == "adapter" ? ToReference(parents.Single(parent => parent.Role == "base")) : null,
-            dataset is null ? null : (await ResolveAsync(new ResolveDataset(dataset.Artifact), cancellationToken)).Dataset);
+            @base is null ? null : ToReference(@base),
+            dataset is null ? null : (await ResolveAsync(new ResolveDataset(dataset.Artifact), cancellationToken)).Dataset,
+            LicenseOf(artifact.Manifest) ?? (@base is null ? null : LicenseOf((await registry.GetAsync(@base.Artifact, cancellationToken))?.Manifest)));
     }
 
     private async Task<ResolvedDataset> ResolveAsync(ResolveDataset input, CancellationToken cancellationToken)
@@ -114,6 +116,12 @@ public sealed class RegistryActivities(ArtifactRegistry registry, DatasetCatalog
             ArtifactLoad.Refused refused => throw new ActivityException(ActivityFailures.VerificationFailed, refused.Failure.ToString()),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
+
+    private static string Hint(string kind) => kind == ArtifactKinds.Gguf
+        ? ". A GGUF file is served and quantized; to train or evaluate, import the model that it was made of, in Hugging Face layout"
+        : "";
+
+    private static string? LicenseOf(ArtifactManifest? manifest) => manifest?.Attributes.GetValueOrDefault(ArtifactManifest.License);
 
     private static Dictionary<string, long> TableVersions(string json) => JsonSerializer.Deserialize<Dictionary<string, long>>(json)!;
 

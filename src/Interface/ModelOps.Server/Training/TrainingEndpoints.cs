@@ -10,8 +10,6 @@ namespace ModelOps.Server.Training;
 /// <summary>Starts training and quantization jobs; what can be known to be wrong is refused before a job exists.</summary>
 public static class TrainingEndpoints
 {
-    private static readonly string[] quantizationTypes = ["F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_NL"];
-
     public static void MapTraining(this IEndpointRouteBuilder api)
     {
         api.MapPost("/trainings", TrainAsync).WithTags("training")
@@ -38,12 +36,32 @@ public static class TrainingEndpoints
 
     private static async Task<IResult> QuantizeAsync(CreateQuantization create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
-        List<string> errors = [.. ManifestRules.CheckName(create.Name)];
-        if (!quantizationTypes.Contains(create.Type, StringComparer.Ordinal))
-            errors.Add($"type '{create.Type}' is unknown; known are {string.Join(", ", quantizationTypes)}");
+        var errors = Errors(create);
         if (errors.Count > 0) return Problems.Invalid(errors);
-        var input = new QuantizationInput(await references.PinAsync(create.Artifact, cancellationToken), create.Type, create.Name, context.User.Identity!.Name!);
+        var input = new QuantizationInput(await references.PinAsync(create.Artifact, cancellationToken), create.Name, context.User.Identity!.Name!)
+        {
+            Types = create.Types,
+            Dataset = create.Dataset is { } dataset ? await references.PinDatasetAsync(dataset, cancellationToken) : null,
+            Rows = create.Rows,
+            Importance = create.Importance is { } importance ? await references.PinDatasetAsync(importance, cancellationToken) : null,
+            ImportanceRows = create.ImportanceRows,
+        };
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.QuantizationInput);
         return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Quantize, json, create.Priority, context.Principal(), cancellationToken));
+    }
+
+    private static List<string> Errors(CreateQuantization create)
+    {
+        List<string> errors = [.. create.Types.SelectMany(type => ManifestRules.CheckName(QuantizationWorkflow.NameOf(create.Name, type, create.Types.Count))).Distinct()];
+        if (create.Types.Count == 0) errors.Add("types must name at least one type");
+        foreach (var type in create.Types.Except(QuantizationTypes.All, StringComparer.Ordinal))
+            errors.Add($"type '{type}' is unknown; known are {string.Join(", ", QuantizationTypes.All)}");
+        foreach (var type in create.Types.GroupBy(type => type, StringComparer.Ordinal).Where(group => group.Count() > 1)) errors.Add($"type '{type.Key}' is named twice");
+        if (create.Importance is null && create.Types.Intersect(QuantizationTypes.ThatNeedImportance, StringComparer.Ordinal).ToList() is { Count: > 0 } needing)
+            errors.Add($"{string.Join(", ", needing)} need{(needing.Count == 1 ? "s" : "")} an importance matrix: name a dataset to compute it from (importance, --imatrix)");
+        if (create.Rows < 1) errors.Add($"rows must be at least 1, not {create.Rows}");
+        if (create.ImportanceRows < 1) errors.Add($"importance_rows must be at least 1, not {create.ImportanceRows}");
+        if (create.ImportanceRows is not null && create.Importance is null) errors.Add("importance_rows says nothing without importance");
+        return errors;
     }
 }

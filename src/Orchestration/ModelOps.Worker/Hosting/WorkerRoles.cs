@@ -24,6 +24,7 @@ internal static class WorkerRoles
         services.AddSingleton<LoadedModels>();
         services.AddSingleton<IngestDatasetActivity>();
         services.AddSingleton<TrainAdapterActivity>();
+        services.AddSingleton<PreparedModels>();
         services.AddSingleton<QuantizeModelActivity>();
         services.AddSingleton(provider => AllowedPlugins.Load(options, provider.GetRequiredService<ILogger<AlgorithmRegistry>>()));
         services.AddSingleton<EvaluateModelActivity>();

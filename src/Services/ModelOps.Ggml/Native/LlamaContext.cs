@@ -5,7 +5,11 @@ namespace ModelOps.Ggml.Native;
 /// <param name="Outputs">The most positions of one step whose logits are read.</param>
 /// <param name="CacheType">ggml_type of keys and values.</param>
 /// <param name="FlashAttention">Faster, but it rounds to F16 inside.</param>
-internal sealed record ContextShape(int TokensPerSequence, int Sequences, int BatchTokens, int Outputs, int Threads, int CacheType, bool FlashAttention);
+internal sealed record ContextShape(int TokensPerSequence, int Sequences, int BatchTokens, int Outputs, int Threads, int CacheType, bool FlashAttention)
+{
+    /// <summary>ggml_backend_sched_eval_callback and its data: sees tensors as they are computed.</summary>
+    public (nint Function, nint Data) Observer { get; init; }
+}
 
 /// <summary>A llama_context: a model's state for some sequences. For one thread at a time.</summary>
 internal sealed unsafe class LlamaContext : IDisposable
@@ -31,6 +35,7 @@ internal sealed unsafe class LlamaContext : IDisposable
         if (!shape.FlashAttention) parameters.FlashAttention = FlashAttentionOff;
         // A stream of its own for each sequence: its attention then sees the same cells whoever else is in the batch.
         parameters.UnifiedCache = 0;
+        (parameters.EvaluationCallback, parameters.EvaluationCallbackData) = shape.Observer;
 
         var context = NativeLog.Capture(() => NativeLlama.CreateContext(weights, parameters), out var problems);
         if (context == 0)
@@ -70,6 +75,17 @@ internal sealed unsafe class LlamaContext : IDisposable
     {
         Logits(index); // the native sampler reads them without asking whether they are there
         return NativeLlama.Sample(sampler, handle, index);
+    }
+
+    /// <summary>Applies a LoRA adapter, a GGUF file, from now on.</summary>
+    /// <exception cref="GgmlException">It is no adapter of this model; the message has llama.cpp's reason.</exception>
+    public void Apply(LlamaModel model, string adapterPath)
+    {
+        var adapter = NativeLog.Capture(() => NativeLlama.LoadAdapter(model.Weights, adapterPath), out var problems);
+        if (adapter == 0) throw new GgmlException($"llama.cpp cannot load the adapter {adapterPath}: {NativeLog.Reason(problems)}");
+        var scale = 1f;
+        if (NativeLlama.SetAdapters(handle, &adapter, 1, &scale) != 0)
+            throw new GgmlException($"llama.cpp cannot apply the adapter {adapterPath} to {model.Path}.");
     }
 
     public void RemoveSequence(int sequence) => NativeLlama.RemoveSequence(memory, sequence, -1, -1);

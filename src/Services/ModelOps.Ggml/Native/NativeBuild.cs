@@ -34,10 +34,10 @@ internal static unsafe class NativeBuild
                 $"{context.AttentionType} {context.FlashAttention} | {context.KeyType} {context.ValueType} | {context.Embeddings} " +
                 $"{context.OffloadKeyValues} {context.NoPerformance} {context.OffloadOperations} {context.FullSlidingWindow} " +
                 $"{context.UnifiedCache}"),
-            new("defaults of llama_model_quantize_params", "0 7 43 43 | 0 1 0 0 0 0 | 0 2",
+            new("defaults of llama_model_quantize_params", "0 7 43 43 | 0 1 0 0 0 0 | 8589934592",
                 $"{quantize.Threads} {quantize.FileType} {quantize.OutputTensorType} {quantize.TokenEmbeddingType} | " +
                 $"{quantize.AllowRequantize} {quantize.QuantizeOutputTensor} {quantize.OnlyCopy} {quantize.Pure} {quantize.KeepSplit} " +
-                $"{quantize.DryRun} | {quantize.Unknown0} {quantize.Unknown1}"),
+                $"{quantize.DryRun} | {quantize.MaxBufferSize}"),
         ];
     }
 

@@ -87,4 +87,25 @@ internal static unsafe partial class NativeGgml
     /// <returns>Four dimensions, the row length first; those that are not used are 1.</returns>
     [LibraryImport(NativeLibraries.Base, EntryPoint = "gguf_get_tensor_ne")]
     public static partial long* TensorShape(GgufHandle gguf, long tensor);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_init")]
+    public static partial nint CreateContext(GgmlInit parameters);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_free")]
+    public static partial void FreeContext(nint context);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_new_tensor_2d")]
+    public static partial Tensor* NewMatrix(nint context, int type, long columns, long rows);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_mul_mat")]
+    public static partial Tensor* Multiply(nint context, Tensor* left, Tensor* right);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_set_name", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial Tensor* SetName(Tensor* tensor, string name);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_get_data")]
+    public static partial nint Data(Tensor* tensor);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_op_name")]
+    public static partial nint OperationName(int operation);
 }

@@ -71,7 +71,7 @@ internal struct ContextParams
     public nint OtherContext;
 }
 
-/// <summary>llama_model_quantize_params, 64 bytes; no public header shows the last two fields, whose defaults are 0 and 2.</summary>
+/// <summary>llama_model_quantize_params, 64 bytes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct QuantizeParams
 {
@@ -89,8 +89,7 @@ internal struct QuantizeParams
     public nint KeyValueOverrides;
     public nint TensorTypes;
     public nint PrunedLayers;
-    public int Unknown0;
-    public int Unknown1;
+    public nuint MaxBufferSize;
 }
 
 /// <summary>llama_batch, 56 bytes.</summary>
@@ -136,4 +135,53 @@ internal static class GgmlType
 {
     public const int F32 = 0;
     public const int F16 = 1;
+}
+
+/// <summary>llama_model_imatrix_data, 24 bytes; a list of them ends with one without a name.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ImportanceData
+{
+    public nint Name;
+    public nint Values;
+    public nuint Count;
+}
+
+/// <summary>ggml_init_params, 24 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct GgmlInit
+{
+    public nuint MemorySize;
+    public nint Memory;
+    public byte NoAllocation;
+}
+
+/// <summary>ggml_tensor, 336 bytes; <see cref="TensorLayout"/> checks the offsets.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 336)]
+internal unsafe struct Tensor
+{
+    [FieldOffset(0)]
+    public int Type;
+
+    /// <summary>Elements, the row length first.</summary>
+    [FieldOffset(16)]
+    public fixed long Shape[4];
+
+    /// <summary>Bytes from one element, row, … to the next.</summary>
+    [FieldOffset(48)]
+    public fixed long Strides[4];
+
+    [FieldOffset(80)]
+    public int Operation;
+
+    [FieldOffset(152)]
+    public Tensor* Source0;
+
+    [FieldOffset(160)]
+    public Tensor* Source1;
+
+    [FieldOffset(248)]
+    public nint Data;
+
+    [FieldOffset(256)]
+    public fixed byte Name[64];
 }
