@@ -18,6 +18,8 @@ internal sealed class EngineSoak(LlamaModel model, string[] adapters)
     private const int Clients = 12;
     private const int Slots = 4;
 
+    private static readonly TimeSpan pause = TimeSpan.FromMilliseconds(5);
+
     private readonly ConcurrentDictionary<string, int> outcomes = new();
     private readonly ConcurrentQueue<string> errors = new();
 
@@ -49,6 +51,7 @@ internal sealed class EngineSoak(LlamaModel model, string[] adapters)
             var outcome = await TryAsync(engine, request, stopAfter, cancellationToken);
             outcomes.AddOrUpdate($"{kind}: {outcome}", 1, (_, count) => count + 1);
             if (!IsPlanted(kind, outcome)) errors.Enqueue($"{kind}: {outcome}");
+            if (outcome != "done") await Task.Delay(pause, cancellationToken); // else the refused would do nothing but be refused
         }
     }
 

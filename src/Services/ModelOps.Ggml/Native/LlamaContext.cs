@@ -96,7 +96,8 @@ internal sealed unsafe partial class LlamaContext : IDisposable
     /// <exception cref="GgmlException">llama.cpp refuses; the message has its reason.</exception>
     public AdapterHandle LoadAdapter(string path)
     {
-        var adapter = NativeLog.Capture(() => NativeLlama.LoadAdapter(model, path), out var problems);
+        // It warns for every tensor whose weights are repacked that the adapter's own are not.
+        var adapter = NativeLog.CaptureQuietly(() => NativeLlama.LoadAdapter(model, path), out var problems);
         return adapter != 0
             ? new AdapterHandle(adapter, handle)
             : throw new GgmlException($"llama.cpp cannot load the adapter {path}: {NativeLog.Reason(problems)}");

@@ -21,6 +21,9 @@ internal static unsafe class NativeLog
     [ThreadStatic]
     private static List<(LogLevel Level, string Text)>? captured;
 
+    [ThreadStatic]
+    private static bool quiet;
+
     public static ILogger Sink
     {
         get => sink;
@@ -35,6 +38,20 @@ internal static unsafe class NativeLog
 
     /// <summary>Runs a native call and keeps its warnings and errors, one line each.</summary>
     public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems) => Capture(call, out problems, out _);
+
+    /// <summary>For a call whose warnings are of no use where it succeeds: the log has them as details.</summary>
+    public static T CaptureQuietly<T>(Func<T> call, out IReadOnlyList<string> problems)
+    {
+        quiet = true;
+        try
+        {
+            return Capture(call, out problems);
+        }
+        finally
+        {
+            quiet = false;
+        }
+    }
 
     /// <param name="call">The native call.</param>
     /// <param name="problems">Its warnings and errors.</param>
@@ -83,7 +100,7 @@ internal static unsafe class NativeLog
         line.Clear();
         if (complete.Length == 0) return;
         captured?.Add((level, complete));
-        sink.Native(level, complete);
+        sink.Native(quiet && level == LogLevel.Warning ? LogLevel.Debug : level, complete);
     }
 
     // ggml_log_level. What llama.cpp calls information (a hundred lines per model) is detail to an operator.
