@@ -40,6 +40,7 @@ public sealed class LlamaEvaluator : IDisposable
     private readonly LlamaContext context;
     private readonly LlamaVocabulary vocabulary;
     private readonly int contextSize;
+    private readonly AdapterHandle? adapter;
     private int position;
 
     /// <exception cref="ArgumentException">Options make no sense for this model; the message has all of them.</exception>
@@ -58,12 +59,13 @@ public sealed class LlamaEvaluator : IDisposable
         if (options.Adapter is null) return;
         try
         {
-            GgufHeader.Read(options.Adapter);
-            context.Apply(model, options.Adapter);
+            AdapterFile.Check(options.Adapter, model);
+            adapter = context.LoadAdapter(options.Adapter);
+            context.SetAdapter(adapter);
         }
         catch
         {
-            context.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -113,5 +115,9 @@ public sealed class LlamaEvaluator : IDisposable
     /// <returns>(vocabulary): scores what follows that token; good until the evaluator is used again.</returns>
     public ReadOnlySpan<float> LogitsAt(int index) => context.Logits(index);
 
-    public void Dispose() => context.Dispose();
+    public void Dispose()
+    {
+        context.Dispose();
+        adapter?.Dispose();
+    }
 }

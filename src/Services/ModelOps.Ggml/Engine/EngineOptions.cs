@@ -35,6 +35,22 @@ public sealed record EngineOptions
     /// <value>The default is 64.</value>
     public int QueueLength { get; init; } = DefaultQueueLength;
 
+    /// <summary>Prompt tokens, of all requests together, that may wait for a slot; a request that would add more is refused.</summary>
+    /// <value>The default is null: no limit but <see cref="QueueLength"/>.</value>
+    public long? QueueTokens { get; init; }
+
+    /// <summary>Keeps what slots have computed, for requests whose prompts begin like it.</summary>
+    /// <value>The default is true.</value>
+    public bool PrefixCache { get; init; } = true;
+
+    /// <summary>
+    /// Reads long prompts faster and needs no memory for scores (heads × context × batch), but decodes slower over a long context, and its
+    /// kernel depends on the number of tokens of a step, one of them adding up in F16: what else is in a batch then changes the third digit of
+    /// logits, and now and then a token.
+    /// </summary>
+    /// <value>The default is false.</value>
+    public bool FlashAttention { get; init; }
+
     /// <returns>What makes no sense for a model that was trained for so many tokens.</returns>
     internal IReadOnlyList<string> Errors(int trainedContext)
     {
@@ -46,6 +62,7 @@ public sealed record EngineOptions
         if (BatchTokens < Slots) errors.Add($"{nameof(BatchTokens)} is {BatchTokens}: every one of {Slots} slots needs a token per step");
         if (Threads < 1) errors.Add($"{nameof(Threads)} is {Threads}: at least 1 computes");
         if (QueueLength < 0) errors.Add($"{nameof(QueueLength)} is {QueueLength}: 0 means that nothing waits");
+        if (QueueTokens < 0) errors.Add($"{nameof(QueueTokens)} is {QueueTokens}: 0 means that nothing waits");
         return errors;
     }
 }

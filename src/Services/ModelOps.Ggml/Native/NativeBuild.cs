@@ -38,6 +38,7 @@ internal static unsafe class NativeBuild
                 $"{quantize.Threads} {quantize.FileType} {quantize.OutputTensorType} {quantize.TokenEmbeddingType} | " +
                 $"{quantize.AllowRequantize} {quantize.QuantizeOutputTensor} {quantize.OnlyCopy} {quantize.Pure} {quantize.KeepSplit} " +
                 $"{quantize.DryRun} | {quantize.MaxBufferSize}"),
+            new("top-k 1 and temperature 0.5 of llama_token_data 7: 1, 9: 2", "1 | 9 4", Sampled()),
         ];
     }
 
@@ -54,6 +55,18 @@ internal static unsafe class NativeBuild
     }
 
     public static string Text(nint utf8) => Marshal.PtrToStringUTF8(utf8) ?? "";
+
+    /// <summary>The structs of samplers have no defaults: what two samplers make of known candidates shows that the fields are where they were.</summary>
+    private static string Sampled()
+    {
+        using var chain = new SamplerHandle(NativeLlama.CreateSamplerChain(NativeLlama.SamplerChainDefaults()));
+        NativeLlama.AddSampler(chain, NativeLlama.TopKSampler(1));
+        NativeLlama.AddSampler(chain, NativeLlama.TemperatureSampler(0.5f));
+        var candidates = stackalloc TokenData[] { new() { Token = 7, Logit = 1 }, new() { Token = 9, Logit = 2 } };
+        var array = new TokenDataArray { Data = candidates, Count = 2, Selected = -1 };
+        NativeLlama.ApplySampler(chain, &array);
+        return $"{array.Count} | {array.Data->Token} {array.Data->Logit}";
+    }
 
     /// <returns>Bytes up to the last that the library writes.</returns>
     private static int End(delegate*<byte*, nint> writeDefaults)

@@ -19,7 +19,10 @@ internal static unsafe class NativeLog
     private static LogLevel level;
 
     [ThreadStatic]
-    private static List<string>? captured;
+    private static List<(LogLevel Level, string Text)>? captured;
+
+    [ThreadStatic]
+    private static bool quiet;
 
     public static ILogger Sink
     {
@@ -34,10 +37,29 @@ internal static unsafe class NativeLog
     }
 
     /// <summary>Runs a native call and keeps its warnings and errors, one line each.</summary>
-    public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems)
+    public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems) => Capture(call, out problems, out _);
+
+    /// <summary>For a call whose warnings are of no use where it succeeds: the log has them as details.</summary>
+    public static T CaptureQuietly<T>(Func<T> call, out IReadOnlyList<string> problems)
+    {
+        quiet = true;
+        try
+        {
+            return Capture(call, out problems);
+        }
+        finally
+        {
+            quiet = false;
+        }
+    }
+
+    /// <param name="call">The native call.</param>
+    /// <param name="problems">Its warnings and errors.</param>
+    /// <param name="rest">All other lines.</param>
+    public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems, out IReadOnlyList<string> rest)
     {
         var outer = captured;
-        problems = captured = [];
+        var lines = captured = [];
         try
         {
             return call();
@@ -45,6 +67,8 @@ internal static unsafe class NativeLog
         finally
         {
             captured = outer;
+            problems = [.. lines.Where(line => line.Level >= LogLevel.Warning).Select(line => line.Text)];
+            rest = [.. lines.Where(line => line.Level < LogLevel.Warning).Select(line => line.Text)];
         }
     }
 
@@ -75,8 +99,8 @@ internal static unsafe class NativeLog
         var complete = line.ToString().Trim();
         line.Clear();
         if (complete.Length == 0) return;
-        if (level >= LogLevel.Warning) captured?.Add(complete);
-        sink.Native(level, complete);
+        captured?.Add((level, complete));
+        sink.Native(quiet && level == LogLevel.Warning ? LogLevel.Debug : level, complete);
     }
 
     // ggml_log_level. What llama.cpp calls information (a hundred lines per model) is detail to an operator.
