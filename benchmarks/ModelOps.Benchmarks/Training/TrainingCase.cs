@@ -8,7 +8,7 @@ using ModelOps.Recipes;
 using ModelOps.Training;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
-using ModelOps.Training.Sft;
+using ModelOps.Training.Runs;
 using static TorchSharp.torch;
 
 namespace ModelOps.Benchmarks.Training;
@@ -65,7 +65,7 @@ internal sealed record TrainingCase(string Name, TrainingMethod Method = Trainin
     private async Task<double> TrainAsync(Run run, CancellationToken cancellationToken)
     {
         var speeds = new Speeds();
-        await new SftTraining(TimeProvider.System).RunAsync(
+        await new RecipeTraining(TimeProvider.System).RunAsync(
             new()
             {
                 ModelFolder = run.Model.Path,

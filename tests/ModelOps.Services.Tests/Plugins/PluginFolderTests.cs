@@ -145,10 +145,10 @@ public sealed class PluginFolderTests(BuiltPlugin built) : IClassFixture<BuiltPl
     private AlgorithmRegistry Load(string? digest) =>
         PluginFolder.Load(temp["plugins"], digest is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [BuiltPlugin.Name] = digest });
 
-    private async Task<(SftOutcome Outcome, double First)> TrainAsync(AlgorithmRegistry registry, string loss)
+    private async Task<(TrainingOutcome Outcome, double First)> TrainAsync(AlgorithmRegistry registry, string loss)
     {
         var first = new TaskCompletionSource<double>();
-        var outcome = await new SftTraining(TimeProvider.System, registry).RunAsync(
+        var outcome = await new RecipeTraining(TimeProvider.System, registry).RunAsync(
             new()
             {
                 ModelFolder = temp["base"],

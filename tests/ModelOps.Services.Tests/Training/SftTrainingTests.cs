@@ -155,7 +155,7 @@ public sealed class SftTrainingTests : IDisposable
         var progress = new Progress { OnReport = report => { if (report is { Stage: TrainingStages.Train, Step: 3 }) cancellation.Cancel(); } };
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => new SftTraining(TimeProvider.System).RunAsync(Request(), progress, cancellation.Token).WaitAsync(limit, TestContext.Current.CancellationToken));
+            () => new RecipeTraining(TimeProvider.System).RunAsync(Request(), progress, cancellation.Token).WaitAsync(limit, TestContext.Current.CancellationToken));
 
         Assert.Equal([temp["base"]], Directory.EnumerateFileSystemEntries(temp.Path));
         Assert.Equal(3, progress.Reports.Count(report => report.Stage == TrainingStages.Train));
@@ -299,7 +299,7 @@ public sealed class SftTrainingTests : IDisposable
         return string.Join(' ', words) + (answer.Stopped ? "" : "…");
     }
 
-    private SftRequest Request() => new()
+    private TrainingRequest Request() => new()
     {
         ModelFolder = temp["base"],
         TrainRows = Rows(24),
@@ -309,8 +309,8 @@ public sealed class SftTrainingTests : IDisposable
         Threads = 1,
     };
 
-    private static async Task<SftOutcome> RunAsync(SftRequest request, IProgress<TrainingProgress>? progress = null) =>
-        await new SftTraining(TimeProvider.System).RunAsync(request, progress, TestContext.Current.CancellationToken)
+    private static async Task<TrainingOutcome> RunAsync(TrainingRequest request, IProgress<TrainingProgress>? progress = null) =>
+        await new RecipeTraining(TimeProvider.System).RunAsync(request, progress, TestContext.Current.CancellationToken)
             .WaitAsync(limit, TestContext.Current.CancellationToken);
 
     private static List<ChatExample> Rows(int count) =>

@@ -27,7 +27,7 @@ internal sealed class TrainAdapterActivity(
             objects, ActivityExecutionContext.Current.Info.WorkflowId!, Path.Combine(scratch.Path, "checkpoints"), ActivityReports.Current!,
             steps => reports.Say($"the checkpoint after step {steps} is stored"), logger);
         await checkpoints.FetchAsync(cancellationToken);
-        var request = new SftRequest
+        var request = new TrainingRequest
         {
             ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
             TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
@@ -67,9 +67,9 @@ internal sealed class TrainAdapterActivity(
     }
 
     /// <summary>A job's recipe, rows and base never change; its checkpoints are of something else only where another version of ModelOps read them otherwise.</summary>
-    private async Task<SftOutcome> TrainAsync(SftRequest request, JobCheckpoints checkpoints, TrainingReports reports, CancellationToken cancellationToken)
+    private async Task<TrainingOutcome> TrainAsync(TrainingRequest request, JobCheckpoints checkpoints, TrainingReports reports, CancellationToken cancellationToken)
     {
-        var training = new SftTraining(time, algorithms);
+        var training = new RecipeTraining(time, algorithms);
         try
         {
             return await training.RunAsync(request, reports, cancellationToken);

@@ -6,7 +6,7 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using ModelOps.Training.Data;
 using ModelOps.Training.Plugins;
-using ModelOps.Training.Sft;
+using ModelOps.Training.Runs;
 using static TorchSharp.torch;
 
 namespace ModelOps.Training.Evaluations;

@@ -6,7 +6,7 @@ namespace ModelOps.Training;
 /// <summary>A conversation to learn from: what its assistant messages say.</summary>
 public sealed record ChatExample(IReadOnlyList<ChatMessage> Messages);
 
-public sealed record SftRequest
+public sealed record TrainingRequest
 {
     /// <summary>The base model, in Hugging Face layout, with a chat template.</summary>
     public required string ModelFolder { get; init; }
@@ -63,7 +63,7 @@ public sealed record RowReport(int Used, int Truncated, int Skipped, string? Fir
 /// <param name="LossBefore">Nats per assistant token, of the base model.</param>
 /// <param name="LossAfter">Nats per assistant token, with the adapter.</param>
 /// <param name="Seconds">Loading and both evaluations included.</param>
-public sealed record SftOutcome(
+public sealed record TrainingOutcome(
     int Steps,
     long Tokens,
     double LossBefore,

@@ -3,7 +3,7 @@ using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.Models;
 using ModelOps.Training.Evaluations;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>What the model that is trained answers to a few prompts, for people to read: greedy, and without a trace in what is trained.</summary>
 internal sealed partial class SampledAnswers

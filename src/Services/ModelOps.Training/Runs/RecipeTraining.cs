@@ -5,24 +5,24 @@ using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
 using ModelOps.Training.Plugins;
-using ModelOps.Training.Sft;
+using ModelOps.Training.Runs;
 using TorchSharp;
 
 namespace ModelOps.Training;
 
 /// <summary>Supervised fine-tuning: the model learns to say what the assistant says in the rows.</summary>
 /// <param name="algorithms">What recipes can name; null: what is built in.</param>
-public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms = null)
+public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorithms = null)
 {
     /// <exception cref="TrainingFailedException">The recipe, the rows or the course of training do not allow to go on; nothing is written.</exception>
     /// <exception cref="InvalidModelFileException">The base model is incomplete or broken.</exception>
     /// <exception cref="IOException">The output folder is not empty, or cannot be written.</exception>
     /// <exception cref="OperationCanceledException">Between two steps; of all that is written only a checkpoint stays.</exception>
-    public Task<SftOutcome> RunAsync(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
+    public Task<TrainingOutcome> RunAsync(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
         Task.Factory.StartNew(
             () => Run(request, progress, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    private SftOutcome Run(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    private TrainingOutcome Run(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
         try
         {
@@ -34,7 +34,7 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         }
     }
 
-    private SftOutcome Train(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    private TrainingOutcome Train(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         ThrowIfOccupied(request.OutputFolder);
@@ -45,7 +45,7 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
 
         // 1. Rows to packed sequences, and what the recipe left open.
         var encoder = new ExampleEncoder(folder, request.Recipe.TrainOn);
-        var rows = SftRows.Prepare(request, folder.Config, encoder, cancellationToken);
+        var rows = TrainingRows.Prepare(request, folder.Config, encoder, cancellationToken);
         foreach (var advice in rows.Advice(folder.Config)) progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, 0, advice));
         var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
 
@@ -56,7 +56,7 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
         torch.set_num_threads(request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1));
-        using var model = SftModel.Load(folder, recipe);
+        using var model = TrainedModel.Load(folder, recipe);
 
         // 3. Measure, train, measure.
         using var checkpoints = new RunFolder(request);
@@ -77,7 +77,7 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
             : MeasureAt(TrainingStages.EvaluateAfter, end.Steps);
 
         // 4. The adapter, or the model, appears whole.
-        SftModel.Save(model, folder, recipe, request, cancellationToken);
+        TrainedModel.Save(model, folder, recipe, request, cancellationToken);
         return new(
             end.Steps, end.Tokens, end.LossBefore, after, time.GetElapsedTime(started).TotalSeconds, recipe, rows.EvaluatedOn, rows.TrainReport, rows.ValidationReport);
 
@@ -138,7 +138,7 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
     }
 
     /// <summary>The folder of the run's checkpoints: the caller's, or one that goes with the run.</summary>
-    private sealed class RunFolder(SftRequest request) : IDisposable
+    private sealed class RunFolder(TrainingRequest request) : IDisposable
     {
         public string Path { get; } = request.CheckpointFolder ?? $"{System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(request.OutputFolder))}.{Guid.NewGuid():N}.checkpoints";
 

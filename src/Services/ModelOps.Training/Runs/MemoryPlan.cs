@@ -3,7 +3,7 @@ using ModelOps.ModelFiles;
 using ModelOps.Recipes;
 using ModelOps.Training.Plugins;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>What a run will take of memory, by part, before it takes it.</summary>
 /// <param name="Parts">Bytes by what they are for.</param>

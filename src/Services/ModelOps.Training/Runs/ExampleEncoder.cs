@@ -5,7 +5,7 @@ using ModelOps.ModelFiles.Tokenizers;
 using ModelOps.Recipes;
 using ModelOps.Training.Data;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>Conversations to tokens, through the model's own chat template: the text that serving will render.</summary>
 internal sealed class ExampleEncoder

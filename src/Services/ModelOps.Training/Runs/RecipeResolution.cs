@@ -3,7 +3,7 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using ModelOps.Training.Plugins;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>Fills in what a recipe leaves open, by the rules that the recipe's documentation tells.</summary>
 internal static class RecipeResolution

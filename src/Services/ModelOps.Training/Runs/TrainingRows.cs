@@ -4,18 +4,18 @@ using ModelOps.Recipes;
 using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>The rows of a run as the model will read them.</summary>
 /// <param name="Train">Learned from.</param>
 /// <param name="Evaluation">Measured on.</param>
-internal sealed record SftRows(
+internal sealed record TrainingRows(
     int Length, IReadOnlyList<PackedRow> Train, IReadOnlyList<PackedRow> Evaluation, EvaluationRows EvaluatedOn, RowReport TrainReport, RowReport ValidationReport)
 {
     private const int TrainSample = 128;
 
     /// <exception cref="TrainingFailedException">No row is left to learn from.</exception>
-    public static SftRows Prepare(SftRequest request, ModelConfig model, ExampleEncoder encoder, CancellationToken cancellationToken)
+    public static TrainingRows Prepare(TrainingRequest request, ModelConfig model, ExampleEncoder encoder, CancellationToken cancellationToken)
     {
         var recipe = request.Recipe;
         var train = EncodedRows.Encode(encoder, request.TrainRows, cancellationToken);

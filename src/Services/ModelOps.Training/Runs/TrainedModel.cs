@@ -3,10 +3,10 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using static TorchSharp.torch;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>What a method makes of the base model, and what it leaves behind.</summary>
-internal static class SftModel
+internal static class TrainedModel
 {
     /// <exception cref="TrainingFailedException">The model does not allow what the recipe wants.</exception>
     public static CausalLanguageModel Load(ModelFolder folder, ResolvedRecipe recipe)
@@ -37,7 +37,7 @@ internal static class SftModel
     }
 
     /// <summary>Writes the adapter, or the whole model, into the request's output folder.</summary>
-    public static void Save(CausalLanguageModel model, ModelFolder folder, ResolvedRecipe recipe, SftRequest request, CancellationToken cancellationToken)
+    public static void Save(CausalLanguageModel model, ModelFolder folder, ResolvedRecipe recipe, TrainingRequest request, CancellationToken cancellationToken)
     {
         var output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.OutputFolder));
         var partial = $"{output}.{Guid.NewGuid():N}.partial";

@@ -1,6 +1,6 @@
 using ModelOps.Training.Data;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>Rows as sequences; those that cannot be used are counted.</summary>
 internal sealed record EncodedRows(IReadOnlyList<TrainingSequence> Sequences, int Truncated, int Skipped, string? FirstSkipReason)
