@@ -138,7 +138,7 @@ internal sealed record TrainingCase(string Name, TrainingMethod Method = Trainin
 
     private IReadOnlyList<PackedRow> Encoded(ModelFolder model, IReadOnlyList<ChatExample> rows, int length)
     {
-        var sequences = EncodedRows.Encode(new(model, LearnedTokens.Assistant), rows, CancellationToken.None).Fit(length).Sequences;
+        var sequences = EncodedRows.Encode(new ChatEncoder(model, LearnedTokens.Assistant), rows, CancellationToken.None).Fit(length).Sequences;
         return Packing ? SequencePacker.Pack(sequences, length) : [.. sequences.Select(sequence => new PackedRow([sequence]))];
     }
 

@@ -261,12 +261,14 @@ public sealed record CreateTraining
     public required string Base { get; init; }
     /// <summary><c>name[@version]</c> of a dataset.</summary>
     public required string Dataset { get; init; }
-    /// <summary>Name of the artifact made: an adapter, or a model where the method is <c>full</c>.</summary>
+    /// <summary>Name of the artifact made: an adapter, or a model where the method is <c>full</c> or <c>pretrain</c>.</summary>
     public required string Name { get; init; }
     /// <summary>An object of a recipe's keys, or the text of a recipe file, YAML or JSON.</summary>
     public JsonElement? Recipe { get; init; }
-    /// <summary><c>lora</c>, <c>qlora</c> or <c>full</c>.</summary>
+    /// <summary><c>lora</c>, <c>qlora</c>, <c>full</c> or <c>pretrain</c>.</summary>
     public string? Method { get; init; }
+    /// <summary>Where pretraining begins: <c>base</c> or <c>random</c>.</summary>
+    public string? Initialization { get; init; }
     public int? Epochs { get; init; }
     public int? MaxSteps { get; init; }
     public int? Rank { get; init; }
@@ -278,7 +280,7 @@ public sealed record CreateTraining
     public JobPriority Priority { get; set; } = JobPriority.Normal;
 }
 
-/// <summary>Result of an <c>sft</c> job. Losses are nats per assistant token on <see cref="EvaluatedOn"/>.</summary>
+/// <summary>Result of an <c>sft</c> or a <c>pretraining</c> job. Losses are nats per learned token on <see cref="EvaluatedOn"/>.</summary>
 public sealed record TrainingResult
 {
     public required string Artifact { get; init; }

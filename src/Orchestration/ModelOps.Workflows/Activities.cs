@@ -60,12 +60,12 @@ public sealed record IngestedDataset(
 /// <summary>A dataset version as its readers need it.</summary>
 public sealed record DatasetReference(string Name, string Version, IReadOnlyDictionary<string, long> TableVersions, PinnedArtifact Artifact);
 
-/// <summary>Supervised fine-tuning of a verified base on a dataset version; with the method <c>full</c> it makes a model instead of an adapter.</summary>
+/// <summary>Training of a verified base on a dataset version; with the methods <c>full</c> and <c>pretrain</c> it makes a model instead of an adapter.</summary>
 /// <param name="Recipe">What is said of it, as ModelOps.Recipes reads it; the rest is chosen from data, model and machine.</param>
 public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, JsonElement Recipe);
 
 /// <param name="Recipe">As resolved, everything filled in.</param>
-/// <param name="LossBefore">Nats per assistant token on the validation split.</param>
+/// <param name="LossBefore">Nats per learned token on the validation split.</param>
 /// <param name="EvaluatedOn">What the losses were measured on: <c>validation</c>, or <c>train_sample</c> where there is no validation row.</param>
 /// <param name="TruncatedRows">Training rows that lost their end to the sequence length.</param>
 /// <param name="SkippedRows">Training rows in which nothing is left to learn.</param>

@@ -51,6 +51,39 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
     }
 
     [Fact]
+    public async Task Pretrain_RandomWeights_LeavesASignedModelThatDescendsFromDatasetAndShape()
+    {
+        var run = await CliRun.Of(
+            ["train", "pretrain", "--base", "base", "--dataset", "texts", "--name", "fresh", "--initialization", "random", "--max-steps", "4", "--watch", "--json", "--home", server.Home],
+            cancellationToken: Cancel);
+
+        Assert.True(run.Code == ExitCodes.Done, run.Error);
+        var job = JsonSerializer.Deserialize(run.Out, WireJson.Default.Job)!;
+        Assert.Equal("pretraining", job.Kind);
+        var result = job.Result!.Value.Deserialize(WireJson.Default.TrainingResult)!;
+        Assert.Equal((4, 0, 0), (result.Steps, result.TruncatedRows, result.SkippedRows));
+        Assert.Equal(Math.Log(4096), result.LossBefore, tolerance: 0.3);
+        Assert.True(result.LossAfter < result.LossBefore);
+        var model = await server.Client.Artifacts.GetAsync("fresh", Cancel);
+        Assert.Equal("model", model.Kind);
+        Assert.Equal(["base base@1", "dataset texts@1"], model.Parents.Select(parent => $"{parent.Role} {parent.Artifact}").Order(StringComparer.Ordinal));
+        Assert.Equal("""{"method":"pretrain","initialization":"random","max_steps":4}""", JsonSerializer.Serialize(job.Input.GetProperty("recipe")));
+        Assert.True((await server.Client.Artifacts.VerifyAsync("fresh", Cancel)).Verified);
+    }
+
+    [Theory]
+    [InlineData("rows", "pretrain", "the dataset rows@1 has sft rows; the method pretrain learns from texts (text)")]
+    [InlineData("texts", "lora", "the dataset texts@1 has text rows; the method lora learns from conversations (sft)")]
+    public async Task Train_DatasetOfAnotherTask_IsRefusedBeforeAJobExists(string dataset, string method, string reason)
+    {
+        var refused = await Assert.ThrowsAsync<ModelOpsException>(() => server.Client.Jobs.StartTrainingAsync(
+            new CreateTraining { Base = "base", Dataset = dataset, Name = "never", Method = method }, Cancel));
+
+        Assert.Equal(ProblemTypes.Invalid, refused.Problem.Type);
+        Assert.Contains(reason, refused.Problem.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Train_ManyFaults_SaysThemAllAndGivesTheCodeOfUsage()
     {
         var run = await TrainAsync("Not A Name", "rank: 8\npacking: maybe\nlerning_rate: 1\n", "--method", "full", "--sequence-length", "3");

@@ -71,7 +71,7 @@ internal static class JobViews
     private static IEnumerable<string> LinesOf(string kind, JsonElement result) => kind switch
     {
         "ingestion" => Lines(result.Deserialize(WireJson.Default.IngestionResult)!),
-        "sft" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
+        "sft" or "pretraining" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
         "quantization" => Lines(result.Deserialize(WireJson.Default.QuantizationResult)!),
         "evaluation" => Lines(result.Deserialize(WireJson.Default.EvaluationResult)!),
         _ => result.EnumerateObject().Select(property => $"{property.Name} = {property.Value}"), // of a newer server

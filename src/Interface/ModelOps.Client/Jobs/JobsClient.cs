@@ -9,7 +9,7 @@ public sealed record JobFilter
 {
     /// <summary>Any of these.</summary>
     public IReadOnlyList<JobState> States { get; init; } = [];
-    /// <summary><c>ingestion</c>, <c>sft</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
+    /// <summary><c>ingestion</c>, <c>sft</c>, <c>pretraining</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
     public string? Kind { get; init; }
 }
 
@@ -22,7 +22,7 @@ public sealed class JobsClient
 
     internal JobsClient(ApiConnection connection) => this.connection = connection;
 
-    /// <summary>Starts supervised fine-tuning.</summary>
+    /// <summary>Starts fine-tuning, or pretraining where that is the method.</summary>
     public Task<Job> StartTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
         connection.PostAsync(
             "api/v1/trainings", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);

@@ -14,6 +14,7 @@ public static class JobKinds
 {
     public const string Ingestion = "ingestion";
     public const string Sft = "sft";
+    public const string Pretraining = "pretraining";
     public const string Quantize = "quantization";
     public const string Evaluate = "evaluation";
 
@@ -21,8 +22,8 @@ public static class JobKinds
     {
         new(Ingestion, WorkerRole.Data, "DatasetIngestion", (_, output) => JsonSerializer.SerializeToElement(
             ToWire(output.Deserialize(ActivityJson.Default.DatasetIngestionOutput)!), WireJson.Default.IngestionResult)),
-        new(Sft, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
-            ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult)),
+        Training(Sft),
+        Training(Pretraining),
         new(Quantize, WorkerRole.Quantization, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
             ToWire(input.Deserialize(ActivityJson.Default.QuantizationInput)!, output.Deserialize(ActivityJson.Default.QuantizationOutput)!),
             WireJson.Default.QuantizationResult)),
@@ -34,6 +35,9 @@ public static class JobKinds
     public static IReadOnlyCollection<string> Names => kinds.Keys;
 
     public static JobKind Of(string name) => kinds[name];
+
+    private static JobKind Training(string name) => new(name, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
+        ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult));
 
     private static IngestionResult ToWire(DatasetIngestionOutput output) => new()
     {

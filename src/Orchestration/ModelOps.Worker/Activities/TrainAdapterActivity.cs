@@ -30,8 +30,8 @@ internal sealed class TrainAdapterActivity(
         var request = new TrainingRequest
         {
             ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
-            TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
-            ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
+            TrainRows = await RowsAsync(input.Dataset, "train", recipe.Method, cancellationToken),
+            ValidationRows = await RowsAsync(input.Dataset, "validation", recipe.Method, cancellationToken),
             OutputFolder = Path.Combine(scratch.Path, "trained"),
             BaseModelName = input.Base.ToString(),
             Recipe = recipe,
@@ -54,7 +54,7 @@ internal sealed class TrainAdapterActivity(
                 outcome.EvaluatedOn == EvaluationRows.Validation ? "validation" : "train_sample",
                 outcome.TrainRows.Truncated,
                 outcome.TrainRows.Skipped,
-                recipe.Method == TrainingMethod.Full ? "model" : "adapter");
+                outcome.ResolvedRecipe.Rank is null ? "model" : "adapter");
         }
         catch (TrainingFailedException e)
         {
@@ -91,12 +91,10 @@ internal sealed class TrainAdapterActivity(
         var other => throw new InvalidOperationException($"unknown outcome {other}"),
     };
 
-    private async Task<IReadOnlyList<ChatExample>> RowsAsync(DatasetReference dataset, string split, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<TrainingExample>> RowsAsync(DatasetReference dataset, string split, TrainingMethod method, CancellationToken cancellationToken)
     {
         var rows = DatasetReader.ReadAsync(tables.Store, dataset.Name, split, dataset.TableVersions[split], cancellationToken);
-        return await rows
-            .Select(row => new ChatExample(ToolText.Messages(Conversation(row, dataset))))
-            .ToListAsync(cancellationToken);
+        return await rows.Select(row => Example(row, dataset, method)).ToListAsync(cancellationToken);
     }
 
     private static string FailureOf(TrainingFailure failure) => failure switch
@@ -106,10 +104,13 @@ internal sealed class TrainAdapterActivity(
         _ => ActivityFailures.InvalidInput,
     };
 
-    private static DatasetExample Conversation(DatasetExample row, DatasetReference dataset) => row.Task == DatasetTask.Sft
-        ? row
-        : throw new ActivityException(
-            ActivityFailures.InvalidInput, $"the dataset {dataset.Name}@{dataset.Version} has {row.Task} rows; supervised fine-tuning needs conversations (sft)");
+    /// <summary>The gateway has compared dataset and method before, where it knew both.</summary>
+    private static TrainingExample Example(DatasetExample row, DatasetReference dataset, TrainingMethod method)
+    {
+        if (row.Task.Name != TrainingTasks.Of(method))
+            throw new ActivityException(ActivityFailures.InvalidInput, TrainingTasks.Mismatch($"{dataset.Name}@{dataset.Version}", row.Task.Name, method));
+        return method == TrainingMethod.Pretrain ? new TextExample(row.Content.Messages.Single().Content) : new ChatExample(ToolText.Messages(row));
+    }
 
     private async Task<IReadOnlyList<StoredFile>> StoreAsync(string folder, CancellationToken cancellationToken)
     {

@@ -74,7 +74,7 @@ internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts
                 string.Create(CultureInfo.InvariantCulture, $"batch_size: 1 with accumulation: {recipe.BatchSize * recipe.Accumulation}"),
                 recipe with { BatchSize = 1, Accumulation = recipe.BatchSize * recipe.Accumulation });
         if (recipe.Method == TrainingMethod.Full) yield return ("method: lora", recipe with { Method = TrainingMethod.Lora, Rank = 16 });
-        if (recipe.Method != TrainingMethod.Qlora)
+        if (recipe.Method is TrainingMethod.Full or TrainingMethod.Lora)
             yield return ("method: qlora with gradient_checkpointing: true and batch_size: 1",
                 recipe with { Method = TrainingMethod.Qlora, Rank = recipe.Rank ?? 16, GradientCheckpointing = true, BatchSize = 1 });
         if (recipe.SequenceLength > 512)

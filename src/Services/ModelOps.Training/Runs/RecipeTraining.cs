@@ -10,7 +10,7 @@ using TorchSharp;
 
 namespace ModelOps.Training;
 
-/// <summary>Supervised fine-tuning: the model learns to say what the assistant says in the rows.</summary>
+/// <summary>A run by a recipe: the model learns to say what the assistant says in conversations, or to go on in texts.</summary>
 /// <param name="algorithms">What recipes can name; null: what is built in.</param>
 public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorithms = null)
 {
@@ -44,7 +44,7 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
         ThrowIfInvalid(faults);
 
         // 1. Rows to packed sequences, and what the recipe left open.
-        var encoder = new ExampleEncoder(folder, request.Recipe.TrainOn);
+        var encoder = ExampleEncoder.For(request.Recipe, folder);
         var rows = TrainingRows.Prepare(request, folder.Config, encoder, cancellationToken);
         foreach (var advice in rows.Advice(folder.Config)) progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, 0, advice));
         var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);

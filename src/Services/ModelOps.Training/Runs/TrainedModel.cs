@@ -18,12 +18,14 @@ internal static class TrainedModel
         CausalLanguageModel? model = null;
         try
         {
-            model = CausalLanguageModel.Load(folder, device, recipe.Method switch
-            {
-                TrainingMethod.Full => WeightUse.Trained,
-                TrainingMethod.Qlora => WeightUse.FourBit,
-                _ => WeightUse.Frozen,
-            });
+            model = recipe.Initialization == WeightInitialization.Random
+                ? CausalLanguageModel.Initialize(folder.Config, recipe.Seed, device)
+                : CausalLanguageModel.Load(folder, device, recipe.Method switch
+                {
+                    TrainingMethod.Full or TrainingMethod.Pretrain => WeightUse.Trained,
+                    TrainingMethod.Qlora => WeightUse.FourBit,
+                    _ => WeightUse.Frozen,
+                });
             model.RecomputesActivations = recipe.GradientCheckpointing;
             model.AddEmbeddingNoise(recipe.NeftuneAlpha, recipe.Seed);
             if (recipe.Rank is { } rank) model.AttachLora(Lora(recipe, rank), recipe.Seed);
@@ -43,7 +45,7 @@ internal static class TrainedModel
         var partial = $"{output}.{Guid.NewGuid():N}.partial";
         try
         {
-            if (recipe.Method == TrainingMethod.Full) model.SaveModel(partial, folder, cancellationToken);
+            if (recipe.Rank is null) model.SaveModel(partial, folder, cancellationToken);
             else model.SaveAdapter(partial, request.BaseModelName, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             if (Directory.Exists(output)) Directory.Delete(output); // empty, or this fails

@@ -21,9 +21,9 @@ internal sealed record TrainingRows(
         var train = EncodedRows.Encode(encoder, request.TrainRows, cancellationToken);
         if (train.Sequences.Count == 0) throw NothingToLearn(train);
         var length = RecipeResolution.SequenceLength(recipe, model, train.Longest);
-        train = train.Fit(length);
+        train = encoder.Fit(train, length);
         if (train.Sequences.Count == 0) throw NothingToLearn(train);
-        var validation = EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken).Fit(length);
+        var validation = encoder.Fit(EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken), length);
         var evaluatedOn = validation.Sequences.Count > 0 ? EvaluationRows.Validation : EvaluationRows.TrainSample;
         var evaluation = evaluatedOn == EvaluationRows.Validation ? validation.Sequences : train.Sample(TrainSample, recipe.Seed);
         return new(length, Rows(train.Sequences, length, recipe), Rows(evaluation, length, recipe), evaluatedOn, train.Report, validation.Report);
