@@ -105,7 +105,7 @@ public sealed record JobProgress(
 /// <param name="Advice">What to do about it.</param>
 public sealed record JobError(string Type, string Message, string? Advice = null);
 
-/// <summary>One event of a job, in order. <see cref="Sequence"/> counts from 1 without gaps and is the SSE event id.</summary>
+/// <summary>One event of a job, in order. <see cref="Sequence"/> rises from 1 and is the SSE event id; numbers of progress that newer progress took the place of are missing.</summary>
 public sealed record JobEvent
 {
     public required long Sequence { get; init; }
