@@ -297,6 +297,42 @@ public sealed record TrainingResult
     public required double Seconds { get; init; }
 }
 
+/// <summary>Result of a <c>training_plan</c> job: what the training would do and take. Memory is of the machine that <see cref="Worker"/> runs on.</summary>
+public sealed record TrainingPlan
+{
+    /// <summary>Everything filled in.</summary>
+    public required JsonElement Recipe { get; init; }
+    public required PlannedRows TrainRows { get; init; }
+    public required PlannedRows ValidationRows { get; init; }
+    /// <summary>Rows of tokens that the training rows are packed into.</summary>
+    public required int PackedRows { get; init; }
+    /// <summary>In all training rows, each once.</summary>
+    public required long Tokens { get; init; }
+    public required IReadOnlyList<PlannedMemory> Memory { get; init; }
+    /// <summary>Bytes, of all parts.</summary>
+    public required long MemoryNeeded { get; init; }
+    /// <summary>Bytes that the worker may take.</summary>
+    public required long MemoryAvailable { get; init; }
+    /// <summary>Where it does not fit: changes of the recipe with which it would.</summary>
+    public required IReadOnlyList<PlannedChange> WouldFit { get; init; }
+    /// <summary>What one may want otherwise of the rows, and what to do.</summary>
+    public required IReadOnlyList<string> Advice { get; init; }
+    /// <summary>Who made the plan: <c>training 4711@machine</c>.</summary>
+    public string? Worker { get; set; }
+}
+
+/// <param name="Used">Learned from or measured on, the truncated ones included.</param>
+/// <param name="Truncated">Lose their end to the sequence length.</param>
+/// <param name="Skipped">There is nothing in them to learn.</param>
+public sealed record PlannedRows(int Used, int Truncated, int Skipped, string? FirstSkipReason = null);
+
+/// <param name="Part">What it is for.</param>
+public sealed record PlannedMemory(string Part, long Bytes);
+
+/// <param name="Change">As a recipe would have it.</param>
+/// <param name="Bytes">That it would take.</param>
+public sealed record PlannedChange(string Change, long Bytes);
+
 public sealed record CreateQuantization
 {
     /// <summary><c>name[@version]</c> of a model or an adapter; an adapter is merged into its base first.</summary>

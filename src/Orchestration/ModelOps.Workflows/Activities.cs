@@ -9,6 +9,8 @@ public static class Activities
 
     public static readonly Activity<TrainAdapter, TrainedAdapter> TrainAdapter = new("TrainAdapter", WorkerRole.Training, ActivityLimits.Work);
 
+    public static readonly Activity<TrainAdapter, PlannedTraining> PlanTraining = new("PlanTraining", WorkerRole.Training, ActivityLimits.Work);
+
     public static readonly Activity<QuantizeModel, QuantizedModel> QuantizeModel = new("QuantizeModel", WorkerRole.Quantization, ActivityLimits.Work);
 
     public static readonly Activity<EvaluateModel, EvaluatedModel> EvaluateModel = new("EvaluateModel", WorkerRole.Evaluation, ActivityLimits.Work);
@@ -82,6 +84,11 @@ public sealed record TrainedAdapter(
     int TruncatedRows,
     int SkippedRows,
     string Kind = "adapter");
+
+/// <summary>What a training would do.</summary>
+/// <param name="Plan">As ModelOps.Training defines it.</param>
+/// <param name="Worker">Who made it, and so whose memory is meant: <c>training 4711@machine</c>.</param>
+public sealed record PlannedTraining(JsonElement Plan, string Worker);
 
 /// <summary>Merges the adapter, if any, converts to GGUF, quantizes, and compares with the trainer.</summary>
 /// <param name="Dataset">Whose validation rows serve as prompts of the parity check; null: the model's own greetings.</param>

@@ -261,6 +261,23 @@ public sealed class SftTrainingTests : IDisposable
     }
 
     [Fact]
+    public async Task PlanAsync_Anything_IsWhatTheRunThenDoesAndWritesNothing()
+    {
+        var request = Request() with { Recipe = new() { MaxSteps = 3 }, TrainRows = [.. Rows(24), new ChatExample([new("user", "Nobody answers.")])] };
+
+        var plan = await new RecipeTraining(TimeProvider.System).PlanAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(["base"], Directory.EnumerateFileSystemEntries(temp.Path).Select(Path.GetFileName));
+        var progress = new Progress();
+        var outcome = await RunAsync(request, progress);
+        Assert.Equal(outcome.ResolvedRecipe.ToJson().GetRawText(), plan.Recipe.ToJson().GetRawText());
+        Assert.Equal((outcome.TrainRows, outcome.ValidationRows), (plan.TrainRows, plan.ValidationRows));
+        Assert.Contains(Assert.Single(plan.Advice), progress.Messages);
+        Assert.Equal((plan.Memory.Sum(part => part.Bytes), 0), (plan.MemoryNeeded, plan.WouldFit.Count));
+        Assert.Equal("lora", plan.ToJson().GetProperty("recipe").GetProperty("method").GetString());
+    }
+
+    [Fact]
     public async Task RunAsync_Samples_TellsWhatTheModelAnswersAndChangesNoLoss()
     {
         var longQuestion = $"What does\n{string.Join(' ', Enumerable.Repeat("it", 40))} mean?";

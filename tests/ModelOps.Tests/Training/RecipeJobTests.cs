@@ -71,6 +71,41 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
         Assert.True((await server.Client.Artifacts.VerifyAsync("fresh", Cancel)).Verified);
     }
 
+    [Fact]
+    public async Task Plan_OfATraining_SaysWhatThatThenDoesAndTrainsNothing()
+    {
+        string[] asked = ["train", "sft", "--base", "base", "--dataset", "rows", "--name", "planned", "--max-steps", "2", "--batch-size", "1", "--home", server.Home];
+
+        var run = await CliRun.Of([.. asked, "--plan", "--json"], cancellationToken: Cancel);
+        var shown = await CliRun.Of([.. asked, "--plan"], cancellationToken: Cancel);
+
+        Assert.True(run.Code == ExitCodes.Done, run.Error);
+        var job = JsonSerializer.Deserialize(run.Out, WireJson.Default.Job)!;
+        var plan = job.Result!.Value.Deserialize(WireJson.Default.TrainingPlan)!;
+        Assert.Equal(("training_plan", 2, "lora"), (job.Kind, plan.Recipe.GetProperty("steps").GetInt32(), plan.Recipe.GetProperty("method").GetString()));
+        Assert.Equal(16, plan.Recipe.GetProperty("rank").GetInt32());
+        Assert.EndsWith($"@{Environment.MachineName}", plan.Worker, StringComparison.Ordinal);
+        Assert.InRange(plan.MemoryNeeded, plan.Memory.Sum(part => part.Bytes), plan.MemoryAvailable);
+        Assert.Contains("free on training ", shown.Out, StringComparison.Ordinal);
+        Assert.Contains("  learning_rate: ", shown.Out, StringComparison.Ordinal);
+        Assert.Empty(job.Artifacts);
+        Assert.Empty(await server.Client.Jobs.GetMetricsAsync(job.Id, [], cancellationToken: Cancel));
+        Assert.DoesNotContain(await server.Client.Artifacts.ListAsync(kind: null, Cancel), artifact => artifact.Name == "planned");
+    }
+
+    [Fact]
+    public async Task Plan_ThatDoesNotFit_SaysWhatWould()
+    {
+        var job = await server.SucceedAsync(await server.Client.Jobs.PlanTrainingAsync(
+            new CreateTraining { Base = "base", Dataset = "texts", Name = "planned", Method = "pretrain", BatchSize = 65_536, SequenceLength = 256 }, Cancel));
+
+        var plan = job.Result!.Value.Deserialize(WireJson.Default.TrainingPlan)!;
+        Assert.True(plan.MemoryNeeded > plan.MemoryAvailable);
+        Assert.Contains(plan.WouldFit, change => change.Change == "batch_size: 1 with accumulation: 65536" && change.Bytes <= plan.MemoryAvailable);
+        Assert.Equal((0, 0), (plan.TrainRows.Truncated, plan.TrainRows.Skipped));
+        Assert.InRange(plan.TrainRows.Used, 1, 60);
+    }
+
     [Theory]
     [InlineData("rows", "pretrain", "the dataset rows@1 has sft rows; the method pretrain learns from texts (text)")]
     [InlineData("texts", "lora", "the dataset texts@1 has text rows; the method lora learns from conversations (sft)")]

@@ -18,7 +18,7 @@ internal static class TrainCommand
             [
                 "modelops train sft --base wordsmith --dataset support --name support-lora --watch",
                 "modelops train sft --base wordsmith@1 --dataset support@2 --name support-lora --epochs 3 --rank 16 --seed 7",
-                "modelops train sft --base wordsmith --dataset support --name support-tuned --recipe recipe.yaml --method full",
+                "modelops train sft --base wordsmith --dataset support --name support-tuned --recipe recipe.yaml --method full --plan",
             ],
             flags, [method, rank],
             invocation => new() { Method = invocation.Get(method), Rank = invocation.Get(rank) });
@@ -43,14 +43,17 @@ internal static class TrainCommand
         CommandFactory cli, string name, string description, string[] examples, TrainFlags flags, IReadOnlyList<Option> own, Func<Invocation, MethodFlags> ownOf)
     {
         var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
+        var plan = new Option<bool>("--plan") { Description = "Say what it would do and take, and train nothing" };
         return cli.Command(
-            name, description, examples, [.. flags.First, .. own, .. flags.Rest, priority, watch],
+            name, description, examples, [.. flags.First, .. own, .. flags.Rest, priority, watch, plan],
             async (invocation, cancellationToken) =>
             {
                 var create = await flags.ReadAsync(invocation, ownOf(invocation), cancellationToken);
                 create.Priority = JobRun.PriorityOf(invocation, priority);
-                return await JobRun.StartAsync(
-                    invocation, client => client.Jobs.StartTrainingAsync(create, cancellationToken), $"Train {create.Name}", invocation.Get(watch), cancellationToken);
+                return invocation.Get(plan)
+                    ? await JobRun.StartAsync(invocation, client => client.Jobs.PlanTrainingAsync(create, cancellationToken), $"Plan {create.Name}", watch: true, cancellationToken)
+                    : await JobRun.StartAsync(
+                        invocation, client => client.Jobs.StartTrainingAsync(create, cancellationToken), $"Train {create.Name}", invocation.Get(watch), cancellationToken);
             });
     }
 }

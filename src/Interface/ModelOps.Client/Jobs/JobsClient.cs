@@ -9,7 +9,7 @@ public sealed record JobFilter
 {
     /// <summary>Any of these.</summary>
     public IReadOnlyList<JobState> States { get; init; } = [];
-    /// <summary><c>ingestion</c>, <c>sft</c>, <c>pretraining</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
+    /// <summary><c>ingestion</c>, <c>sft</c>, <c>pretraining</c>, <c>training_plan</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
     public string? Kind { get; init; }
 }
 
@@ -26,6 +26,11 @@ public sealed class JobsClient
     public Task<Job> StartTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
         connection.PostAsync(
             "api/v1/trainings", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);
+
+    /// <summary>Starts a job whose result is what the same training would do and take; nothing is trained.</summary>
+    public Task<Job> PlanTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(
+            "api/v1/trainings/plan", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);
 
     /// <summary>Starts the merge, conversion and quantization of a model or an adapter.</summary>
     public Task<Job> StartQuantizationAsync(CreateQuantization request, CancellationToken cancellationToken = default) =>

@@ -15,6 +15,7 @@ public static class JobKinds
     public const string Ingestion = "ingestion";
     public const string Sft = "sft";
     public const string Pretraining = "pretraining";
+    public const string TrainingPlan = "training_plan";
     public const string Quantize = "quantization";
     public const string Evaluate = "evaluation";
 
@@ -24,6 +25,8 @@ public static class JobKinds
             ToWire(output.Deserialize(ActivityJson.Default.DatasetIngestionOutput)!), WireJson.Default.IngestionResult)),
         Training(Sft),
         Training(Pretraining),
+        new(TrainingPlan, WorkerRole.Training, "TrainingPlan", (_, output) => JsonSerializer.SerializeToElement(
+            ToWire(output.Deserialize(ActivityJson.Default.PlannedTraining)!), WireJson.Default.TrainingPlan)),
         new(Quantize, WorkerRole.Quantization, "Quantization", (input, output) => JsonSerializer.SerializeToElement(
             ToWire(input.Deserialize(ActivityJson.Default.QuantizationInput)!, output.Deserialize(ActivityJson.Default.QuantizationOutput)!),
             WireJson.Default.QuantizationResult)),
@@ -38,6 +41,13 @@ public static class JobKinds
 
     private static JobKind Training(string name) => new(name, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
         ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult));
+
+    private static TrainingPlan ToWire(PlannedTraining output)
+    {
+        var plan = output.Plan.Deserialize(WireJson.Default.TrainingPlan)!;
+        plan.Worker = output.Worker;
+        return plan;
+    }
 
     private static IngestionResult ToWire(DatasetIngestionOutput output) => new()
     {

@@ -17,23 +17,36 @@ public static class TrainingEndpoints
     {
         api.MapPost("/trainings", TrainAsync).WithTags("training")
             .WithName("createTraining").WithSummary("Starts a job that fine-tunes or pretrains a model.").Produces<Job>(StatusCodes.Status202Accepted);
+        api.MapPost("/trainings/plan", PlanAsync).WithTags("training")
+            .WithName("planTraining").WithSummary("Starts a job that says what the same training would do and take, and trains nothing.").Produces<Job>(StatusCodes.Status202Accepted);
         api.MapTrainingRecords();
         api.MapPost("/quantizations", QuantizeAsync).WithTags("quantization")
             .WithName("createQuantization").WithSummary("Starts a job that merges, converts and quantizes to GGUF.").Produces<Job>(StatusCodes.Status202Accepted);
     }
 
-    private static async Task<IResult> TrainAsync(CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
+    private static Task<IResult> TrainAsync(
+        CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken) =>
+        StartAsync(create, recipe => recipe.Method == TrainingMethod.Pretrain ? JobKinds.Pretraining : JobKinds.Sft, jobs, references, context, cancellationToken);
+
+    private static Task<IResult> PlanAsync(
+        CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken) =>
+        StartAsync(create, _ => JobKinds.TrainingPlan, jobs, references, context, cancellationToken);
+
+    private static async Task<IResult> StartAsync(
+        CreateTraining create, Func<Recipe, string> kindOf, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name)];
         var reading = TrainingRecipes.Read(create, errors);
         var dataset = await references.PinDatasetAsync(create.Dataset, cancellationToken);
-        if (reading is not null) errors.AddRange(await MismatchesAsync(dataset, reading.Recipe.Method, references, cancellationToken));
+        if (reading is not null)
+        {
+            errors.AddRange(await MismatchesAsync(dataset, reading.Recipe.Method, references, cancellationToken));
+        }
         if (errors.Count > 0) return Problems.Invalid(errors);
         var input = new SftTrainingInput(
             await references.PinAsync(create.Base, cancellationToken), dataset, create.Name, reading!.Written, context.User.Identity!.Name!);
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.SftTrainingInput);
-        var kind = reading.Recipe.Method == TrainingMethod.Pretrain ? JobKinds.Pretraining : JobKinds.Sft;
-        return JobEndpoints.Accepted(await jobs.CreateAsync(kind, json, create.Priority, context.Principal(), cancellationToken));
+        return JobEndpoints.Accepted(await jobs.CreateAsync(kindOf(reading.Recipe), json, create.Priority, context.Principal(), cancellationToken));
     }
 
     private static async Task<IEnumerable<string>> MismatchesAsync(string dataset, TrainingMethod method, JobReferences references, CancellationToken cancellationToken) =>

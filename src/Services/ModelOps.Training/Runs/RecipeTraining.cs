@@ -20,13 +20,19 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
     /// <exception cref="OperationCanceledException">Between two steps; of all that is written only a checkpoint stays.</exception>
     public Task<TrainingOutcome> RunAsync(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
         Task.Factory.StartNew(
-            () => Run(request, progress, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => Guarded(() => Train(request, progress, cancellationToken)), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    private TrainingOutcome Run(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    /// <summary>What <see cref="RunAsync"/> would do. Nothing is written or trained.</summary>
+    /// <exception cref="TrainingFailedException">The recipe or the rows do not allow it. That memory does not suffice stands in the plan.</exception>
+    /// <exception cref="InvalidModelFileException">The base model is incomplete or broken.</exception>
+    public Task<TrainingPlan> PlanAsync(TrainingRequest request, CancellationToken cancellationToken) =>
+        Task.Factory.StartNew(() => Guarded(() => Plan(request, cancellationToken)), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static T Guarded<T>(Func<T> work)
     {
         try
         {
-            return Train(request, progress, cancellationToken);
+            return work();
         }
         catch (PluginException fault)
         {
@@ -38,20 +44,12 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
     {
         var started = time.GetTimestamp();
         ThrowIfOccupied(request.OutputFolder);
-        var folder = ModelFolder.Open(request.ModelFolder);
-        List<string> faults = [.. RecipeResolution.Check(request.Recipe, folder.Config)];
-        var chosen = TrainingAlgorithms.Choose(request.Recipe, algorithms ?? AlgorithmRegistry.BuiltIn, faults);
-        ThrowIfInvalid(faults);
 
         // 1. Rows to packed sequences, and what the recipe left open.
-        var encoder = ExampleEncoder.For(request.Recipe, folder);
-        var rows = TrainingRows.Prepare(request, folder.Config, encoder, cancellationToken);
+        var (folder, chosen, encoder, rows, recipe, memory) = Prepare(request, cancellationToken);
         foreach (var advice in rows.Advice(folder.Config)) progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, 0, advice));
-        var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
-
-        var memory = MemoryPlan.Of(folder.Config, recipe);
         memory.ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
-        progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, recipe.Steps, Plan(recipe, memory)));
+        progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, recipe.Steps, Text(recipe, memory)));
 
         // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
@@ -107,7 +105,38 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
         }
     }
 
-    private static string Plan(ResolvedRecipe recipe, MemoryPlan memory) => string.Create(
+    private Prepared Prepare(TrainingRequest request, CancellationToken cancellationToken)
+    {
+        var folder = ModelFolder.Open(request.ModelFolder);
+        List<string> faults = [.. RecipeResolution.Check(request.Recipe, folder.Config)];
+        var chosen = TrainingAlgorithms.Choose(request.Recipe, algorithms ?? AlgorithmRegistry.BuiltIn, faults);
+        ThrowIfInvalid(faults);
+        var encoder = ExampleEncoder.For(request.Recipe, folder);
+        var rows = TrainingRows.Prepare(request, folder.Config, encoder, cancellationToken);
+        var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
+        return new(folder, chosen, encoder, rows, recipe, MemoryPlan.Of(folder.Config, recipe));
+    }
+
+    private TrainingPlan Plan(TrainingRequest request, CancellationToken cancellationToken)
+    {
+        var (folder, _, _, rows, recipe, memory) = Prepare(request, cancellationToken);
+        var available = request.MemoryLimit ?? MemoryPlan.Available();
+        return new()
+        {
+            Recipe = recipe,
+            TrainRows = rows.TrainReport,
+            ValidationRows = rows.ValidationReport,
+            PackedRows = rows.Train.Count,
+            Tokens = rows.Train.Sum(row => (long)row.Length),
+            Memory = memory.Parts,
+            MemoryNeeded = memory.Total,
+            MemoryAvailable = available,
+            WouldFit = memory.WouldFit(folder.Config, recipe, available),
+            Advice = [.. rows.Advice(folder.Config)],
+        };
+    }
+
+    private static string Text(ResolvedRecipe recipe, MemoryPlan memory) => string.Create(
         CultureInfo.InvariantCulture,
         $"{recipe.Steps} steps of {recipe.BatchSize * recipe.Accumulation} rows of up to {recipe.SequenceLength} tokens, learning rate {recipe.LearningRate:G3}; memory by part: {memory}");
 
@@ -136,6 +165,10 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
     {
         if (errors.Count > 0) throw new TrainingFailedException(TrainingFailure.InvalidRecipe, "the recipe cannot be used: " + string.Join("; ", errors));
     }
+
+    /// <summary>All that is known before the model is loaded.</summary>
+    private sealed record Prepared(
+        ModelFolder Folder, TrainingAlgorithms Chosen, ExampleEncoder Encoder, TrainingRows Rows, ResolvedRecipe Recipe, MemoryPlan Memory);
 
     /// <summary>The folder of the run's checkpoints: the caller's, or one that goes with the run.</summary>
     private sealed class RunFolder(TrainingRequest request) : IDisposable

@@ -70,5 +70,6 @@ internal sealed class RecipeNames<T>() : JsonStringEnumConverter<T>(JsonNamingPo
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     Converters = [typeof(RecipeNames<TrainingMethod>), typeof(RecipeNames<WeightInitialization>), typeof(RecipeNames<LearnedTokens>), typeof(RecipeNames<ComputeDevice>)])]
 [JsonSerializable(typeof(ResolvedRecipe))]
+[JsonSerializable(typeof(TrainingPlan))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ResolvedRecipeJson : JsonSerializerContext;
