@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.Recipes;
 using ModelOps.Training;
 using ModelOps.Training.Evaluations;
 using ModelOps.Training.Plugins;
@@ -130,6 +131,15 @@ public sealed class PluginFolderTests(BuiltPlugin built) : IClassFixture<BuiltPl
 
     [Fact]
     public void Load_AllowedAndAbsent_IsSaid() => Assert.Contains("is allowed and", Assert.Single(Load(new string('a', 64)).Refused), StringComparison.Ordinal);
+
+    [Fact]
+    public void BuiltIn_Names_AreThoseThatTheGatewayKnows()
+    {
+        Assert.Equal(BuiltInAlgorithms.Losses, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Loss));
+        Assert.Equal(BuiltInAlgorithms.Optimizers, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Optimizer));
+        Assert.Equal(BuiltInAlgorithms.Schedules, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Scheduler));
+        Assert.Equal(BuiltInAlgorithms.Metrics, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Metric).Concat(LikelihoodMetrics.All).Order(StringComparer.Ordinal));
+    }
 
     [Fact]
     public void Load_NoFolder_IsWhatIsBuiltIn() => Assert.Empty(PluginFolder.Load(temp["none"], new Dictionary<string, string>()).Refused);

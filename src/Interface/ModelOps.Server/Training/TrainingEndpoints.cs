@@ -4,6 +4,7 @@ using ModelOps.Recipes;
 using ModelOps.Registry;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.Security;
+using ModelOps.Server.Workers;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Training;
@@ -25,21 +26,22 @@ public static class TrainingEndpoints
     }
 
     private static Task<IResult> TrainAsync(
-        CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken) =>
-        StartAsync(create, recipe => recipe.Method == TrainingMethod.Pretrain ? JobKinds.Pretraining : JobKinds.Sft, jobs, references, context, cancellationToken);
+        CreateTraining create, WorkerPlugins plugins, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken) =>
+        StartAsync(create, recipe => recipe.Method == TrainingMethod.Pretrain ? JobKinds.Pretraining : JobKinds.Sft, plugins, jobs, references, context, cancellationToken);
 
     private static Task<IResult> PlanAsync(
-        CreateTraining create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken) =>
-        StartAsync(create, _ => JobKinds.TrainingPlan, jobs, references, context, cancellationToken);
+        CreateTraining create, WorkerPlugins plugins, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken) =>
+        StartAsync(create, _ => JobKinds.TrainingPlan, plugins, jobs, references, context, cancellationToken);
 
     private static async Task<IResult> StartAsync(
-        CreateTraining create, Func<Recipe, string> kindOf, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
+        CreateTraining create, Func<Recipe, string> kindOf, WorkerPlugins plugins, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name)];
         var reading = TrainingRecipes.Read(create, errors);
         var dataset = await references.PinDatasetAsync(create.Dataset, cancellationToken);
         if (reading is not null)
         {
+            errors.AddRange(BuiltInAlgorithms.FaultsOf(reading.Recipe, plugins.Any));
             errors.AddRange(await MismatchesAsync(dataset, reading.Recipe.Method, references, cancellationToken));
         }
         if (errors.Count > 0) return Problems.Invalid(errors);
