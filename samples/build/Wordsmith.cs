@@ -1,10 +1,9 @@
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.Tokenizers;
-using ModelOps.Training.Pretraining;
 
 namespace ModelOps.Samples;
 
-/// <summary>The recipe of the bundled base model.</summary>
+/// <summary>What the bundled base model is made of. How it is trained, wordsmith.yaml says.</summary>
 public static class Wordsmith
 {
     public const string TurnStart = "<|im_start|>";
@@ -23,9 +22,8 @@ public static class Wordsmith
     /// <summary>How often a definition is met, each time in another form and among others: about a hundred times is what a fact takes to stay (Allen-Zhu and Li 2024, Part 3.3).</summary>
     public const int Passes = 100;
 
-    public const int Steps = 3000;
     public const int Seed = 7;
-    public const int SequenceLength = 256;
+    public const int Positions = 512;
 
     /// <summary>ChatML; the generation block marks what the assistant wrote, which is what fine-tuning learns.</summary>
     private const string ChatTemplate =
@@ -42,17 +40,7 @@ public static class Wordsmith
     {
         VocabularySize = 4096,
         SpecialTokens = [TextEnd, TurnStart, TurnEnd],
-        Config = new() { BosToken = TextEnd, EosToken = TurnEnd, PadToken = TextEnd, ModelMaxLength = SequenceLength * 2, ChatTemplate = ChatTemplate },
-    };
-
-    /// <summary>Small batches: with few tokens to read, many updates matter more than smooth ones.</summary>
-    public static PretrainingOptions Pretraining(int steps, int threads) => new()
-    {
-        Optimization = new() { Steps = steps, LearningRate = 2e-3, WarmupRatio = 0.03, WeightDecay = 0.01, Beta2 = 0.98 },
-        BatchSize = 4,
-        SequenceLength = SequenceLength,
-        Seed = Seed,
-        Threads = threads,
+        Config = new() { BosToken = TextEnd, EosToken = TurnEnd, PadToken = TextEnd, ModelMaxLength = Positions, ChatTemplate = ChatTemplate },
     };
 
     /// <summary>3.7 million parameters: 7.3 MB in bf16.</summary>
@@ -65,7 +53,7 @@ public static class Wordsmith
         KeyValueHeadCount = 2,
         HeadDimension = 32,
         VocabularySize = tokenizer.VocabularySize,
-        MaxPositions = SequenceLength * 2,
+        MaxPositions = Positions,
         RmsNormEpsilon = 1e-5,
         TieWordEmbeddings = true,
         BosTokenId = tokenizer.IdOf(TextEnd),

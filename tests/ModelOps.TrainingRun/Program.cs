@@ -10,8 +10,8 @@ var recipe = (RecipeFile.Parse(args[3]) as RecipeReading.Read)!.Recipe;
 var rows = Enumerable.Range(0, 40).Select(row => new ChatExample([
     new ChatMessage("user", $"What does {row % 8} mean?"),
     new ChatMessage(ChatMessage.AssistantRole, $"It means that there are {row} things in the world.")])).ToList();
-await new SftTraining(TimeProvider.System).RunAsync(
-    new SftRequest
+await new RecipeTraining(TimeProvider.System).RunAsync(
+    new TrainingRequest
     {
         ModelFolder = args[0],
         TrainRows = rows[8..],

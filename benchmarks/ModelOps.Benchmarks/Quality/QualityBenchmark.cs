@@ -44,7 +44,7 @@ internal static class QualityBenchmark
         try
         {
             var before = await Answers.AskAsync(model, heldOut, work, threads, cancellationToken);
-            var trained = await new SftTraining(TimeProvider.System).RunAsync(
+            var trained = await new RecipeTraining(TimeProvider.System).RunAsync(
                 new()
                 {
                     ModelFolder = model.Path,
@@ -67,7 +67,7 @@ internal static class QualityBenchmark
         }
     }
 
-    private static void Report(List<ChatExample> rows, IReadOnlyList<Answer> before, IReadOnlyList<Answer> after, SftOutcome trained)
+    private static void Report(List<ChatExample> rows, IReadOnlyList<Answer> before, IReadOnlyList<Answer> after, TrainingOutcome trained)
     {
         Console.WriteLine($"training: {trained.Steps} steps, {trained.Tokens} tokens, {trained.Seconds:0} s, loss {trained.LossBefore:0.00} before, {trained.LossAfter:0.00} after");
         Console.WriteLine(trained.ResolvedRecipe.ToJson());

@@ -8,7 +8,7 @@ using ModelOps.Recipes;
 using ModelOps.Training;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
-using ModelOps.Training.Sft;
+using ModelOps.Training.Runs;
 using static TorchSharp.torch;
 
 namespace ModelOps.Benchmarks.Training;
@@ -65,7 +65,7 @@ internal sealed record TrainingCase(string Name, TrainingMethod Method = Trainin
     private async Task<double> TrainAsync(Run run, CancellationToken cancellationToken)
     {
         var speeds = new Speeds();
-        await new SftTraining(TimeProvider.System).RunAsync(
+        await new RecipeTraining(TimeProvider.System).RunAsync(
             new()
             {
                 ModelFolder = run.Model.Path,
@@ -138,7 +138,7 @@ internal sealed record TrainingCase(string Name, TrainingMethod Method = Trainin
 
     private IReadOnlyList<PackedRow> Encoded(ModelFolder model, IReadOnlyList<ChatExample> rows, int length)
     {
-        var sequences = EncodedRows.Encode(new(model, LearnedTokens.Assistant), rows, CancellationToken.None).Fit(length).Sequences;
+        var sequences = EncodedRows.Encode(new ChatEncoder(model, LearnedTokens.Assistant), rows, CancellationToken.None).Fit(length).Sequences;
         return Packing ? SequencePacker.Pack(sequences, length) : [.. sequences.Select(sequence => new PackedRow([sequence]))];
     }
 

@@ -105,7 +105,7 @@ public sealed record JobProgress(
 /// <param name="Advice">What to do about it.</param>
 public sealed record JobError(string Type, string Message, string? Advice = null);
 
-/// <summary>One event of a job, in order. <see cref="Sequence"/> counts from 1 without gaps and is the SSE event id.</summary>
+/// <summary>One event of a job, in order. <see cref="Sequence"/> rises from 1 and is the SSE event id; numbers of progress that newer progress took the place of are missing.</summary>
 public sealed record JobEvent
 {
     public required long Sequence { get; init; }
@@ -261,12 +261,14 @@ public sealed record CreateTraining
     public required string Base { get; init; }
     /// <summary><c>name[@version]</c> of a dataset.</summary>
     public required string Dataset { get; init; }
-    /// <summary>Name of the artifact made: an adapter, or a model where the method is <c>full</c>.</summary>
+    /// <summary>Name of the artifact made: an adapter, or a model where the method is <c>full</c> or <c>pretrain</c>.</summary>
     public required string Name { get; init; }
     /// <summary>An object of a recipe's keys, or the text of a recipe file, YAML or JSON.</summary>
     public JsonElement? Recipe { get; init; }
-    /// <summary><c>lora</c>, <c>qlora</c> or <c>full</c>.</summary>
+    /// <summary><c>lora</c>, <c>qlora</c>, <c>full</c> or <c>pretrain</c>.</summary>
     public string? Method { get; init; }
+    /// <summary>Where pretraining begins: <c>base</c> or <c>random</c>.</summary>
+    public string? Initialization { get; init; }
     public int? Epochs { get; init; }
     public int? MaxSteps { get; init; }
     public int? Rank { get; init; }
@@ -278,7 +280,7 @@ public sealed record CreateTraining
     public JobPriority Priority { get; set; } = JobPriority.Normal;
 }
 
-/// <summary>Result of an <c>sft</c> job. Losses are nats per assistant token on <see cref="EvaluatedOn"/>.</summary>
+/// <summary>Result of an <c>sft</c> or a <c>pretraining</c> job. Losses are nats per learned token on <see cref="EvaluatedOn"/>.</summary>
 public sealed record TrainingResult
 {
     public required string Artifact { get; init; }
@@ -294,6 +296,42 @@ public sealed record TrainingResult
     public required int SkippedRows { get; init; }
     public required double Seconds { get; init; }
 }
+
+/// <summary>Result of a <c>training_plan</c> job: what the training would do and take. Memory is of the machine that <see cref="Worker"/> runs on.</summary>
+public sealed record TrainingPlan
+{
+    /// <summary>Everything filled in.</summary>
+    public required JsonElement Recipe { get; init; }
+    public required PlannedRows TrainRows { get; init; }
+    public required PlannedRows ValidationRows { get; init; }
+    /// <summary>Rows of tokens that the training rows are packed into.</summary>
+    public required int PackedRows { get; init; }
+    /// <summary>In all training rows, each once.</summary>
+    public required long Tokens { get; init; }
+    public required IReadOnlyList<PlannedMemory> Memory { get; init; }
+    /// <summary>Bytes, of all parts.</summary>
+    public required long MemoryNeeded { get; init; }
+    /// <summary>Bytes that the worker may take.</summary>
+    public required long MemoryAvailable { get; init; }
+    /// <summary>Where it does not fit: changes of the recipe with which it would.</summary>
+    public required IReadOnlyList<PlannedChange> WouldFit { get; init; }
+    /// <summary>What one may want otherwise of the rows, and what to do.</summary>
+    public required IReadOnlyList<string> Advice { get; init; }
+    /// <summary>Who made the plan: <c>training 4711@machine</c>.</summary>
+    public string? Worker { get; set; }
+}
+
+/// <param name="Used">Learned from or measured on, the truncated ones included.</param>
+/// <param name="Truncated">Lose their end to the sequence length.</param>
+/// <param name="Skipped">There is nothing in them to learn.</param>
+public sealed record PlannedRows(int Used, int Truncated, int Skipped, string? FirstSkipReason = null);
+
+/// <param name="Part">What it is for.</param>
+public sealed record PlannedMemory(string Part, long Bytes);
+
+/// <param name="Change">As a recipe would have it.</param>
+/// <param name="Bytes">That it would take.</param>
+public sealed record PlannedChange(string Change, long Bytes);
 
 /// <remarks>Unknown properties are refused: <c>type</c>, which was once the name, must not be taken for the default.</remarks>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]

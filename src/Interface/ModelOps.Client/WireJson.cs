@@ -73,6 +73,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(RetentionRun))]
 [JsonSerializable(typeof(RunRetention))]
 [JsonSerializable(typeof(TrainingResult))]
+[JsonSerializable(typeof(TrainingPlan))]
 [JsonSerializable(typeof(UpdateUser))]
 [JsonSerializable(typeof(User))]
 [JsonSerializable(typeof(Verification))]

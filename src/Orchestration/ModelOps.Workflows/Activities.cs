@@ -9,6 +9,8 @@ public static class Activities
 
     public static readonly Activity<TrainAdapter, TrainedAdapter> TrainAdapter = new("TrainAdapter", WorkerRole.Training, ActivityLimits.Work);
 
+    public static readonly Activity<TrainAdapter, PlannedTraining> PlanTraining = new("PlanTraining", WorkerRole.Training, ActivityLimits.Work);
+
     public static readonly Activity<QuantizeModel, QuantizedModel> QuantizeModel = new("QuantizeModel", WorkerRole.Quantization, ActivityLimits.Work);
 
     public static readonly Activity<EvaluateModel, EvaluatedModel> EvaluateModel = new("EvaluateModel", WorkerRole.Evaluation, ActivityLimits.Work);
@@ -60,12 +62,12 @@ public sealed record IngestedDataset(
 /// <summary>A dataset version as its readers need it.</summary>
 public sealed record DatasetReference(string Name, string Version, IReadOnlyDictionary<string, long> TableVersions, PinnedArtifact Artifact);
 
-/// <summary>Supervised fine-tuning of a verified base on a dataset version; with the method <c>full</c> it makes a model instead of an adapter.</summary>
+/// <summary>Training of a verified base on a dataset version; with the methods <c>full</c> and <c>pretrain</c> it makes a model instead of an adapter.</summary>
 /// <param name="Recipe">What is said of it, as ModelOps.Recipes reads it; the rest is chosen from data, model and machine.</param>
 public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, JsonElement Recipe);
 
 /// <param name="Recipe">As resolved, everything filled in.</param>
-/// <param name="LossBefore">Nats per assistant token on the validation split.</param>
+/// <param name="LossBefore">Nats per learned token on the validation split.</param>
 /// <param name="EvaluatedOn">What the losses were measured on: <c>validation</c>, or <c>train_sample</c> where there is no validation row.</param>
 /// <param name="TruncatedRows">Training rows that lost their end to the sequence length.</param>
 /// <param name="SkippedRows">Training rows in which nothing is left to learn.</param>
@@ -82,6 +84,11 @@ public sealed record TrainedAdapter(
     int TruncatedRows,
     int SkippedRows,
     string Kind = "adapter");
+
+/// <summary>What a training would do.</summary>
+/// <param name="Plan">As ModelOps.Training defines it.</param>
+/// <param name="Worker">Who made it, and so whose memory is meant: <c>training 4711@machine</c>.</param>
+public sealed record PlannedTraining(JsonElement Plan, string Worker);
 
 /// <summary>Merges the adapter, if any, converts to GGUF, compares with the trainer, quantizes to one type, and compares with the source.</summary>
 /// <param name="Base">A model, or a GGUF file of F32, F16 or BF16 weights, which is quantized as it is.</param>

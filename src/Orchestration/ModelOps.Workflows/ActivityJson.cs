@@ -24,6 +24,7 @@ namespace ModelOps.Workflows;
 [JsonSerializable(typeof(ResolvedDataset))]
 [JsonSerializable(typeof(TrainAdapter))]
 [JsonSerializable(typeof(TrainedAdapter))]
+[JsonSerializable(typeof(PlannedTraining))]
 [JsonSerializable(typeof(DatasetIngestionInput))]
 [JsonSerializable(typeof(DatasetIngestionOutput))]
 [JsonSerializable(typeof(SftTrainingInput))]

@@ -8,7 +8,7 @@ public sealed record SftTrainingInput(string Base, string Dataset, string Name, 
 
 public sealed record SftTrainingOutput(PinnedArtifact Artifact, TrainedAdapter Trained);
 
-/// <summary>prepare → train and evaluate → register.</summary>
+/// <summary>prepare → train and evaluate → register, by any method. Its name is of the first one, and stays: recorded histories have it.</summary>
 [Workflow("SftTraining")]
 public sealed class SftTrainingWorkflow : JobWorkflow
 {

@@ -11,6 +11,19 @@ public enum TrainingMethod
 
     /// <summary>Every weight.</summary>
     Full,
+
+    /// <summary>Every weight, on plain texts instead of conversations.</summary>
+    Pretrain,
+}
+
+/// <summary>What pretraining begins with.</summary>
+public enum WeightInitialization
+{
+    /// <summary>The base's weights: it is trained on.</summary>
+    Base,
+
+    /// <summary>Random weights of the base's shape, drawn by the seed.</summary>
+    Random,
 }
 
 /// <summary>Which tokens the model is to learn to write.</summary>
@@ -33,6 +46,9 @@ public sealed record Recipe
     public const int DefaultSeed = 42;
 
     public TrainingMethod Method { get; init; }
+
+    /// <summary>Of <see cref="TrainingMethod.Pretrain"/>.</summary>
+    public WeightInitialization Initialization { get; init; }
 
     /// <summary>How often every row is learned from.</summary>
     public int? Epochs { get; init; }

@@ -70,14 +70,14 @@ public static class RecipeFile
         }
         var said = (from field in RecipeFields.All where values.ContainsKey(field.Name) select (Field: field, Value: values[field.Name])).ToList();
         var recipe = said.Aggregate(new Recipe(), (made, next) => next.Field.Set(made, next.Value));
-        if (recipe.Method == TrainingMethod.Full) errors.AddRange(WithoutAdapter(said));
+        errors.AddRange(OfOtherMethods(said, recipe.Method));
         return errors.Count == 0 ? new RecipeReading.Read(recipe, Written(said)) : new RecipeReading.Invalid(errors);
     }
 
-    private static IEnumerable<string> WithoutAdapter(IEnumerable<(RecipeField Field, object Value)> values) =>
+    private static IEnumerable<string> OfOtherMethods(IEnumerable<(RecipeField Field, object Value)> values, TrainingMethod method) =>
         from said in values
-        where said.Field.OfAdapter && !Equals(said.Value, said.Field.Value.Read(said.Field.Default))
-        select $"{said.Field.Name} is for lora and qlora; method is full";
+        where !said.Field.Methods.Contains(method) && !Equals(said.Value, said.Field.Value.Read(said.Field.Default))
+        select $"{said.Field.Name} is for {string.Join(" and ", said.Field.Methods.Select(RecipeValue.NameOf))}; method is {RecipeValue.NameOf(method)}";
 
     private static JsonElement Written(IEnumerable<(RecipeField Field, object Value)> values)
     {
@@ -86,7 +86,7 @@ public static class RecipeFile
             bool flag => JsonValue.Create(flag),
             int whole => JsonValue.Create(whole),
             double number => JsonValue.Create(number),
-            Enum choice => JsonValue.Create(choice.ToString().ToLowerInvariant()),
+            Enum choice => JsonValue.Create(RecipeValue.NameOf(choice)),
             var text => JsonValue.Create((string)text),
         })));
         return JsonElement.Parse(written.ToJsonString());

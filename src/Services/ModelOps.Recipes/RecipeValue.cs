@@ -30,12 +30,16 @@ internal sealed record RecipeValue(string Takes, Func<string, object?> Read, Fun
     public static RecipeValue OneOf<T>()
         where T : struct, Enum
     {
-        var names = Enum.GetNames<T>().Select(name => name.ToLowerInvariant()).ToArray();
+        var names = Enum.GetValues<T>().Select(value => NameOf(value)).ToArray();
         return new(
             $"one of {string.Join(", ", names)}",
             text => Array.IndexOf(names, text) is >= 0 and var index ? Enum.GetValues<T>()[index] : null,
             () => new() { ["enum"] = new JsonArray([.. names.Select(name => JsonValue.Create(name))]) });
     }
+
+    /// <summary>As a recipe has it.</summary>
+    public static string NameOf<T>(T choice)
+        where T : Enum => choice.ToString().ToLowerInvariant();
 
     /// <summary>Of what plugins have too: which names there are, only the worker knows that has loaded them.</summary>
     public static RecipeValue Algorithm() => new(

@@ -157,6 +157,18 @@ public sealed class ChatTemplateTests
         Assert.Equal(expected, ChatTemplate.Parse("{{ messages[0].tool_calls[0].function.arguments }}").Render(Chats.Input(message)).Text);
     }
 
+    [Theory]
+    [InlineData(@"""{ \""city\"": \""Bern\"" }""", """{ "city": "Bern" }""")]
+    [InlineData(@"{""city"": ""Bern""}", """{"city": "Bern"}""")]
+    public void Render_ToolArgumentsAddedToText_AreTheirText(string arguments, string expected)
+    {
+        var calls = JsonElement.Parse($$$"""[{"function": {"name": "f", "arguments": {{{arguments}}}}}]""");
+        var message = new ChatMessage(ChatMessage.AssistantRole, null) { ToolCalls = calls };
+
+        Assert.Equal($"<{expected}>", ChatTemplate.Parse("{{ '<' + messages[0].tool_calls[0].function.arguments + '>' }}").Render(Chats.Input(message)).Text);
+        Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse("{{ '<' + messages[0].tool_calls[0].function }}").Render(Chats.Input(message)));
+    }
+
     private static async Task<T> WithinTimeout<T>(Func<T> work) =>
         await Task.Run(work, TestContext.Current.CancellationToken).WaitAsync(timeout, TestContext.Current.CancellationToken);
 

@@ -9,7 +9,7 @@ internal static class Chats
     private static readonly ChatMessage call = new(ChatMessage.AssistantRole, null)
     {
         ToolCalls = JsonElement.Parse("""
-            [{"type": "function", "function": {"name": "weather", "arguments": {"city": "Zürich", "days": 2, "exact": true}}}]
+            [{"type": "function", "function": {"name": "weather", "arguments": {"city":"Zürich","days":2,"exact":true}}}]
             """),
     };
 
@@ -28,10 +28,6 @@ internal static class Chats
 
     public static Dictionary<string, string> Templates { get; } = TemplatesIn(Path.Combine(TestPaths.Project, "ChatTemplates", "templates"));
 
-    /// <summary>Those of published models, from a folder of *.jinja that MODELOPS_CHAT_TEMPLATES names: their licences differ, so that none is kept here.</summary>
-    public static Dictionary<string, string> Published { get; } =
-        Environment.GetEnvironmentVariable("MODELOPS_CHAT_TEMPLATES") is { Length: > 0 } folder ? TemplatesIn(folder) : [];
-
     public static IReadOnlyList<ChatTemplateInput> Inputs { get; } =
     [
         Input(User("Hi")),
@@ -46,14 +42,28 @@ internal static class Chats
         {
             Tools = tools,
         },
+        Input(User("Weather?"), Assistant("") with { ToolCalls = Calls("call00001", "weather", """{"city":"Zürich","days":2}""") },
+            new ChatMessage("tool", "{\"rain\": 1}") { Name = "weather", ToolCallId = "call00001" }, Assistant("Rain."), User("And in <Bern>?")) with
+        {
+            Tools = tools,
+        },
+        Input(System("Use tools."), User("Weather?")) with { Tools = tools },
+        Input(System(""), User("Hi"), Assistant(""), User("")),
+        Input(System("Sei höflich. \u200B\u00A0"), User("e\u0301 é \u05E9\u05DC\u05D5\u05DD 👩‍👩‍👧\tتم\u2028x ｆｕｌｌ \\n {{ user }} {% if %} <|im_end|>"), Assistant("ﬁ İ ß ΑΣ")) with
+        {
+            AddGenerationPrompt = false,
+        },
+        Input([.. Enumerable.Range(1, 10).Select(turn => turn % 2 == 1 ? User($"Question {turn}?") : Assistant($"Answer {turn}."))]),
         Input(User("One"), User("Two")),
         Input(User("Think?")) with { ExtraVariables = new Dictionary<string, JsonElement> { ["thinking"] = JsonElement.Parse("false") } },
         Input(),
     ];
 
     /// <summary>Without null and without an empty list, which @huggingface/jinja takes for other than Jinja itself does.</summary>
-    public static IEnumerable<ChatTemplateInput> InputsWithText => Inputs.Where(input => input.Messages.Count > 0)
-        .Select(input => input with { Messages = [.. input.Messages.Select(message => message with { Content = message.Content ?? "" })] });
+    public static IReadOnlyList<ChatTemplateInput> InputsOfModels { get; } = [.. Inputs.Where(input => input.Messages.Count > 0 && input.Messages.All(message => message.Content is not null))];
+
+    private static JsonElement Calls(string id, string name, string arguments) =>
+        JsonElement.Parse($$"""[{"id": "{{id}}", "type": "function", "function": {"name": "{{name}}", "arguments": {{arguments}} } }]""");
 
     private static Dictionary<string, string> TemplatesIn(string folder) =>
         Directory.GetFiles(folder, "*.jinja").ToDictionary(path => Path.GetFileNameWithoutExtension(path), File.ReadAllText);

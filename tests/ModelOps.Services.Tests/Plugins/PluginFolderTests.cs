@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using ModelOps.ModelFiles.ChatTemplates;
+using ModelOps.Recipes;
 using ModelOps.Training;
 using ModelOps.Training.Evaluations;
 using ModelOps.Training.Plugins;
@@ -132,6 +133,15 @@ public sealed class PluginFolderTests(BuiltPlugin built) : IClassFixture<BuiltPl
     public void Load_AllowedAndAbsent_IsSaid() => Assert.Contains("is allowed and", Assert.Single(Load(new string('a', 64)).Refused), StringComparison.Ordinal);
 
     [Fact]
+    public void BuiltIn_Names_AreThoseThatTheGatewayKnows()
+    {
+        Assert.Equal(BuiltInAlgorithms.Losses, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Loss));
+        Assert.Equal(BuiltInAlgorithms.Optimizers, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Optimizer));
+        Assert.Equal(BuiltInAlgorithms.Schedules, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Scheduler));
+        Assert.Equal(BuiltInAlgorithms.Metrics, AlgorithmRegistry.BuiltIn.Names(AlgorithmKind.Metric).Concat(LikelihoodMetrics.All).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Load_NoFolder_IsWhatIsBuiltIn() => Assert.Empty(PluginFolder.Load(temp["none"], new Dictionary<string, string>()).Refused);
 
     private string Install()
@@ -145,10 +155,10 @@ public sealed class PluginFolderTests(BuiltPlugin built) : IClassFixture<BuiltPl
     private AlgorithmRegistry Load(string? digest) =>
         PluginFolder.Load(temp["plugins"], digest is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [BuiltPlugin.Name] = digest });
 
-    private async Task<(SftOutcome Outcome, double First)> TrainAsync(AlgorithmRegistry registry, string loss)
+    private async Task<(TrainingOutcome Outcome, double First)> TrainAsync(AlgorithmRegistry registry, string loss)
     {
         var first = new TaskCompletionSource<double>();
-        var outcome = await new SftTraining(TimeProvider.System, registry).RunAsync(
+        var outcome = await new RecipeTraining(TimeProvider.System, registry).RunAsync(
             new()
             {
                 ModelFolder = temp["base"],

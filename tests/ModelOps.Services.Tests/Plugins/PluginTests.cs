@@ -123,7 +123,7 @@ public sealed class PluginTests : IDisposable
         string Refusal(IAlgorithmPlugin plugin) => Assert.Throws<PluginException>(() => registry.Add(plugin, assembly)).Message;
     }
 
-    private async Task<(SftOutcome Outcome, IReadOnlyList<double> Losses, IReadOnlyList<double> Rates)> TrainAsync(Recipe recipe, params IAlgorithmPlugin[] plugins)
+    private async Task<(TrainingOutcome Outcome, IReadOnlyList<double> Losses, IReadOnlyList<double> Rates)> TrainAsync(Recipe recipe, params IAlgorithmPlugin[] plugins)
     {
         var progress = new Losses();
         var outcome = await RunAsync(recipe, progress, checkpoints: null, Cancellation, plugins);
@@ -131,11 +131,11 @@ public sealed class PluginTests : IDisposable
         return (outcome, progress.All, progress.Rates);
     }
 
-    private Task<SftOutcome> RunAsync(Recipe recipe, Losses progress, string? checkpoints, CancellationToken cancellationToken, params IAlgorithmPlugin[] plugins)
+    private Task<TrainingOutcome> RunAsync(Recipe recipe, Losses progress, string? checkpoints, CancellationToken cancellationToken, params IAlgorithmPlugin[] plugins)
     {
         var registry = new AlgorithmRegistry();
         foreach (var plugin in plugins) registry.Add(plugin, assembly);
-        return new SftTraining(TimeProvider.System, registry).RunAsync(
+        return new RecipeTraining(TimeProvider.System, registry).RunAsync(
             new()
             {
                 ModelFolder = temp["base"],

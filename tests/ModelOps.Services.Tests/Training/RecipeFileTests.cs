@@ -52,13 +52,13 @@ public class RecipeFileTests
             """);
 
         Assert.Equal(7, errors.Count);
-        Assert.StartsWith("line 1: method must be one of lora, qlora, full, not 'lorra'", errors[0], StringComparison.Ordinal);
+        Assert.StartsWith("line 1: method must be one of lora, qlora, full, pretrain, not 'lorra'", errors[0], StringComparison.Ordinal);
         Assert.Equal("line 2: there is no key lerning_rate; did you mean learning_rate?", errors[1]);
         Assert.Equal("line 3: rank must be a whole number from 1 to 4096, or auto, not '0'", errors[2]);
         Assert.StartsWith("line 4: dropout must be a number from 0 to 0.95, not", errors[3], StringComparison.Ordinal);
         Assert.StartsWith("line 5: packing must be true or false", errors[4], StringComparison.Ordinal);
         Assert.StartsWith("line 6: seed must be a whole number", errors[5], StringComparison.Ordinal);
-        Assert.StartsWith("line 7: there is no key completely_different; there are method, epochs", errors[6], StringComparison.Ordinal);
+        Assert.StartsWith("line 7: there is no key completely_different; there are method, initialization", errors[6], StringComparison.Ordinal);
     }
 
     [Theory]
@@ -68,6 +68,9 @@ public class RecipeFileTests
     [InlineData("{\"rank\": 1, \"rank\": 2}", "rank stands there twice")]
     [InlineData("rank: 1\nrank: 2\n", "rank")]
     [InlineData("method: full\ndora: true\n", "dora is for lora and qlora")]
+    [InlineData("method: pretrain\nrank: 8\n", "rank is for lora and qlora; method is pretrain")]
+    [InlineData("method: pretrain\ntrain_on: all\n", "train_on is for lora and qlora and full; method is pretrain")]
+    [InlineData("initialization: random\n", "initialization is for pretrain; method is lora")]
     [InlineData("rank: NaN\n", "rank must be")]
     [InlineData("learning_rate: NaN\n", "learning_rate must be")]
     public void Parse_Broken_SaysWhy(string text, string reason) => Assert.Contains(reason, Assert.Single(Faults(text)), StringComparison.Ordinal);

@@ -155,7 +155,7 @@ public sealed class SftTrainingTests : IDisposable
         var progress = new Progress { OnReport = report => { if (report is { Stage: TrainingStages.Train, Step: 3 }) cancellation.Cancel(); } };
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => new SftTraining(TimeProvider.System).RunAsync(Request(), progress, cancellation.Token).WaitAsync(limit, TestContext.Current.CancellationToken));
+            () => new RecipeTraining(TimeProvider.System).RunAsync(Request(), progress, cancellation.Token).WaitAsync(limit, TestContext.Current.CancellationToken));
 
         Assert.Equal([temp["base"]], Directory.EnumerateFileSystemEntries(temp.Path));
         Assert.Equal(3, progress.Reports.Count(report => report.Stage == TrainingStages.Train));
@@ -261,6 +261,23 @@ public sealed class SftTrainingTests : IDisposable
     }
 
     [Fact]
+    public async Task PlanAsync_Anything_IsWhatTheRunThenDoesAndWritesNothing()
+    {
+        var request = Request() with { Recipe = new() { MaxSteps = 3 }, TrainRows = [.. Rows(24), new ChatExample([new("user", "Nobody answers.")])] };
+
+        var plan = await new RecipeTraining(TimeProvider.System).PlanAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(["base"], Directory.EnumerateFileSystemEntries(temp.Path).Select(Path.GetFileName));
+        var progress = new Progress();
+        var outcome = await RunAsync(request, progress);
+        Assert.Equal(outcome.ResolvedRecipe.ToJson().GetRawText(), plan.Recipe.ToJson().GetRawText());
+        Assert.Equal((outcome.TrainRows, outcome.ValidationRows), (plan.TrainRows, plan.ValidationRows));
+        Assert.Contains(Assert.Single(plan.Advice), progress.Messages);
+        Assert.Equal((plan.Memory.Sum(part => part.Bytes), 0), (plan.MemoryNeeded, plan.WouldFit.Count));
+        Assert.Equal("lora", plan.ToJson().GetProperty("recipe").GetProperty("method").GetString());
+    }
+
+    [Fact]
     public async Task RunAsync_Samples_TellsWhatTheModelAnswersAndChangesNoLoss()
     {
         var longQuestion = $"What does\n{string.Join(' ', Enumerable.Repeat("it", 40))} mean?";
@@ -299,7 +316,7 @@ public sealed class SftTrainingTests : IDisposable
         return string.Join(' ', words) + (answer.Stopped ? "" : "…");
     }
 
-    private SftRequest Request() => new()
+    private TrainingRequest Request() => new()
     {
         ModelFolder = temp["base"],
         TrainRows = Rows(24),
@@ -309,8 +326,8 @@ public sealed class SftTrainingTests : IDisposable
         Threads = 1,
     };
 
-    private static async Task<SftOutcome> RunAsync(SftRequest request, IProgress<TrainingProgress>? progress = null) =>
-        await new SftTraining(TimeProvider.System).RunAsync(request, progress, TestContext.Current.CancellationToken)
+    private static async Task<TrainingOutcome> RunAsync(TrainingRequest request, IProgress<TrainingProgress>? progress = null) =>
+        await new RecipeTraining(TimeProvider.System).RunAsync(request, progress, TestContext.Current.CancellationToken)
             .WaitAsync(limit, TestContext.Current.CancellationToken);
 
     private static List<ChatExample> Rows(int count) =>

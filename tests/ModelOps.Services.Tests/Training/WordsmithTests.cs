@@ -54,7 +54,7 @@ public class WordsmithTests
         var (rows, heldOut) = (Rows("wordsmith-qa.jsonl"), Rows("wordsmith-qa-heldout.jsonl"));
         using var output = new TempFolder();
 
-        var outcome = await new SftTraining(TimeProvider.System).RunAsync(
+        var outcome = await new RecipeTraining(TimeProvider.System).RunAsync(
             new()
             {
                 ModelFolder = model,

@@ -31,7 +31,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     private static readonly string[] elsewhere =
     [
         "artifacts approve", "artifacts reject", "chat", "deploy", "deployments show", "deployments stop", "doctor", "eval", "jobs cancel", "jobs pause",
-        "jobs resume", "jobs retry", "login", "logout", "quantize", "quickstart", "restore", "serve", "tables history", "tables rows", "tables show", "train sft",
+        "jobs resume", "jobs retry", "login", "logout", "quantize", "quickstart", "restore", "serve", "tables history", "tables rows", "tables show", "train pretrain", "train sft",
         "users change-password", "worker",
     ];
 

@@ -75,6 +75,7 @@ internal static class CliDocuments
         ["tables history"] = JsonOutput.Documents.TableHistory,
         ["tables rows"] = null, // a line a row, of whatever columns the table has
         ["tables show"] = JsonOutput.Documents.TableSummary,
+        ["train pretrain"] = Wire.Job,
         ["train sft"] = Wire.Job,
         ["users add"] = Wire.User,
         ["users change-password"] = Wire.WhoAmI,

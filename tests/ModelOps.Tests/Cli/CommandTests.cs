@@ -303,6 +303,10 @@ public sealed class CommandTests
         Assert.False(report.RootElement.GetProperty("healthy").GetBoolean());
         var server = report.RootElement.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("name").GetString() == "server");
         Assert.Equal("missing", server.GetProperty("status").GetString());
+        var cuda = report.RootElement.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("name").GetString() == "cuda");
+        Assert.Equal("note", cuda.GetProperty("status").GetString());
+        Assert.StartsWith("no worker is installed; ", cuda.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("device: cuda", cuda.GetProperty("advice").GetString(), StringComparison.Ordinal);
     }
 
     private static Task<HttpsPeer> StartWithAdapterAsync() =>

@@ -66,17 +66,27 @@ public sealed class EvaluationTests : IDisposable
         Assert.Matches("Rows: evaluations/", shown.Out);
     }
 
-    [Theory]
-    [InlineData("bleu", "there is no metric 'bleu'; there are exact_match, json_valid, rouge_l")]
-    [InlineData("choice_accuracy", "none of the rows is multiple choice")]
-    public async Task Evaluate_WhatCannotBeMeasured_SaysWhy(string metric, string message)
+    [Fact]
+    public async Task Evaluate_WhatCannotBeMeasured_SaysWhy()
     {
         await using var server = await TestServer.StartAsync(home, Cancel);
         await PushAsync(server.Client);
-        var job = await server.Client.Jobs.StartEvaluationAsync(new() { Artifact = "wordsmith", Dataset = "words", Metrics = [metric] }, Cancel);
-        var ended = await EndAsync(server.Client, job);
+        CreateEvaluation create = new() { Artifact = "wordsmith", Dataset = "words", Metrics = ["bleu", "F 1"] };
+
+        // 1. Names that no worker can know, before a job exists.
+        var refused = await Assert.ThrowsAsync<ModelOpsException>(() => server.Client.Jobs.StartEvaluationAsync(create, Cancel));
+        Assert.Contains("there is no metric 'bleu'; there are choice_accuracy, choice_accuracy_norm, exact_match", string.Join('\n', refused.Problem.Errors), StringComparison.Ordinal);
+        Assert.Contains("metric 'F 1' is not written as NAME", string.Join('\n', refused.Problem.Errors), StringComparison.Ordinal);
+        refused = await Assert.ThrowsAsync<ModelOpsException>(() => server.Client.Jobs.StartTrainingAsync(
+            new() { Base = "wordsmith", Dataset = "words", Name = "never", Recipe = JsonElement.Parse("""{"loss": "focal", "schedule": "cosin"}""") }, Cancel));
+        Assert.Contains("there is no loss 'focal'; there are cross_entropy", string.Join('\n', refused.Problem.Errors), StringComparison.Ordinal);
+        Assert.Contains("there is no schedule 'cosin'; there are constant, cosine, linear, wsd", string.Join('\n', refused.Problem.Errors), StringComparison.Ordinal);
+        Assert.DoesNotContain(await server.Client.Jobs.ListAsync(cancellationToken: Cancel).ToListAsync(Cancel), job => job.Kind is "evaluation" or "sft");
+
+        // 2. What the rows do not have, in the job.
+        var ended = await EndAsync(server.Client, await server.Client.Jobs.StartEvaluationAsync(create with { Metrics = ["choice_accuracy"] }, Cancel));
         Assert.Equal((JobState.Failed, "invalid_input"), (ended.State, ended.Error!.Type));
-        Assert.Contains(message, ended.Error.Message, StringComparison.Ordinal);
+        Assert.Contains("none of the rows is multiple choice", ended.Error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

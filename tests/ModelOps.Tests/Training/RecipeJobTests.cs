@@ -51,6 +51,74 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
     }
 
     [Fact]
+    public async Task Pretrain_RandomWeights_LeavesASignedModelThatDescendsFromDatasetAndShape()
+    {
+        var run = await CliRun.Of(
+            ["train", "pretrain", "--base", "base", "--dataset", "texts", "--name", "fresh", "--initialization", "random", "--max-steps", "4", "--watch", "--json", "--home", server.Home],
+            cancellationToken: Cancel);
+
+        Assert.True(run.Code == ExitCodes.Done, run.Error);
+        var job = JsonSerializer.Deserialize(run.Out, WireJson.Default.Job)!;
+        Assert.Equal("pretraining", job.Kind);
+        var result = job.Result!.Value.Deserialize(WireJson.Default.TrainingResult)!;
+        Assert.Equal((4, 0, 0), (result.Steps, result.TruncatedRows, result.SkippedRows));
+        Assert.Equal(Math.Log(4096), result.LossBefore, tolerance: 0.3);
+        Assert.True(result.LossAfter < result.LossBefore);
+        var model = await server.Client.Artifacts.GetAsync("fresh", Cancel);
+        Assert.Equal("model", model.Kind);
+        Assert.Equal(["base base@1", "dataset texts@1"], model.Parents.Select(parent => $"{parent.Role} {parent.Artifact}").Order(StringComparer.Ordinal));
+        Assert.Equal("""{"method":"pretrain","initialization":"random","max_steps":4}""", JsonSerializer.Serialize(job.Input.GetProperty("recipe")));
+        Assert.True((await server.Client.Artifacts.VerifyAsync("fresh", Cancel)).Verified);
+    }
+
+    [Fact]
+    public async Task Plan_OfATraining_SaysWhatThatThenDoesAndTrainsNothing()
+    {
+        string[] asked = ["train", "sft", "--base", "base", "--dataset", "rows", "--name", "planned", "--max-steps", "2", "--batch-size", "1", "--home", server.Home];
+
+        var run = await CliRun.Of([.. asked, "--plan", "--json"], cancellationToken: Cancel);
+        var shown = await CliRun.Of([.. asked, "--plan"], cancellationToken: Cancel);
+
+        Assert.True(run.Code == ExitCodes.Done, run.Error);
+        var job = JsonSerializer.Deserialize(run.Out, WireJson.Default.Job)!;
+        var plan = job.Result!.Value.Deserialize(WireJson.Default.TrainingPlan)!;
+        Assert.Equal(("training_plan", 2, "lora"), (job.Kind, plan.Recipe.GetProperty("steps").GetInt32(), plan.Recipe.GetProperty("method").GetString()));
+        Assert.Equal(16, plan.Recipe.GetProperty("rank").GetInt32());
+        Assert.EndsWith($"@{Environment.MachineName}", plan.Worker, StringComparison.Ordinal);
+        Assert.InRange(plan.MemoryNeeded, plan.Memory.Sum(part => part.Bytes), plan.MemoryAvailable);
+        Assert.Contains("free on training ", shown.Out, StringComparison.Ordinal);
+        Assert.Contains("  learning_rate: ", shown.Out, StringComparison.Ordinal);
+        Assert.Empty(job.Artifacts);
+        Assert.Empty(await server.Client.Jobs.GetMetricsAsync(job.Id, [], cancellationToken: Cancel));
+        Assert.DoesNotContain(await server.Client.Artifacts.ListAsync(kind: null, Cancel), artifact => artifact.Name == "planned");
+    }
+
+    [Fact]
+    public async Task Plan_ThatDoesNotFit_SaysWhatWould()
+    {
+        var job = await server.SucceedAsync(await server.Client.Jobs.PlanTrainingAsync(
+            new CreateTraining { Base = "base", Dataset = "texts", Name = "planned", Method = "pretrain", BatchSize = 65_536, SequenceLength = 256 }, Cancel));
+
+        var plan = job.Result!.Value.Deserialize(WireJson.Default.TrainingPlan)!;
+        Assert.True(plan.MemoryNeeded > plan.MemoryAvailable);
+        Assert.Contains(plan.WouldFit, change => change.Change == "batch_size: 1 with accumulation: 65536" && change.Bytes <= plan.MemoryAvailable);
+        Assert.Equal((0, 0), (plan.TrainRows.Truncated, plan.TrainRows.Skipped));
+        Assert.InRange(plan.TrainRows.Used, 1, 60);
+    }
+
+    [Theory]
+    [InlineData("rows", "pretrain", "the dataset rows@1 has sft rows; the method pretrain learns from texts (text)")]
+    [InlineData("texts", "lora", "the dataset texts@1 has text rows; the method lora learns from conversations (sft)")]
+    public async Task Train_DatasetOfAnotherTask_IsRefusedBeforeAJobExists(string dataset, string method, string reason)
+    {
+        var refused = await Assert.ThrowsAsync<ModelOpsException>(() => server.Client.Jobs.StartTrainingAsync(
+            new CreateTraining { Base = "base", Dataset = dataset, Name = "never", Method = method }, Cancel));
+
+        Assert.Equal(ProblemTypes.Invalid, refused.Problem.Type);
+        Assert.Contains(reason, refused.Problem.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Train_ManyFaults_SaysThemAllAndGivesTheCodeOfUsage()
     {
         var run = await TrainAsync("Not A Name", "rank: 8\npacking: maybe\nlerning_rate: 1\n", "--method", "full", "--sequence-length", "3");

@@ -67,6 +67,30 @@ public sealed class TrainingRecordsTests : IDisposable
         Assert.Equal([running], await OwnersAsync(objects));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Report_ManySteps_KeepsAnEventForEachHundredthAndEveryMessage(bool postgres)
+    {
+        await using var database = await OpenAsync(postgres);
+        var jobs = Jobs(database, TimeProvider.System);
+        var job = await CreateJobAsync(jobs);
+        await jobs.ApplyAsync(job, new JobChange(new JobRun(1, null), JobPhase.Started), result: null, Cancel);
+        var following = jobs.EventsAsync(job, after: 0, Cancel).ToListAsync(Cancel).AsTask();
+
+        for (var step = 1; step <= 60; step++) // 20 steps a hundredth
+            await jobs.ReportAsync(job, "TrainAdapter", new JobProgress("train", step, 2000, new Dictionary<string, double>()), step % 25 == 0 ? $"step {step}" : null, Cancel);
+        await jobs.ApplyAsync(job, new JobChange(new JobRun(1, null), JobPhase.Succeeded), result: null, Cancel);
+
+        var kept = await jobs.EventsAsync(job, after: 0, Cancel).ToListAsync(Cancel);
+        Assert.Equal([19, 24, 25, 39, 49, 50, 59, 60], kept.Where(told => told is { Progress: not null, State: JobState.Running }).Select(told => told.Progress!.Step));
+        Assert.Equal(["step 25", "step 50"], kept.Select(told => told.Message).OfType<string>().Where(message => message.StartsWith("step ", StringComparison.Ordinal)));
+        var followed = await following.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        Assert.Equal(followed.Select(told => told.Sequence).Distinct().Order(), followed.Select(told => told.Sequence));
+        Assert.Subset(followed.Select(told => told.Sequence).ToHashSet(), kept.Select(told => told.Sequence).ToHashSet()); // who follows misses none that stays
+        Assert.Equal(JobState.Succeeded, followed[^1].State);
+    }
+
     [Fact]
     public async Task Checkpoints_OfAJob_HaveTheLossesOfTheirStepsAndTellTheBest()
     {

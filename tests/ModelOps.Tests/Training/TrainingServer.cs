@@ -4,7 +4,7 @@ using ModelOps.Tests.Repository;
 
 namespace ModelOps.Tests.Training;
 
-/// <summary>A real server whose store has the bundled model as <c>base</c> and its questions and answers as <c>rows</c>.</summary>
+/// <summary>A real server whose store has the bundled model as <c>base</c>, its questions and answers as <c>rows</c>, and a few texts as <c>texts</c>.</summary>
 public sealed class TrainingServer : IAsyncLifetime
 {
     private TestServer? server;
@@ -22,6 +22,9 @@ public sealed class TrainingServer : IAsyncLifetime
         await Client.Artifacts.PushAsync("base", "model", files, progress: null, Cancel);
         var rows = Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl");
         await SucceedAsync(await Client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
+        var texts = Path.Combine(Home, "texts.txt");
+        await File.WriteAllLinesAsync(texts, Enumerable.Range(0, 60).Select(line => $"Line {line} says that there is a thing in the world."), Cancel);
+        await SucceedAsync(await Client.Datasets.CreateVersionAsync("texts", texts, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
     }
 
     public async ValueTask DisposeAsync()

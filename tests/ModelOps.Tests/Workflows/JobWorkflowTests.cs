@@ -19,13 +19,15 @@ public sealed class JobWorkflowTests(WorkflowFixture workflows) : IClassFixture<
     {
         var ingestion = await workflows.StartAsync("DatasetIngestion", "ingest-1", new DatasetIngestionInput("rows", new("f", 1, "d"), JsonElement.Parse("{}"), "ada"));
         var sft = await workflows.StartAsync("SftTraining", "sft-1", training);
+        var plan = await workflows.StartAsync("TrainingPlan", "plan-1", training);
         var quantization = await workflows.StartAsync("Quantization", "quantize-1", new QuantizationInput("tuned", "small", "ada") { Types = ["Q8_0"] });
         var evaluation = await workflows.StartAsync("Evaluation", "evaluate-1", Evaluation("tuned", against: null));
         Assert.Equal("tuned-eval", (await evaluation.GetResultAsync<EvaluationOutput>()).Artifact.Name);
         Assert.Equal("rows", (await ingestion.GetResultAsync<DatasetIngestionOutput>()).Dataset.Name);
         Assert.Equal("tuned", (await sft.GetResultAsync<SftTrainingOutput>()).Artifact.Name);
         Assert.Equal("small", (await quantization.GetResultAsync<QuantizationOutput>()).Quantized[0].Artifact.Name);
-        foreach (var job in (string[])["ingest-1", "sft-1", "quantize-1", "evaluate-1"]) Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases(job));
+        Assert.Equal(7, (await plan.GetResultAsync<PlannedTraining>()).Plan.GetProperty("tokens").GetInt32());
+        foreach (var job in (string[])["ingest-1", "sft-1", "plan-1", "quantize-1", "evaluate-1"]) Assert.Equal([JobPhase.Started, JobPhase.Succeeded], Phases(job));
         Assert.Equal("tuned", workflows.Told["sft-1"].Last().Output!.Value.GetProperty("artifact").GetProperty("name").GetString());
     }
 

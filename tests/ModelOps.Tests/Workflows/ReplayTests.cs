@@ -55,6 +55,7 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
         {
             ["ingestion"] = await workflows.StartAsync("DatasetIngestion", "write-ingestion", new DatasetIngestionInput("rows", new("f", 1, "d"), JsonElement.Parse("{}"), "ada")),
             ["sft"] = await workflows.StartAsync("SftTraining", "write-sft", sft),
+            ["training-plan"] = await workflows.StartAsync("TrainingPlan", "write-plan", sft),
             ["sft-paused"] = await workflows.StartAsync("SftTraining", "write-paused", sft),
             ["quantization"] = await workflows.StartAsync("Quantization", "write-quantization", new QuantizationInput("tuned", "small", "ada") { Types = ["Q8_0", "Q4_K_M"] }),
             ["evaluation"] = await workflows.StartAsync(

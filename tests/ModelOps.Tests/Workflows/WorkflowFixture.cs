@@ -85,11 +85,12 @@ public sealed class WorkflowFixture : IAsyncLifetime
         var train = new TemporalWorkerOptions(WorkerRole.Training.TaskQueue()) { MaxHeartbeatThrottleInterval = TimeSpan.FromMilliseconds(100) };
         train.AddActivity(ActivityDefinition.Create(
             Activities.TrainAdapter.Name, typeof(Task<TrainedAdapter>), [typeof(TrainAdapter), typeof(JobRun)], 2, _ => TrainAsync()));
+        Add(train, Activities.PlanTraining, (_, _) => new PlannedTraining(JsonElement.Parse("""{"tokens":7}"""), "training 1@here"));
         foreach (var queue in (TemporalWorkerOptions[])[options, data, quantization, evaluation, train]) workers.Add(new TemporalWorker(Client, queue));
         polling = Task.WhenAll(workers.Select(worker => worker.ExecuteAsync(stopping.Token)));
     }
 
-    public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(QuantizationWorkflow), typeof(EvaluationWorkflow)];
+    public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(TrainingPlanWorkflow), typeof(QuantizationWorkflow), typeof(EvaluationWorkflow)];
 
     public Task<WorkflowHandle> StartAsync(string workflow, string job, object input, JobRun? run = null) => Client.StartWorkflowAsync(
         workflow, [input, run ?? new JobRun(1, TraceParent: null)], new WorkflowOptions(job, WorkerRole.Control.TaskQueue()) { Priority = new Priority(3) });

@@ -60,7 +60,7 @@ public sealed class JobMetricRow
 public sealed class JobEventRow
 {
     public required string JobId { get; set; }
-    /// <summary>Counts from 1 within the job, without gaps.</summary>
+    /// <summary>Rises from 1 within the job, and is never used again.</summary>
     public required long Sequence { get; set; }
     public required DateTimeOffset At { get; set; }
     public required string State { get; set; }

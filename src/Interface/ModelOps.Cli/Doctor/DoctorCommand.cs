@@ -35,6 +35,7 @@ internal static class DoctorCommand
             CredentialsFile(invocation.Home),
             await ReachabilityAsync(invocation, cancellationToken),
             Machine(),
+            Cuda(installation),
         ];
         var report = new DoctorReport(checks.TrueForAll(check => check.Status != Missing), checks, configuration);
         invocation.Write(report, JsonOutput.Documents.DoctorReport, _ => Show(invocation, report));
@@ -118,6 +119,21 @@ internal static class DoctorCommand
         {
             return new DoctorCheck(Name, Note, CliProblems.Of(exception).Detail ?? exception.Message);
         }
+    }
+
+    /// <summary>What a recipe with <c>device: cuda</c> would find here.</summary>
+    private static DoctorCheck Cuda(Installation installation)
+    {
+        const string Driver = "/proc/driver/nvidia/version"; // the kernel module's own words, there while it is loaded
+        var driver = File.Exists(Driver) ? File.ReadLines(Driver).First() : null;
+        var library = installation.Worker is { } worker && File.Exists(Path.Combine(Path.GetDirectoryName(worker)!, "native", "torch", "libtorch_cuda.so"));
+        var of = library ? "the worker's libtorch has CUDA" : installation.Worker is null ? "no worker is installed" : "the worker's libtorch is for the CPU only";
+        var detail = $"{of}; {driver ?? "no NVIDIA driver is loaded"}";
+        return library && driver is not null
+            ? new DoctorCheck("cuda", Ok, detail)
+            : new DoctorCheck(
+                "cuda", Note, detail,
+                "only to train on a GPU ('device: cuda' in a recipe): load NVIDIA's driver, and build with TorchSharp-cuda-linux of TorchSharp's version, whose libraries go into the worker's native/torch");
     }
 
     private static DoctorCheck Machine() => new(

@@ -76,7 +76,8 @@ internal static class JobViews
     private static IEnumerable<string> LinesOf(string kind, JsonElement result) => kind switch
     {
         "ingestion" => Lines(result.Deserialize(WireJson.Default.IngestionResult)!),
-        "sft" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
+        "sft" or "pretraining" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
+        "training_plan" => Lines(result.Deserialize(WireJson.Default.TrainingPlan)!),
         "evaluation" => Lines(result.Deserialize(WireJson.Default.EvaluationResult)!),
         _ => result.EnumerateObject().Select(property => $"{property.Name} = {property.Value}"), // of a newer server
     };
@@ -92,6 +93,21 @@ internal static class JobViews
         .. result.SkippedRows > 0 ? [$"{result.SkippedRows} training rows had nothing to learn from"] : (string[])[],
         $"Next: modelops quantize {result.Artifact} --type Q8_0 --name NAME",
     ];
+
+    private static IEnumerable<string> Lines(TrainingPlan plan) =>
+    [
+        $"{plan.TrainRows.Used} training rows of {plan.Tokens} tokens in {plan.PackedRows} packed rows, {plan.ValidationRows.Used} validation rows",
+        .. plan.Recipe.EnumerateObject().Select(key => $"  {key.Name}: {key.Value}"),
+        .. plan.Advice.Select(advice => $"Note: {advice}"),
+        $"Memory: about {Human.Bytes(plan.MemoryNeeded)} of {Human.Bytes(plan.MemoryAvailable)} free on {plan.Worker}",
+        .. plan.Memory.Select(part => $"  {part.Part}: {Human.Bytes(part.Bytes)}"),
+        .. FitOf(plan),
+    ];
+
+    private static IEnumerable<string> FitOf(TrainingPlan plan) =>
+        plan.MemoryNeeded <= plan.MemoryAvailable ? []
+        : plan.WouldFit.Count == 0 ? ["It does not fit, and nothing that a recipe can change would make it: take a smaller base or a machine with more memory"]
+        : plan.WouldFit.Select(change => $"It does not fit; this would: {change.Change} ({Human.Bytes(change.Bytes)})");
 
     private static IEnumerable<string> Lines(EvaluationResult result) =>
     [

@@ -1,90 +1,59 @@
 using System.CommandLine;
-using System.Text.Json;
-using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Jobs;
-using ModelOps.Client;
 
 namespace ModelOps.Cli.Training;
 
 internal static class TrainCommand
 {
-    public static Command Create(CommandFactory cli) => CommandFactory.Group("train", "Fine-tunes a model.", [Sft(cli)]);
+    public static Command Create(CommandFactory cli) => CommandFactory.Group("train", "Fine-tunes or pretrains a model.", [Sft(cli), Pretrain(cli)]);
 
     private static Command Sft(CommandFactory cli)
     {
-        var @base = new Option<string>("--base") { Description = "Model to start from, name or name@version", HelpName = "MODEL", Required = true };
-        var dataset = new Option<string>("--dataset") { Description = "Dataset, name or name@version", HelpName = "DATASET", Required = true };
-        var name = new Option<string>("--name") { Description = "Name of the artifact made: an adapter, or a model with --method full", Required = true };
-        var recipe = new Option<string?>("--recipe") { Description = "Recipe, YAML or JSON; other options win over what it says of the same key", HelpName = "FILE" };
         var method = new Option<string?>("--method") { Description = "What is trained: a low-rank update, the same over four-bit weights, or every weight", HelpName = "lora|qlora|full" };
         method.AcceptOnlyFromAmong("lora", "qlora", "full");
-        var epochs = Count("--epochs", "Passes over the training split");
-        var maxSteps = Count("--max-steps", "Optimizer steps at most");
-        var rank = Count("--rank", "Rank of the LoRA matrices");
-        var learningRate = new Option<double?>("--learning-rate") { Description = "Peak learning rate", HelpName = "RATE" };
-        learningRate.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<double?>() is not > 0)
-            {
-                result.AddError("--learning-rate must be greater than 0.");
-            }
-        });
-        var batchSize = Count("--batch-size", "Packed sequences per step");
-        var sequenceLength = Count("--sequence-length", "Tokens per packed sequence");
-        var seed = new Option<int?>("--seed") { Description = "Seed of data order and initialization", HelpName = "N" };
-        var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
-        return cli.Command(
-            "sft", "Supervised fine-tuning; what is not given is chosen from data, model and machine.",
+        var rank = TrainFlags.Count("--rank", "Rank of the LoRA matrices");
+        var flags = new TrainFlags("Name of the artifact made: an adapter, or a model with --method full");
+        return Command(
+            cli, "sft", "Supervised fine-tuning; what is not given is chosen from data, model and machine.",
             [
                 "modelops train sft --base wordsmith --dataset support --name support-lora --watch",
                 "modelops train sft --base wordsmith@1 --dataset support@2 --name support-lora --epochs 3 --rank 16 --seed 7",
-                "modelops train sft --base wordsmith --dataset support --name support-tuned --recipe recipe.yaml --method full",
+                "modelops train sft --base wordsmith --dataset support --name support-tuned --recipe recipe.yaml --method full --plan",
             ],
-            [@base, dataset, name, recipe, method, epochs, maxSteps, rank, learningRate, batchSize, sequenceLength, seed, priority, watch],
-            (invocation, cancellationToken) => JobRun.StartAsync(
-                invocation,
-                async client => await client.Jobs.StartTrainingAsync(
-                    new CreateTraining
-                    {
-                        Base = invocation.Get(@base)!,
-                        Dataset = invocation.Get(dataset)!,
-                        Name = invocation.Get(name)!,
-                        Recipe = await ReadAsync(invocation.Get(recipe), cancellationToken),
-                        Method = invocation.Get(method),
-                        Epochs = invocation.Get(epochs),
-                        MaxSteps = invocation.Get(maxSteps),
-                        Rank = invocation.Get(rank),
-                        LearningRate = invocation.Get(learningRate),
-                        BatchSize = invocation.Get(batchSize),
-                        SequenceLength = invocation.Get(sequenceLength),
-                        Seed = invocation.Get(seed),
-                        Priority = JobRun.PriorityOf(invocation, priority),
-                    },
-                    cancellationToken),
-                $"Train {invocation.Get(name)}", invocation.Get(watch), cancellationToken));
+            flags, [method, rank],
+            invocation => new() { Method = invocation.Get(method), Rank = invocation.Get(rank) });
     }
 
-    /// <summary>The text of a recipe file: the server reads it, and knows its keys.</summary>
-    private static async Task<JsonElement?> ReadAsync(string? path, CancellationToken cancellationToken)
+    private static Command Pretrain(CommandFactory cli)
     {
-        if (path is null)
-        {
-            return null;
-        }
-        DatasetsCommand.RequireFile(path);
-        return JsonSerializer.SerializeToElement(await File.ReadAllTextAsync(path, cancellationToken), WireJson.Default.String);
+        var initialization = new Option<string?>("--initialization") { Description = "Where it begins: with the base's weights, or with random ones of its shape", HelpName = "base|random" };
+        initialization.AcceptOnlyFromAmong("base", "random");
+        var flags = new TrainFlags("Name of the model made");
+        return Command(
+            cli, "pretrain", "Trains every weight of a model on a dataset of texts.",
+            [
+                "modelops train pretrain --base wordsmith --dataset manuals --name wordsmith-manuals --watch",
+                "modelops train pretrain --base wordsmith --dataset corpus --name fresh --initialization random --epochs 3 --seed 7",
+            ],
+            flags, [initialization],
+            invocation => new() { Method = "pretrain", Initialization = invocation.Get(initialization) });
     }
 
-    private static Option<int?> Count(string name, string description)
+    private static Command Command(
+        CommandFactory cli, string name, string description, string[] examples, TrainFlags flags, IReadOnlyList<Option> own, Func<Invocation, MethodFlags> ownOf)
     {
-        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int?>() is not > 0)
+        var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
+        var plan = new Option<bool>("--plan") { Description = "Say what it would do and take, and train nothing" };
+        return cli.Command(
+            name, description, examples, [.. flags.First, .. own, .. flags.Rest, priority, watch, plan],
+            async (invocation, cancellationToken) =>
             {
-                result.AddError($"{name} must be greater than 0.");
-            }
-        });
-        return option;
+                var create = await flags.ReadAsync(invocation, ownOf(invocation), cancellationToken);
+                create.Priority = JobRun.PriorityOf(invocation, priority);
+                return invocation.Get(plan)
+                    ? await JobRun.StartAsync(invocation, client => client.Jobs.PlanTrainingAsync(create, cancellationToken), $"Plan {create.Name}", watch: true, cancellationToken)
+                    : await JobRun.StartAsync(
+                        invocation, client => client.Jobs.StartTrainingAsync(create, cancellationToken), $"Train {create.Name}", invocation.Get(watch), cancellationToken);
+            });
     }
 }

@@ -9,7 +9,7 @@ public sealed record JobFilter
 {
     /// <summary>Any of these.</summary>
     public IReadOnlyList<JobState> States { get; init; } = [];
-    /// <summary><c>ingestion</c>, <c>sft</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
+    /// <summary><c>ingestion</c>, <c>sft</c>, <c>pretraining</c>, <c>training_plan</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
     public string? Kind { get; init; }
 }
 
@@ -22,10 +22,15 @@ public sealed class JobsClient
 
     internal JobsClient(ApiConnection connection) => this.connection = connection;
 
-    /// <summary>Starts supervised fine-tuning.</summary>
+    /// <summary>Starts fine-tuning, or pretraining where that is the method.</summary>
     public Task<Job> StartTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
         connection.PostAsync(
             "api/v1/trainings", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);
+
+    /// <summary>Starts a job whose result is what the same training would do and take; nothing is trained.</summary>
+    public Task<Job> PlanTrainingAsync(CreateTraining request, CancellationToken cancellationToken = default) =>
+        connection.PostAsync(
+            "api/v1/trainings/plan", request, WireJson.Default.CreateTraining, WireJson.Default.Job, cancellationToken);
 
     /// <summary>Starts the merge, conversion and quantization of a model or an adapter.</summary>
     public Task<Job> StartQuantizationAsync(CreateQuantization request, CancellationToken cancellationToken = default) =>

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using ModelOps.Client;
+using ModelOps.Recipes;
 using ModelOps.Registry;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.Security;
+using ModelOps.Server.Workers;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Evaluations;
@@ -16,7 +18,8 @@ public static class EvaluationEndpoints
     public static void MapEvaluations(this IEndpointRouteBuilder api) => api.MapPost("/evaluations", CreateAsync).WithTags("evaluation")
         .WithName("createEvaluation").WithSummary("Starts a job that measures a model or an adapter on a dataset, beside its base.").Produces<Job>(StatusCodes.Status202Accepted);
 
-    private static async Task<IResult> CreateAsync(CreateEvaluation create, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> CreateAsync(
+        CreateEvaluation create, WorkerPlugins plugins, JobService jobs, JobReferences references, HttpContext context, CancellationToken cancellationToken)
     {
         var artifact = await references.PinAsync(create.Artifact, cancellationToken);
         var name = create.Name ?? NameOf(artifact);
@@ -24,7 +27,7 @@ public static class EvaluationEndpoints
         if (!splits.Contains(create.Split, StringComparer.Ordinal)) errors.Add($"split '{create.Split}' is unknown; there are {string.Join(", ", splits)}");
         if (create.Rows < 1) errors.Add($"rows must be at least 1, not {create.Rows}");
         if (create.MaxTokens < 1) errors.Add($"max_tokens must be at least 1, not {create.MaxTokens}");
-        if (create.Metrics.Any(string.IsNullOrWhiteSpace)) errors.Add("metrics has an empty name");
+        errors.AddRange(BuiltInAlgorithms.FaultsOf("metric", create.Metrics, BuiltInAlgorithms.Metrics, plugins.Any));
         if (errors.Count > 0) return Problems.Invalid(errors);
         var input = new EvaluationInput(
             artifact,

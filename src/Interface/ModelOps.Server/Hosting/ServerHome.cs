@@ -15,6 +15,7 @@ public sealed class ServerHome : IDisposable
     public string Objects => Path.Combine(Root, "objects");
     public string Tables => Path.Combine(Root, "tables");
     public string Keys => Path.Combine(Root, "keys");
+    public string Plugins => Path.Combine(Root, "plugins");
     public string Certificates => Path.Combine(Root, "certs");
     public string Database => Path.Combine(Root, "metadata.db");
     /// <summary>What the workflows' own service keeps.</summary>

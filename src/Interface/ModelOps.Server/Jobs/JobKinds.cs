@@ -14,6 +14,8 @@ public static class JobKinds
 {
     public const string Ingestion = "ingestion";
     public const string Sft = "sft";
+    public const string Pretraining = "pretraining";
+    public const string TrainingPlan = "training_plan";
     public const string Quantize = "quantization";
     public const string Evaluate = "evaluation";
 
@@ -21,8 +23,10 @@ public static class JobKinds
     {
         new(Ingestion, WorkerRole.Data, "DatasetIngestion", (_, output) => JsonSerializer.SerializeToElement(
             ToWire(output.Deserialize(ActivityJson.Default.DatasetIngestionOutput)!), WireJson.Default.IngestionResult)),
-        new(Sft, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
-            ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult)),
+        Training(Sft),
+        Training(Pretraining),
+        new(TrainingPlan, WorkerRole.Training, "TrainingPlan", (_, output) => JsonSerializer.SerializeToElement(
+            ToWire(output.Deserialize(ActivityJson.Default.PlannedTraining)!), WireJson.Default.TrainingPlan)),
         new(Quantize, WorkerRole.Quantization, "Quantization", (_, output) => JsonSerializer.SerializeToElement(
             QuantizationViews.ToWire(output.Deserialize(ActivityJson.Default.QuantizationOutput)!), WireJson.Default.QuantizationResult)),
         new(Evaluate, WorkerRole.Evaluation, "Evaluation", (input, output) => JsonSerializer.SerializeToElement(
@@ -33,6 +37,16 @@ public static class JobKinds
     public static IReadOnlyCollection<string> Names => kinds.Keys;
 
     public static JobKind Of(string name) => kinds[name];
+
+    private static JobKind Training(string name) => new(name, WorkerRole.Training, "SftTraining", (_, output) => JsonSerializer.SerializeToElement(
+        ToWire(output.Deserialize(ActivityJson.Default.SftTrainingOutput)!), WireJson.Default.TrainingResult));
+
+    private static TrainingPlan ToWire(PlannedTraining output)
+    {
+        var plan = output.Plan.Deserialize(WireJson.Default.TrainingPlan)!;
+        plan.Worker = output.Worker;
+        return plan;
+    }
 
     private static IngestionResult ToWire(DatasetIngestionOutput output) => new()
     {

@@ -12,6 +12,11 @@ public sealed class JobReferences(ArtifactRegistry registry, DatasetCatalog data
     public async Task<string> PinAsync(string reference, CancellationToken cancellationToken) =>
         (await registry.GetAsync(reference, cancellationToken))?.Manifest.Reference ?? reference;
 
+    /// <param name="dataset">Pinned.</param>
+    /// <returns>What its rows are for; null: there is no such version.</returns>
+    public async Task<string?> TaskOfAsync(string dataset, CancellationToken cancellationToken) =>
+        dataset.Split('@') is [var name, var version] ? (await datasets.FindAsync(name, version, cancellationToken))?.Task : null;
+
     public async Task<string> PinDatasetAsync(string reference, CancellationToken cancellationToken)
     {
         var pinned = await registry.PinAliasAsync(reference, cancellationToken);

@@ -196,15 +196,33 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
     public Task<bool> ReportAsync(string id, string? step, JobProgress? progress, string? message, CancellationToken cancellationToken) =>
         ChangeAsync(
             id,
-            row =>
+            async (context, row) =>
             {
                 if (row.FinishedAt is not null) return false;
                 row.Step = step ?? row.Step;
-                if (progress is not null) row.Progress = JsonSerializer.Serialize(progress, WireJson.Default.JobProgress);
+                if (progress is not null)
+                {
+                    if (message is null) await ReplaceAsync(context, row, progress, cancellationToken);
+                    row.Progress = JsonSerializer.Serialize(progress, WireJson.Default.JobProgress);
+                }
                 return true;
             },
             _ => message,
             cancellationToken);
+
+    /// <summary>
+    /// Of a stage's progress one event stays for each hundredth of its steps, so that a job of days has no million of them: the newest takes the place of
+    /// the one before. Its number is a new one, for whoever follows.
+    /// </summary>
+    private static async Task ReplaceAsync(MetadataContext context, JobRow row, JobProgress progress, CancellationToken cancellationToken)
+    {
+        var last = await context.JobEvents.Where(e => e.JobId == row.Id).OrderByDescending(e => e.Sequence).FirstAsync(cancellationToken);
+        if (last is { Message: null, Progress: { } told } && last.State == row.State && JsonSerializer.Deserialize(told, WireJson.Default.JobProgress) is { } before
+            && before.Stage == progress.Stage && HundredthOf(before) == HundredthOf(progress))
+            context.JobEvents.Remove(last);
+    }
+
+    private static long HundredthOf(JobProgress progress) => progress.Total is > 0 and var total ? 100 * progress.Step / total : 0;
 
     /// <summary>Of a job the last 10,000 lines are kept.</summary>
     /// <param name="step">The activity that a worker ran meanwhile.</param>

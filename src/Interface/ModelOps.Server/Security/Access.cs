@@ -108,6 +108,7 @@ public static class Access
         Row("GET /api/v1/workers/settings", workers, "workers"),
         Row("POST /temporal.api.workflowservice.v1.WorkflowService/**", workers, "workers"),
         Row("POST /api/v1/trainings", makers, "jobs:write", "job.started"),
+        Row("POST /api/v1/trainings/plan", makers, "jobs:write", "job.started"),
         Row("POST /api/v1/quantizations", makers, "jobs:write", "job.started"),
         Row("POST /api/v1/evaluations", makers, "jobs:write", "job.started"),
 

@@ -14,6 +14,7 @@ public static class SecuritySetup
         services.AddSingleton(signIn);
         services.AddSingleton<AuditTrail>();
         services.AddSingleton<WorkerLink>();
+        services.AddSingleton<WorkerPlugins>();
         services.AddSingleton<Sessions>().AddSingleton<Users>().AddSingleton<ApiKeys>();
         services.AddSingleton<Passwords>().AddSingleton<SignInThrottle>();
         services.AddSingleton(provider => TokenKeys.Open(home.Keys, provider.GetRequiredService<TimeProvider>()));

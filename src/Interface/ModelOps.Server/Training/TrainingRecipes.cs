@@ -9,8 +9,8 @@ namespace ModelOps.Server.Training;
 internal static class TrainingRecipes
 {
     /// <param name="errors">Every fault is added; then the result is not to be used.</param>
-    /// <returns>All that the request says, by a recipe's keys.</returns>
-    public static JsonElement Read(CreateTraining create, List<string> errors)
+    /// <returns>All that the request says, and that by a recipe's keys; null where there is a fault.</returns>
+    public static RecipeReading.Read? Read(CreateTraining create, List<string> errors)
     {
         if (Text(create.Recipe) is not { } text)
         {
@@ -20,10 +20,10 @@ internal static class TrainingRecipes
         switch (RecipeFile.Parse(text, Settings(create)))
         {
             case RecipeReading.Read read:
-                return read.Written;
+                return read;
             case RecipeReading.Invalid invalid:
                 errors.AddRange(invalid.Errors);
-                return default;
+                return null;
             default:
                 throw new InvalidOperationException("unknown outcome of reading a recipe");
         }
@@ -41,6 +41,7 @@ internal static class TrainingRecipes
         from said in new (string Key, IConvertible? Value)[]
         {
             ("method", create.Method),
+            ("initialization", create.Initialization),
             ("epochs", create.Epochs),
             ("max_steps", create.MaxSteps),
             ("rank", create.Rank),

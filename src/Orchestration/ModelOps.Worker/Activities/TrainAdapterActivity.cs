@@ -1,9 +1,6 @@
-using System.Text.Json;
 using ModelOps.ModelFiles;
-using ModelOps.Recipes;
 using ModelOps.Registry;
 using ModelOps.Storage;
-using ModelOps.Tables.Datasets;
 using ModelOps.Training;
 using ModelOps.Training.Plugins;
 using ModelOps.Worker.Checkpoints;
@@ -14,12 +11,10 @@ using Temporalio.Activities;
 namespace ModelOps.Worker.Activities;
 
 internal sealed class TrainAdapterActivity(
-    VerifiedArtifacts artifacts, IObjectStore objects, BlobStore blobs, Hosting.Tables tables, AlgorithmRegistry algorithms, WorkerOptions options, TimeProvider time,
-    ILogger<TrainAdapterActivity> logger)
+    TrainingInputs inputs, IObjectStore objects, BlobStore blobs, AlgorithmRegistry algorithms, WorkerOptions options, TimeProvider time, ILogger<TrainAdapterActivity> logger)
 {
     public async Task<TrainedAdapter> RunAsync(TrainAdapter input, IProgress<ActivityProgress> progress, CancellationToken cancellationToken)
     {
-        var recipe = Read(input.Recipe);
         progress.Report(ActivityProgress.Of("verifying"));
         using var scratch = new ScratchFolder(options);
         var reports = new TrainingReports(progress, logger);
@@ -27,17 +22,10 @@ internal sealed class TrainAdapterActivity(
             objects, ActivityExecutionContext.Current.Info.WorkflowId!, Path.Combine(scratch.Path, "checkpoints"), ActivityReports.Current!,
             steps => reports.Say($"the checkpoint after step {steps} is stored"), logger);
         await checkpoints.FetchAsync(cancellationToken);
-        var request = new SftRequest
+        var request = await inputs.RequestAsync(input, Path.Combine(scratch.Path, "trained"), cancellationToken) with
         {
-            ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
-            TrainRows = await RowsAsync(input.Dataset, "train", cancellationToken),
-            ValidationRows = await RowsAsync(input.Dataset, "validation", cancellationToken),
-            OutputFolder = Path.Combine(scratch.Path, "trained"),
-            BaseModelName = input.Base.ToString(),
-            Recipe = recipe,
             CheckpointFolder = checkpoints.Folder,
             CheckpointSaved = checkpoints.Saved,
-            Threads = options.Threads,
         };
         try
         {
@@ -54,22 +42,18 @@ internal sealed class TrainAdapterActivity(
                 outcome.EvaluatedOn == EvaluationRows.Validation ? "validation" : "train_sample",
                 outcome.TrainRows.Truncated,
                 outcome.TrainRows.Skipped,
-                recipe.Method == TrainingMethod.Full ? "model" : "adapter");
+                outcome.ResolvedRecipe.Rank is null ? "model" : "adapter");
         }
-        catch (TrainingFailedException e)
+        catch (Exception e) when (e is TrainingFailedException or InvalidModelFileException)
         {
-            throw new ActivityException(FailureOf(e.Failure), e.Message, cause: e);
-        }
-        catch (InvalidModelFileException e)
-        {
-            throw new ActivityException(ActivityFailures.InvalidInput, e.Message, cause: e);
+            throw TrainingInputs.FailureOf(e);
         }
     }
 
     /// <summary>A job's recipe, rows and base never change; its checkpoints are of something else only where another version of ModelOps read them otherwise.</summary>
-    private async Task<SftOutcome> TrainAsync(SftRequest request, JobCheckpoints checkpoints, TrainingReports reports, CancellationToken cancellationToken)
+    private async Task<TrainingOutcome> TrainAsync(TrainingRequest request, JobCheckpoints checkpoints, TrainingReports reports, CancellationToken cancellationToken)
     {
-        var training = new SftTraining(time, algorithms);
+        var training = new RecipeTraining(time, algorithms);
         try
         {
             return await training.RunAsync(request, reports, cancellationToken);
@@ -81,35 +65,6 @@ internal sealed class TrainAdapterActivity(
             return await training.RunAsync(request, reports, cancellationToken);
         }
     }
-
-    /// <summary>The gateway has read it before; a worker of another version may know other keys.</summary>
-    private static Recipe Read(JsonElement recipe) => RecipeFile.Parse(recipe.GetRawText()) switch
-    {
-        RecipeReading.Read read => read.Recipe,
-        RecipeReading.Invalid invalid => throw new ActivityException(
-            ActivityFailures.InvalidInput, $"the recipe cannot be used: {string.Join("; ", invalid.Errors)}"),
-        var other => throw new InvalidOperationException($"unknown outcome {other}"),
-    };
-
-    private async Task<IReadOnlyList<ChatExample>> RowsAsync(DatasetReference dataset, string split, CancellationToken cancellationToken)
-    {
-        var rows = DatasetReader.ReadAsync(tables.Store, dataset.Name, split, dataset.TableVersions[split], cancellationToken);
-        return await rows
-            .Select(row => new ChatExample(ToolText.Messages(Conversation(row, dataset))))
-            .ToListAsync(cancellationToken);
-    }
-
-    private static string FailureOf(TrainingFailure failure) => failure switch
-    {
-        TrainingFailure.Diverged => ActivityFailures.Diverged,
-        TrainingFailure.PluginFailed => ActivityFailures.PluginFailed,
-        _ => ActivityFailures.InvalidInput,
-    };
-
-    private static DatasetExample Conversation(DatasetExample row, DatasetReference dataset) => row.Task == DatasetTask.Sft
-        ? row
-        : throw new ActivityException(
-            ActivityFailures.InvalidInput, $"the dataset {dataset.Name}@{dataset.Version} has {row.Task} rows; supervised fine-tuning needs conversations (sft)");
 
     private async Task<IReadOnlyList<StoredFile>> StoreAsync(string folder, CancellationToken cancellationToken)
     {

@@ -23,7 +23,9 @@ internal static class WorkerRoles
         services.AddSingleton<VerifiedArtifacts>();
         services.AddSingleton<LoadedModels>();
         services.AddSingleton<IngestDatasetActivity>();
+        services.AddSingleton<TrainingInputs>();
         services.AddSingleton<TrainAdapterActivity>();
+        services.AddSingleton<PlanTrainingActivity>();
         services.AddSingleton<PreparedModels>();
         services.AddSingleton<QuantizeModelActivity>();
         services.AddSingleton(provider => AllowedPlugins.Load(options, provider.GetRequiredService<ILogger<AlgorithmRegistry>>()));
@@ -52,6 +54,7 @@ internal static class WorkerRoles
                 break;
             case WorkerRole.Training:
                 handlers.Add(Workflows.Activities.TrainAdapter, provider.GetRequiredService<TrainAdapterActivity>().RunAsync);
+                handlers.Add(Workflows.Activities.PlanTraining, provider.GetRequiredService<PlanTrainingActivity>().RunAsync);
                 break;
             case WorkerRole.Quantization:
                 handlers.Add(Workflows.Activities.QuantizeModel, provider.GetRequiredService<QuantizeModelActivity>().RunAsync);

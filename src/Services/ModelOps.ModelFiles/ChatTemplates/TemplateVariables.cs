@@ -36,26 +36,32 @@ internal static class TemplateVariables
         return result;
     }
 
-    /// <summary>OpenAI writes arguments as a string of JSON; templates are written for the object in it.</summary>
     private static object? ToolCall(JsonElement call)
     {
         var result = Value(call);
         if (result is Mapping mapping && mapping.TryGetValue("function", out var value) && value is Mapping function
-            && function.TryGetValue("arguments", out var arguments) && arguments is string text && ParsedObject(text) is { } parsed)
-            function["arguments"] = parsed;
+            && call.GetProperty("function").TryGetProperty("arguments", out var arguments) && ArgumentsOf(arguments) is { } known)
+            function["arguments"] = known;
         return result;
     }
 
-    private static Mapping? ParsedObject(string json)
+    /// <summary>OpenAI writes arguments as a string of JSON. Most templates are written for the object in it, some for the string.</summary>
+    /// <returns>Null: they hold no object, and the template gets what they are.</returns>
+    private static Mapping? ArgumentsOf(JsonElement arguments)
     {
+        if (arguments.ValueKind == JsonValueKind.Object)
+            return MappingOf(arguments, arguments.GetRawText());
+        if (arguments.ValueKind != JsonValueKind.String)
+            return null;
+        var text = arguments.GetString()!;
         try
         {
-            using var document = JsonDocument.Parse(json);
-            return Value(document.RootElement) as Mapping;
+            using var document = JsonDocument.Parse(text);
+            return document.RootElement.ValueKind == JsonValueKind.Object ? MappingOf(document.RootElement, text) : null;
         }
         catch (JsonException)
         {
-            return null; // what the model wrote as arguments need not be JSON: the template gets the text
+            return null; // what the model wrote as arguments need not be JSON
         }
     }
 
@@ -70,9 +76,10 @@ internal static class TemplateVariables
         _ => null,
     };
 
-    private static Mapping MappingOf(JsonElement element)
+    /// <param name="json">Where its text may be wanted.</param>
+    private static Mapping MappingOf(JsonElement element, string? json = null)
     {
-        var result = new Mapping();
+        var result = new Mapping { Json = json };
         foreach (var property in element.EnumerateObject())
             result[property.Name] = Value(property.Value);
         return result;

@@ -12,6 +12,16 @@ public sealed record TrainingSequence(int[] Tokens, bool[] Learned)
     /// <summary>Everything is learned.</summary>
     public static TrainingSequence OfText(int[] tokens) => new(tokens, [.. Enumerable.Repeat(true, tokens.Length)]);
 
+    /// <summary>Pieces of at most <paramref name="length"/> tokens. Each begins with the token that the one before ends with, so that every token is predicted once.</summary>
+    public IEnumerable<TrainingSequence> Split(int length)
+    {
+        for (var start = 0; start == 0 || start + 1 < Length; start += length - 1)
+        {
+            var end = Math.Min(start + length, Length);
+            yield return new(Tokens[start..end], Learned[start..end]);
+        }
+    }
+
     /// <summary>The first <paramref name="length"/> tokens.</summary>
     public TrainingSequence Truncate(int length) => Length <= length ? this : new(Tokens[..length], Learned[..length]);
 }

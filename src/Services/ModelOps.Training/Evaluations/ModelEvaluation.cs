@@ -6,7 +6,7 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using ModelOps.Training.Data;
 using ModelOps.Training.Plugins;
-using ModelOps.Training.Sft;
+using ModelOps.Training.Runs;
 using static TorchSharp.torch;
 
 namespace ModelOps.Training.Evaluations;
@@ -69,11 +69,11 @@ public static class ModelEvaluation
         return [.. rows.Select((_, row) => new RowScores(answers[row], values[row]))];
     }
 
-    private static ExampleEncoder Encoder(ModelFolder folder)
+    private static ChatEncoder Encoder(ModelFolder folder)
     {
         try
         {
-            return new ExampleEncoder(folder, LearnedTokens.Assistant);
+            return new ChatEncoder(folder, LearnedTokens.Assistant);
         }
         catch (TrainingFailedException fault)
         {
@@ -93,7 +93,7 @@ public static class ModelEvaluation
     /// <summary>One model over all rows.</summary>
     private sealed class Pass(
         CausalLanguageModel model,
-        ExampleEncoder encoder,
+        ChatEncoder encoder,
         IReadOnlyList<EvaluationExample> rows,
         EvaluationOptions options,
         IProgress<TrainingProgress>? progress,

@@ -4,7 +4,10 @@ using System.Text;
 
 namespace ModelOps.ModelFiles.ChatTemplates.Jinja;
 
-/// <summary>Python's operators on numbers, strings and lists. Ints are 64 bits wide: beyond that is a fault, not a wrong number.</summary>
+/// <summary>
+/// Python's operators on numbers, strings and lists. Ints are 64 bits wide: beyond that is a fault, not a wrong number. A string and the arguments of a
+/// tool call, which Python would refuse to add, make a string: templates such as DeepSeek's are written for arguments that are text.
+/// </summary>
 internal static class Arithmetic
 {
     public static object? Signed(object? value, bool negates)
@@ -32,6 +35,8 @@ internal static class Arithmetic
         return (symbol, left, right) switch
         {
             ("+", string first, string second) => Joined(context, first, second),
+            ("+", string first, Mapping { Json: { } second }) => Joined(context, first, second),
+            ("+", Mapping { Json: { } first }, string second) => Joined(context, first, second),
             ("+", List<object?> first, List<object?> second) => Joined(context, first, second),
             ("+", JinjaTuple first, JinjaTuple second) => new JinjaTuple([.. Joined(context, first.Items, second.Items)]),
             ("*", string text, long or bool) => Repeated(context, text, right),

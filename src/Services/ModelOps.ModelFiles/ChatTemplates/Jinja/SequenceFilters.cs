@@ -119,9 +119,11 @@ internal static class SequenceFilters
         return batches;
     }
 
-    /// <summary><c>map('filter', …)</c> or <c>map(attribute='name', default=…)</c>.</summary>
+    /// <summary><c>map('filter', …)</c> or <c>map(attribute='name', default=…)</c>; of what is false, as None is, nothing.</summary>
     private static List<object?> Map(RenderContext context, object? value, Arguments arguments)
     {
+        if (!Python.IsTrue(value))
+            return [];
         if (arguments.Positional.Count == 0 && arguments.Named.TryGetValue("attribute", out var path))
         {
             var attribute = Path(path);
@@ -135,8 +137,11 @@ internal static class SequenceFilters
         return Python.Items(context, value).ConvertAll(item => filter.Invoke(context, item, rest));
     }
 
+    /// <summary>Of what is false, as None is, nothing.</summary>
     private static List<object?> Select(RenderContext context, object? value, Arguments arguments, bool byAttribute, bool wanted)
     {
+        if (!Python.IsTrue(value))
+            return [];
         var attribute = byAttribute
             ? Path(arguments.Positional is [var path, ..] ? path : throw new TemplateFault("selectattr() needs the name of an attribute"))
             : Path(null);

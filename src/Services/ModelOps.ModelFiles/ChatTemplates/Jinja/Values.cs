@@ -23,6 +23,9 @@ internal sealed class Mapping
 
     private readonly OrderedDictionary<object, object?> entries = new(PythonComparer.Instance);
 
+    /// <summary>The text that the arguments of a tool call were read from; null for any other.</summary>
+    public string? Json { get; init; }
+
     public int Count => entries.Count;
 
     public IEnumerable<object?> Keys => entries.Keys.Select(key => ReferenceEquals(key, noneKey) ? null : key);

@@ -1,39 +1,38 @@
 using System.Diagnostics;
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.ChatTemplates;
-using ModelOps.ModelFiles.Tokenizers;
 using ModelOps.Recipes;
 using ModelOps.Training.Data;
+using ModelOps.Training.Evaluations;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>Conversations to tokens, through the model's own chat template: the text that serving will render.</summary>
-internal sealed class ExampleEncoder
+internal sealed class ChatEncoder : ExampleEncoder
 {
-    private readonly HuggingFaceTokenizer tokenizer;
     private readonly ChatTemplate template;
     private readonly LearnedTokens learned;
 
     /// <exception cref="TrainingFailedException">The model has no chat template, or a broken one.</exception>
-    public ExampleEncoder(ModelFolder folder, LearnedTokens learned)
+    public ChatEncoder(ModelFolder folder, LearnedTokens learned)
+        : base(folder)
     {
         this.learned = learned;
-        tokenizer = HuggingFaceTokenizer.Load(folder.Path);
         template = Parse(folder);
-        StopTokens = tokenizer.EosToken is { } eos && tokenizer.IdOf(eos) is { } id ? [.. folder.EosTokenIds, id] : folder.EosTokenIds;
     }
 
-    public HuggingFaceTokenizer Tokenizer => tokenizer;
+    public override string Verb => "is answered";
 
-    /// <summary>Tokens that end an answer.</summary>
-    public IReadOnlyList<int> StopTokens { get; }
-
-    /// <returns>The sequence, or null and why the row cannot be learned from.</returns>
-    public TrainingSequence? TryEncode(ChatExample example, out string fault)
+    public override TrainingSequence? TryEncode(TrainingExample example, out string fault)
     {
+        if (example is not ChatExample conversation)
+        {
+            fault = "it is a text, and this method learns from conversations";
+            return null;
+        }
         try
         {
-            var input = new ChatTemplateInput { Messages = example.Messages, BosToken = tokenizer.BosToken, EosToken = tokenizer.EosToken };
+            var input = new ChatTemplateInput { Messages = conversation.Messages, BosToken = Tokenizer.BosToken, EosToken = Tokenizer.EosToken };
             switch (ChatRendering.RenderForTraining(template, input))
             {
                 case TrainingRendering.Rendered rendered:
@@ -56,11 +55,24 @@ internal sealed class ExampleEncoder
 
     /// <summary>What the model reads before it answers.</summary>
     /// <exception cref="ChatTemplateException">The chat template refuses the conversation.</exception>
-    public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages) => tokenizer.Encode(template.Render(
-        new ChatTemplateInput { Messages = messages, BosToken = tokenizer.BosToken, EosToken = tokenizer.EosToken, AddGenerationPrompt = true }).Text);
+    public int[] EncodePrompt(IReadOnlyList<ChatMessage> messages) => Tokenizer.Encode(template.Render(
+        new ChatTemplateInput { Messages = messages, BosToken = Tokenizer.BosToken, EosToken = Tokenizer.EosToken, AddGenerationPrompt = true }).Text);
 
-    /// <summary>What an answer says, without special tokens.</summary>
-    public string Decode(IReadOnlyList<int> answer) => tokenizer.Decode([.. answer], skipSpecialTokens: true).Trim();
+    public override (string Shown, int[] Tokens)? PromptOf(TrainingExample example)
+    {
+        if (example is not ChatExample conversation || EvaluationExample.OfConversation("", conversation.Messages) is not { Prompt: { Count: > 0 } messages }) return null;
+        try
+        {
+            return (messages[^1].Content ?? "", EncodePrompt(messages));
+        }
+        catch (ChatTemplateException)
+        {
+            return null; // such a row is not trained or measured on either
+        }
+    }
+
+    /// <summary>Cut: what is left out was said after what is learned.</summary>
+    public override EncodedRows Fit(EncodedRows rows, int length) => rows.Fit(length);
 
     /// <summary>Cuts where the assistant starts and stops: a prompt that is served ends exactly there, and no token reaches across.</summary>
     private TrainingSequence Tokenize(RenderedChat chat)
@@ -79,7 +91,7 @@ internal sealed class ExampleEncoder
 
         void Append(string text, bool isLearned)
         {
-            var ids = tokenizer.Encode(text);
+            var ids = Tokenizer.Encode(text);
             tokens.AddRange(ids);
             marks.AddRange(Enumerable.Repeat(isLearned || learned == LearnedTokens.All, ids.Length));
         }

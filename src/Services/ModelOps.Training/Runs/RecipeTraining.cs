@@ -5,28 +5,34 @@ using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
 using ModelOps.Training.Plugins;
-using ModelOps.Training.Sft;
+using ModelOps.Training.Runs;
 using TorchSharp;
 
 namespace ModelOps.Training;
 
-/// <summary>Supervised fine-tuning: the model learns to say what the assistant says in the rows.</summary>
+/// <summary>A run by a recipe: the model learns to say what the assistant says in conversations, or to go on in texts.</summary>
 /// <param name="algorithms">What recipes can name; null: what is built in.</param>
-public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms = null)
+public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorithms = null)
 {
     /// <exception cref="TrainingFailedException">The recipe, the rows or the course of training do not allow to go on; nothing is written.</exception>
     /// <exception cref="InvalidModelFileException">The base model is incomplete or broken.</exception>
     /// <exception cref="IOException">The output folder is not empty, or cannot be written.</exception>
     /// <exception cref="OperationCanceledException">Between two steps; of all that is written only a checkpoint stays.</exception>
-    public Task<SftOutcome> RunAsync(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
+    public Task<TrainingOutcome> RunAsync(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
         Task.Factory.StartNew(
-            () => Run(request, progress, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => Guarded(() => Train(request, progress, cancellationToken)), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    private SftOutcome Run(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    /// <summary>What <see cref="RunAsync"/> would do. Nothing is written or trained.</summary>
+    /// <exception cref="TrainingFailedException">The recipe or the rows do not allow it. That memory does not suffice stands in the plan.</exception>
+    /// <exception cref="InvalidModelFileException">The base model is incomplete or broken.</exception>
+    public Task<TrainingPlan> PlanAsync(TrainingRequest request, CancellationToken cancellationToken) =>
+        Task.Factory.StartNew(() => Guarded(() => Plan(request, cancellationToken)), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static T Guarded<T>(Func<T> work)
     {
         try
         {
-            return Train(request, progress, cancellationToken);
+            return work();
         }
         catch (PluginException fault)
         {
@@ -34,29 +40,21 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         }
     }
 
-    private SftOutcome Train(SftRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    private TrainingOutcome Train(TrainingRequest request, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         ThrowIfOccupied(request.OutputFolder);
-        var folder = ModelFolder.Open(request.ModelFolder);
-        List<string> faults = [.. RecipeResolution.Check(request.Recipe, folder.Config)];
-        var chosen = TrainingAlgorithms.Choose(request.Recipe, algorithms ?? AlgorithmRegistry.BuiltIn, faults);
-        ThrowIfInvalid(faults);
 
         // 1. Rows to packed sequences, and what the recipe left open.
-        var encoder = new ExampleEncoder(folder, request.Recipe.TrainOn);
-        var rows = SftRows.Prepare(request, folder.Config, encoder, cancellationToken);
+        var (folder, chosen, encoder, rows, recipe, memory) = Prepare(request, cancellationToken);
         foreach (var advice in rows.Advice(folder.Config)) progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, 0, advice));
-        var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
-
-        var memory = MemoryPlan.Of(folder.Config, recipe);
         memory.ThrowUnlessFitting(folder.Config, recipe, request.MemoryLimit ?? MemoryPlan.Available());
-        progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, recipe.Steps, Plan(recipe, memory)));
+        progress?.Report(TrainingProgress.Say(TrainingStages.Prepare, 0, recipe.Steps, Text(recipe, memory)));
 
         // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
         torch.set_num_threads(request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1));
-        using var model = SftModel.Load(folder, recipe);
+        using var model = TrainedModel.Load(folder, recipe);
 
         // 3. Measure, train, measure.
         using var checkpoints = new RunFolder(request);
@@ -77,7 +75,7 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
             : MeasureAt(TrainingStages.EvaluateAfter, end.Steps);
 
         // 4. The adapter, or the model, appears whole.
-        SftModel.Save(model, folder, recipe, request, cancellationToken);
+        TrainedModel.Save(model, folder, recipe, request, cancellationToken);
         return new(
             end.Steps, end.Tokens, end.LossBefore, after, time.GetElapsedTime(started).TotalSeconds, recipe, rows.EvaluatedOn, rows.TrainReport, rows.ValidationReport);
 
@@ -107,7 +105,38 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         }
     }
 
-    private static string Plan(ResolvedRecipe recipe, MemoryPlan memory) => string.Create(
+    private Prepared Prepare(TrainingRequest request, CancellationToken cancellationToken)
+    {
+        var folder = ModelFolder.Open(request.ModelFolder);
+        List<string> faults = [.. RecipeResolution.Check(request.Recipe, folder.Config)];
+        var chosen = TrainingAlgorithms.Choose(request.Recipe, algorithms ?? AlgorithmRegistry.BuiltIn, faults);
+        ThrowIfInvalid(faults);
+        var encoder = ExampleEncoder.For(request.Recipe, folder);
+        var rows = TrainingRows.Prepare(request, folder.Config, encoder, cancellationToken);
+        var recipe = RecipeResolution.Resolve(request.Recipe, chosen, folder.Config, rows.Length, rows.Train.Count);
+        return new(folder, chosen, encoder, rows, recipe, MemoryPlan.Of(folder.Config, recipe));
+    }
+
+    private TrainingPlan Plan(TrainingRequest request, CancellationToken cancellationToken)
+    {
+        var (folder, _, _, rows, recipe, memory) = Prepare(request, cancellationToken);
+        var available = request.MemoryLimit ?? MemoryPlan.Available();
+        return new()
+        {
+            Recipe = recipe,
+            TrainRows = rows.TrainReport,
+            ValidationRows = rows.ValidationReport,
+            PackedRows = rows.Train.Count,
+            Tokens = rows.Train.Sum(row => (long)row.Length),
+            Memory = memory.Parts,
+            MemoryNeeded = memory.Total,
+            MemoryAvailable = available,
+            WouldFit = memory.WouldFit(folder.Config, recipe, available),
+            Advice = [.. rows.Advice(folder.Config)],
+        };
+    }
+
+    private static string Text(ResolvedRecipe recipe, MemoryPlan memory) => string.Create(
         CultureInfo.InvariantCulture,
         $"{recipe.Steps} steps of {recipe.BatchSize * recipe.Accumulation} rows of up to {recipe.SequenceLength} tokens, learning rate {recipe.LearningRate:G3}; memory by part: {memory}");
 
@@ -137,8 +166,12 @@ public sealed class SftTraining(TimeProvider time, AlgorithmRegistry? algorithms
         if (errors.Count > 0) throw new TrainingFailedException(TrainingFailure.InvalidRecipe, "the recipe cannot be used: " + string.Join("; ", errors));
     }
 
+    /// <summary>All that is known before the model is loaded.</summary>
+    private sealed record Prepared(
+        ModelFolder Folder, TrainingAlgorithms Chosen, ExampleEncoder Encoder, TrainingRows Rows, ResolvedRecipe Recipe, MemoryPlan Memory);
+
     /// <summary>The folder of the run's checkpoints: the caller's, or one that goes with the run.</summary>
-    private sealed class RunFolder(SftRequest request) : IDisposable
+    private sealed class RunFolder(TrainingRequest request) : IDisposable
     {
         public string Path { get; } = request.CheckpointFolder ?? $"{System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(request.OutputFolder))}.{Guid.NewGuid():N}.checkpoints";
 

@@ -3,10 +3,10 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using static TorchSharp.torch;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>What a method makes of the base model, and what it leaves behind.</summary>
-internal static class SftModel
+internal static class TrainedModel
 {
     /// <exception cref="TrainingFailedException">The model does not allow what the recipe wants.</exception>
     public static CausalLanguageModel Load(ModelFolder folder, ResolvedRecipe recipe)
@@ -18,12 +18,14 @@ internal static class SftModel
         CausalLanguageModel? model = null;
         try
         {
-            model = CausalLanguageModel.Load(folder, device, recipe.Method switch
-            {
-                TrainingMethod.Full => WeightUse.Trained,
-                TrainingMethod.Qlora => WeightUse.FourBit,
-                _ => WeightUse.Frozen,
-            });
+            model = recipe.Initialization == WeightInitialization.Random
+                ? CausalLanguageModel.Initialize(folder.Config, recipe.Seed, device)
+                : CausalLanguageModel.Load(folder, device, recipe.Method switch
+                {
+                    TrainingMethod.Full or TrainingMethod.Pretrain => WeightUse.Trained,
+                    TrainingMethod.Qlora => WeightUse.FourBit,
+                    _ => WeightUse.Frozen,
+                });
             model.RecomputesActivations = recipe.GradientCheckpointing;
             model.AddEmbeddingNoise(recipe.NeftuneAlpha, recipe.Seed);
             if (recipe.Rank is { } rank) model.AttachLora(Lora(recipe, rank), recipe.Seed);
@@ -37,13 +39,13 @@ internal static class SftModel
     }
 
     /// <summary>Writes the adapter, or the whole model, into the request's output folder.</summary>
-    public static void Save(CausalLanguageModel model, ModelFolder folder, ResolvedRecipe recipe, SftRequest request, CancellationToken cancellationToken)
+    public static void Save(CausalLanguageModel model, ModelFolder folder, ResolvedRecipe recipe, TrainingRequest request, CancellationToken cancellationToken)
     {
         var output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.OutputFolder));
         var partial = $"{output}.{Guid.NewGuid():N}.partial";
         try
         {
-            if (recipe.Method == TrainingMethod.Full) model.SaveModel(partial, folder, cancellationToken);
+            if (recipe.Rank is null) model.SaveModel(partial, folder, cancellationToken);
             else model.SaveAdapter(partial, request.BaseModelName, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             if (Directory.Exists(output)) Directory.Delete(output); // empty, or this fails

@@ -1,9 +1,7 @@
 using System.Text.RegularExpressions;
-using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.Models;
-using ModelOps.Training.Evaluations;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>What the model that is trained answers to a few prompts, for people to read: greedy, and without a trace in what is trained.</summary>
 internal sealed partial class SampledAnswers
@@ -12,15 +10,15 @@ internal sealed partial class SampledAnswers
     private const int ShownCharacters = 80;
 
     private readonly ExampleEncoder encoder;
-    private readonly IReadOnlyList<(string Question, int[] Tokens)> prompts;
+    private readonly IReadOnlyList<(string Shown, int[] Tokens)> prompts;
     private int? toldSteps;
 
     /// <summary>The first <paramref name="count"/> rows that have an answer and whose prompts the encoder and <paramref name="length"/> allow.</summary>
     /// <param name="length">Tokens per row of the run.</param>
-    public SampledAnswers(ExampleEncoder encoder, IReadOnlyList<ChatExample> rows, int count, int length)
+    public SampledAnswers(ExampleEncoder encoder, IReadOnlyList<TrainingExample> rows, int count, int length)
     {
         this.encoder = encoder;
-        prompts = [.. rows.Select(row => Prompt(row, length)).OfType<(string, int[])>().Take(count)];
+        prompts = [.. rows.Select(encoder.PromptOf).OfType<(string Shown, int[] Tokens)>().Where(prompt => prompt.Tokens.Length > 0 && prompt.Tokens.Length < length).Take(count)];
     }
 
     /// <summary>Nothing if they were told last after as many steps.</summary>
@@ -36,20 +34,7 @@ internal sealed partial class SampledAnswers
         {
             var answers = model.Generate([.. batch.Select(prompt => prompt.Tokens)], new() { MaxTokens = MaxTokens, StopTokens = encoder.StopTokens }, cancellationToken);
             foreach (var (prompt, answer) in batch.Zip(answers))
-                progress.Report(TrainingProgress.Say(stage, ++told, prompts.Count, $"{when}: \"{prompt.Question}\" is answered \"{Text(answer)}\""));
-        }
-    }
-
-    private (string, int[])? Prompt(ChatExample row, int length)
-    {
-        if (EvaluationExample.OfConversation("", row.Messages) is not { Prompt: { Count: > 0 } messages }) return null;
-        try
-        {
-            return encoder.EncodePrompt(messages) is { Length: > 0 } tokens && tokens.Length < length ? (Shown(messages[^1].Content ?? ""), tokens) : null;
-        }
-        catch (ChatTemplateException)
-        {
-            return null; // such a row is not trained or measured on either
+                progress.Report(TrainingProgress.Say(stage, ++told, prompts.Count, $"{when}: \"{Shown(prompt.Shown)}\" {encoder.Verb} \"{Text(answer)}\""));
         }
     }
 

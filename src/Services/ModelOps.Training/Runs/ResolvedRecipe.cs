@@ -8,6 +8,10 @@ namespace ModelOps.Training;
 public sealed record ResolvedRecipe
 {
     public required TrainingMethod Method { get; init; }
+
+    /// <summary>Null where the method is not <see cref="TrainingMethod.Pretrain"/>.</summary>
+    public required WeightInitialization? Initialization { get; init; }
+
     public required int Epochs { get; init; }
 
     /// <summary>Updates in all.</summary>
@@ -64,7 +68,8 @@ internal sealed class RecipeNames<T>() : JsonStringEnumConverter<T>(JsonNamingPo
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(RecipeNames<TrainingMethod>), typeof(RecipeNames<LearnedTokens>), typeof(RecipeNames<ComputeDevice>)])]
+    Converters = [typeof(RecipeNames<TrainingMethod>), typeof(RecipeNames<WeightInitialization>), typeof(RecipeNames<LearnedTokens>), typeof(RecipeNames<ComputeDevice>)])]
 [JsonSerializable(typeof(ResolvedRecipe))]
+[JsonSerializable(typeof(TrainingPlan))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ResolvedRecipeJson : JsonSerializerContext;

@@ -3,7 +3,7 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using ModelOps.Training.Plugins;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>Fills in what a recipe leaves open, by the rules that the recipe's documentation tells.</summary>
 internal static class RecipeResolution
@@ -15,7 +15,9 @@ internal static class RecipeResolution
     private const int MaximumBatch = 8;
     private const int AimedSteps = 150;
     private const int Measurements = 10;
-    private const double FullRateShare = 0.1;
+
+    /// <summary>Of the rate that an update takes: weights that have learned are changed with more care.</summary>
+    private const double LearnedRateShare = 0.1;
 
     /// <returns>What does not fit this model; empty for a recipe that can be used with it.</returns>
     public static IReadOnlyList<string> Check(Recipe recipe, ModelConfig model)
@@ -39,22 +41,24 @@ internal static class RecipeResolution
         var batch = recipe.BatchSize ?? Math.Clamp(rows / (StepsPerEpoch * recipe.Accumulation), 1, MaximumBatch);
         var rowsPerStep = batch * recipe.Accumulation;
         var stepsPerEpoch = (rows + rowsPerStep - 1) / rowsPerStep;
-        var epochs = recipe.Epochs ?? (recipe.MaxSteps is { } limit ? Epochs(limit, stepsPerEpoch) : Math.Clamp(Epochs(AimedSteps, stepsPerEpoch), 3, 10));
+        var (low, pretrains) = (recipe.Method is TrainingMethod.Lora or TrainingMethod.Qlora, recipe.Method == TrainingMethod.Pretrain);
+        var epochs = recipe.Epochs ?? (recipe.MaxSteps is { } limit ? Epochs(limit, stepsPerEpoch) : pretrains ? 1 : Math.Clamp(Epochs(AimedSteps, stepsPerEpoch), 3, 10));
         var steps = (int)Math.Min((long)epochs * stepsPerEpoch, recipe.MaxSteps ?? int.MaxValue);
-        var low = recipe.Method != TrainingMethod.Full;
+        var careful = !low && recipe.Initialization == WeightInitialization.Base;
         var rank = recipe.Rank ?? Math.Min(LoraOptions.DefaultRank, model.HiddenSize);
         return new()
         {
             Method = recipe.Method,
+            Initialization = pretrains ? recipe.Initialization : null,
             Epochs = epochs,
             Steps = steps,
             BatchSize = batch,
             Accumulation = recipe.Accumulation,
             SequenceLength = sequenceLength,
             Packing = recipe.Packing,
-            TrainOn = recipe.TrainOn,
+            TrainOn = pretrains ? LearnedTokens.All : recipe.TrainOn,
             NeftuneAlpha = recipe.NeftuneAlpha,
-            LearningRate = recipe.LearningRate ?? Math.Min(0.002, 0.4 / model.HiddenSize) * (low ? 1 : FullRateShare),
+            LearningRate = recipe.LearningRate ?? Math.Min(0.002, 0.4 / model.HiddenSize) * (careful ? LearnedRateShare : 1),
             Loss = algorithms.Loss?.ToString() ?? AlgorithmRegistry.CrossEntropy,
             Optimizer = algorithms.Optimizer?.ToString() ?? AlgorithmRegistry.AdamW,
             Schedule = algorithms.Schedule.ToString(),

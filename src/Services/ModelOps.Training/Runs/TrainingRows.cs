@@ -4,26 +4,26 @@ using ModelOps.Recipes;
 using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>The rows of a run as the model will read them.</summary>
 /// <param name="Train">Learned from.</param>
 /// <param name="Evaluation">Measured on.</param>
-internal sealed record SftRows(
+internal sealed record TrainingRows(
     int Length, IReadOnlyList<PackedRow> Train, IReadOnlyList<PackedRow> Evaluation, EvaluationRows EvaluatedOn, RowReport TrainReport, RowReport ValidationReport)
 {
     private const int TrainSample = 128;
 
     /// <exception cref="TrainingFailedException">No row is left to learn from.</exception>
-    public static SftRows Prepare(SftRequest request, ModelConfig model, ExampleEncoder encoder, CancellationToken cancellationToken)
+    public static TrainingRows Prepare(TrainingRequest request, ModelConfig model, ExampleEncoder encoder, CancellationToken cancellationToken)
     {
         var recipe = request.Recipe;
         var train = EncodedRows.Encode(encoder, request.TrainRows, cancellationToken);
         if (train.Sequences.Count == 0) throw NothingToLearn(train);
         var length = RecipeResolution.SequenceLength(recipe, model, train.Longest);
-        train = train.Fit(length);
+        train = encoder.Fit(train, length);
         if (train.Sequences.Count == 0) throw NothingToLearn(train);
-        var validation = EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken).Fit(length);
+        var validation = encoder.Fit(EncodedRows.Encode(encoder, request.ValidationRows, cancellationToken), length);
         var evaluatedOn = validation.Sequences.Count > 0 ? EvaluationRows.Validation : EvaluationRows.TrainSample;
         var evaluation = evaluatedOn == EvaluationRows.Validation ? validation.Sequences : train.Sample(TrainSample, recipe.Seed);
         return new(length, Rows(train.Sequences, length, recipe), Rows(evaluation, length, recipe), evaluatedOn, train.Report, validation.Report);

@@ -3,20 +3,32 @@ using ModelOps.Recipes;
 
 namespace ModelOps.Training;
 
-/// <summary>A conversation to learn from: what its assistant messages say.</summary>
-public sealed record ChatExample(IReadOnlyList<ChatMessage> Messages);
-
-public sealed record SftRequest
+/// <summary>A row to learn from.</summary>
+public abstract record TrainingExample
 {
-    /// <summary>The base model, in Hugging Face layout, with a chat template.</summary>
+    private protected TrainingExample()
+    {
+    }
+}
+
+/// <summary>A conversation: what its assistant messages say is learned.</summary>
+public sealed record ChatExample(IReadOnlyList<ChatMessage> Messages) : TrainingExample;
+
+/// <summary>A text, all of which is learned. That it ends is learned too: the tokenizer's end token is put behind it unless it has one.</summary>
+public sealed record TextExample(string Text) : TrainingExample;
+
+public sealed record TrainingRequest
+{
+    /// <summary>The base model, in Hugging Face layout; with a chat template unless texts are learned.</summary>
     public required string ModelFolder { get; init; }
 
-    public required IReadOnlyList<ChatExample> TrainRows { get; init; }
+    /// <summary>Texts where the method is <see cref="TrainingMethod.Pretrain"/>, else conversations.</summary>
+    public required IReadOnlyList<TrainingExample> TrainRows { get; init; }
 
     /// <summary>May be empty: see <see cref="EvaluationRows"/>.</summary>
-    public required IReadOnlyList<ChatExample> ValidationRows { get; init; }
+    public required IReadOnlyList<TrainingExample> ValidationRows { get; init; }
 
-    /// <summary>Where the adapter will stand, complete or not at all. It must not exist, or be empty.</summary>
+    /// <summary>Where the adapter, or the model, will stand, complete or not at all. It must not exist, or be empty.</summary>
     public required string OutputFolder { get; init; }
 
     public Recipe Recipe { get; init; } = new();
@@ -60,10 +72,10 @@ public enum EvaluationRows
 public sealed record RowReport(int Used, int Truncated, int Skipped, string? FirstSkipReason);
 
 /// <param name="Tokens">Tokens read in training, padding left out.</param>
-/// <param name="LossBefore">Nats per assistant token, of the base model.</param>
-/// <param name="LossAfter">Nats per assistant token, with the adapter.</param>
+/// <param name="LossBefore">Nats per learned token, of the untrained model.</param>
+/// <param name="LossAfter">Nats per learned token, of the trained one.</param>
 /// <param name="Seconds">Loading and both evaluations included.</param>
-public sealed record SftOutcome(
+public sealed record TrainingOutcome(
     int Steps,
     long Tokens,
     double LossBefore,

@@ -4,11 +4,10 @@ using ModelOps.Models;
 using ModelOps.Recipes;
 using ModelOps.Training.Plugins;
 
-namespace ModelOps.Training.Sft;
+namespace ModelOps.Training.Runs;
 
 /// <summary>What a run will take of memory, by part, before it takes it.</summary>
-/// <param name="Parts">Bytes by what they are for.</param>
-internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts)
+internal sealed record MemoryPlan(IReadOnlyList<MemoryPart> Parts)
 {
     private const int Float = sizeof(float);
 
@@ -37,12 +36,12 @@ internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts
         var tokens = (double)recipe.BatchSize * recipe.SequenceLength;
         return new(
         [
-            ("weights", (long)weights + (recipe.Rank is null ? 0 : (long)(trained * Float))),
-            ("gradients", (long)(trained * Float)),
-            ("optimizer", (long)(2 * trained * Float)),
-            ("activations", (long)(tokens * Float * Activations(model, recipe))),
-            ("logits", (long)(3 * Logits(tokens, model, recipe) * Float)),
-            ("process", Process),
+            new("weights", (long)weights + (recipe.Rank is null ? 0 : (long)(trained * Float))),
+            new("gradients", (long)(trained * Float)),
+            new("optimizer", (long)(2 * trained * Float)),
+            new("activations", (long)(tokens * Float * Activations(model, recipe))),
+            new("logits", (long)(3 * Logits(tokens, model, recipe) * Float)),
+            new("process", Process),
         ]);
     }
 
@@ -50,14 +49,19 @@ internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts
     public void ThrowUnlessFitting(ModelConfig model, ResolvedRecipe recipe, long available)
     {
         if (Total <= available) return;
-        var fitting = Alternatives(recipe).Select(change => (change.Advice, Plan: Of(model, change.Recipe))).Where(change => change.Plan.Total <= available).ToList();
+        var fitting = WouldFit(model, recipe, available);
         var advice = fitting.Count == 0
             ? "nothing that a recipe can change would make it fit: take a smaller base model or a machine with more memory"
-            : "what would fit: " + string.Join("; ", fitting.Select(change => $"{change.Advice} ({Size(change.Plan.Total)})"));
+            : "what would fit: " + string.Join("; ", fitting.Select(change => $"{change.Change} ({Size(change.Bytes)})"));
         throw new TrainingFailedException(
             TrainingFailure.InvalidRecipe,
             $"training needs about {Size(Total)} of memory ({this}), and {Size(available)} are free; {advice}");
     }
+
+    /// <summary>Changes of the recipe that make it fit into <paramref name="available"/> bytes; none where it does, or where nothing would.</summary>
+    public IReadOnlyList<MemoryAlternative> WouldFit(ModelConfig model, ResolvedRecipe recipe, long available) => Total <= available
+        ? []
+        : [.. Alternatives(recipe).Select(change => new MemoryAlternative(change.Advice, Of(model, change.Recipe).Total)).Where(change => change.Bytes <= available)];
 
     public override string ToString() => string.Join(", ", Parts.Select(part => $"{part.Part} {Size(part.Bytes)}"));
 
@@ -78,7 +82,7 @@ internal sealed record MemoryPlan(IReadOnlyList<(string Part, long Bytes)> Parts
                 string.Create(CultureInfo.InvariantCulture, $"batch_size: 1 with accumulation: {recipe.BatchSize * recipe.Accumulation}"),
                 recipe with { BatchSize = 1, Accumulation = recipe.BatchSize * recipe.Accumulation });
         if (recipe.Method == TrainingMethod.Full) yield return ("method: lora", recipe with { Method = TrainingMethod.Lora, Rank = 16 });
-        if (recipe.Method != TrainingMethod.Qlora)
+        if (recipe.Method is TrainingMethod.Full or TrainingMethod.Lora)
             yield return ("method: qlora with gradient_checkpointing: true and batch_size: 1",
                 recipe with { Method = TrainingMethod.Qlora, Rank = recipe.Rank ?? 16, GradientCheckpointing = true, BatchSize = 1 });
         if (recipe.SequenceLength > 512)
