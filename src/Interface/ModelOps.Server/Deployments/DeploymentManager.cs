@@ -184,8 +184,8 @@ public sealed partial class DeploymentManager(
     {
         var (_, backend) = await BackendAsync(cancellationToken);
         var loaded = await backend.LoadAsync(
-            new ModelToLoad(row.Name, row.Artifact, row.ManifestDigest, row.ContextSize, row.Slots), cancellationToken);
-        router.Set(row.Name, backend);
+            new ModelToLoad(row.Name, row.Artifact, row.ManifestDigest) { ContextSize = row.ContextSize, Slots = row.Slots }, cancellationToken);
+        router.Set(row.Name, new ModelRoute(backend, row.Name));
         live[row.Name] = ToWire(row, DeploymentStates.Ready) with { ContextSize = loaded.ContextSize, Slots = loaded.Slots };
         Log.Loaded(logger, row.Name, row.Artifact, loaded.Took.TotalSeconds);
     }

@@ -51,6 +51,8 @@ internal sealed class InferenceService(
             ContextSize = (uint)engineOptions.ContextSize!.Value,
             Slots = (uint)engineOptions.Slots,
             Seconds = clock.Elapsed.TotalSeconds,
+            MemoryBytes = (ulong)loaded.Model.Size,
+            Generates = true,
         };
     }
 
@@ -84,7 +86,11 @@ internal sealed class InferenceService(
             await foreach (var piece in loaded.Engine.GenerateAsync(generation, context.CancellationToken))
                 await responseStream.WriteAsync(ToWire(piece));
         }
-        catch (Exception e) when (e is PromptTooLongException or ArgumentException)
+        catch (PromptTooLongException e)
+        {
+            throw new RpcException(new Status(StatusCode.OutOfRange, e.Message));
+        }
+        catch (ArgumentException e)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, e.Message));
         }
@@ -125,7 +131,7 @@ internal sealed class InferenceService(
         {
             var rendered = template.Render(new ChatTemplateInput
             {
-                Messages = [.. request.Chat.Messages.Select(message => new ChatMessage(message.Role, message.Content))],
+                Messages = [.. request.Chat.Messages.Select(message => new ChatMessage(message.Role, message.HasContent ? message.Content : null))],
                 AddGenerationPrompt = true,
                 BosToken = loaded.Model.BosToken?.Text,
                 EosToken = loaded.Model.EosToken?.Text,
