@@ -56,7 +56,8 @@ internal static class TestModels
     }
 
     /// <summary>Writes an adapter with random A and B on every linear module of every layer.</summary>
-    public static AdapterFolder WriteAdapter(string folder, ModelConfig config, int rank = 4, double alpha = 8, int seed = 2)
+    public static AdapterFolder WriteAdapter(
+        string folder, ModelConfig config, int rank = 4, double alpha = 8, int seed = 2, bool rankStabilized = false)
     {
         var random = new Random(seed);
         var tensors = new List<TensorSource>();
@@ -69,7 +70,7 @@ internal static class TestModels
         }
 
         string[] targets = [.. DecoderTensors.LinearModules.Select(module => module[(module.IndexOf('.', StringComparison.Ordinal) + 1)..])];
-        AdapterFolder.Write(folder, new AdapterConfig { Rank = rank, Alpha = alpha, TargetModules = targets }, tensors);
+        AdapterFolder.Write(folder, new AdapterConfig { Rank = rank, Alpha = alpha, TargetModules = targets, UseRankStabilizedScale = rankStabilized }, tensors);
         return AdapterFolder.Open(folder);
     }
 

@@ -12,6 +12,10 @@ public sealed record LlamaEvaluatorOptions
     /// <value>The default is all processors but one, at least one.</value>
     public int Threads { get; init; } = EngineOptions.DefaultThreads;
 
+    /// <summary>A LoRA adapter of the model, a GGUF file.</summary>
+    /// <value>The default is none.</value>
+    public string? Adapter { get; init; }
+
     internal IReadOnlyList<string> Errors(int trainedContext)
     {
         var errors = new List<string>();
@@ -36,7 +40,7 @@ public sealed class LlamaEvaluator : IDisposable
 
     /// <exception cref="ArgumentException">Options make no sense for this model; the message has all of them.</exception>
     /// <exception cref="InvalidOperationException">The model has no weights loaded, or does not continue texts.</exception>
-    /// <exception cref="GgmlException">llama.cpp cannot make a context of that size.</exception>
+    /// <exception cref="GgmlException">llama.cpp cannot make a context of that size, or the adapter is not the model's.</exception>
     public LlamaEvaluator(LlamaModel model, LlamaEvaluatorOptions? options = null)
     {
         options ??= new LlamaEvaluatorOptions();
@@ -47,6 +51,17 @@ public sealed class LlamaEvaluator : IDisposable
         var chunk = Math.Min(ChunkTokens, contextSize);
         context = new LlamaContext(model, new ContextShape(contextSize, 1, chunk, chunk, options.Threads, GgmlType.F32, FlashAttention: false));
         vocabulary = model.Vocabulary;
+        if (options.Adapter is null) return;
+        try
+        {
+            GgufHeader.Read(options.Adapter);
+            context.Apply(model, options.Adapter);
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
     }
 
     /// <returns>(tokens, vocabulary): row i scores what follows the tokens 0 to i.</returns>

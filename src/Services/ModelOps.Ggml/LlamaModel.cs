@@ -42,6 +42,15 @@ public sealed unsafe class LlamaModel : IDisposable
 
     public long ParameterCount { get; }
 
+    /// <summary>Whether it continues texts: <see cref="BatchingEngine"/>.</summary>
+    public bool Generates => throw new NotSupportedException();
+
+    /// <summary>Whether it has vectors for texts, by a pooling of its own: <see cref="EmbeddingEngine"/>.</summary>
+    public bool Embeds => throw new NotSupportedException();
+
+    /// <summary>Whether it scores documents for a query: <see cref="RerankEngine"/>.</summary>
+    public bool Ranks => throw new NotSupportedException();
+
     /// <summary>Bytes of all tensors.</summary>
     public long Size { get; }
 

@@ -22,7 +22,7 @@ public sealed class BatchingEngine : IAsyncDisposable
     private readonly Stack<int> freeSlots;
     private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Exception? closed;
-    private EngineStatistics totals = new(0, 0, 0, 0, 0, 0, 0, 0);
+    private EngineStatistics totals = new();
 
     /// <exception cref="ArgumentException">Options make no sense for this model; the message has all of them.</exception>
     /// <exception cref="InvalidOperationException">The model has no weights loaded, or does not continue texts.</exception>
@@ -54,12 +54,33 @@ public sealed class BatchingEngine : IAsyncDisposable
         }
     }
 
+    /// <summary>Bytes of its context: caches and buffers. The weights are the model's (<see cref="LlamaModel.Size"/>).</summary>
+    public long ContextMemory => throw new NotSupportedException();
+
+    /// <summary>Names of the adapters that requests can use.</summary>
+    public IReadOnlyList<string> Adapters => throw new NotSupportedException();
+
+    /// <summary>
+    /// Loads an adapter, or replaces the one of that name: requests that come from now on use the new one, those under way finish on the one
+    /// that they began with, which is freed after the last of them.
+    /// </summary>
+    /// <exception cref="ArgumentException">The name is empty.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="GgmlException">It is no LoRA adapter of this model; the message says what differs.</exception>
+    /// <exception cref="ObjectDisposedException">The engine was stopped.</exception>
+    public Task LoadAdapterAsync(string name, string path, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    /// <summary>Takes an adapter away; requests under way finish on it.</summary>
+    /// <returns>Whether there was one.</returns>
+    public bool UnloadAdapter(string name) => throw new NotSupportedException();
+
     /// <summary>
     /// Streams a completion. It is queued when the enumeration begins; ending the enumeration early, or cancelling, frees its slot at the
     /// next step. The consumer's pace holds nobody up.
     /// </summary>
     /// <exception cref="ArgumentException">The request makes no sense; thrown by this call, with everything that is wrong.</exception>
     /// <exception cref="PromptTooLongException">Thrown by this call.</exception>
+    /// <exception cref="AdapterNotFoundException">Thrown by the enumeration.</exception>
     /// <exception cref="EngineBusyException">The queue is full; thrown by the enumeration.</exception>
     /// <exception cref="ObjectDisposedException">The engine was stopped, before or meanwhile; thrown by the enumeration.</exception>
     /// <exception cref="GgmlException">llama.cpp failed; thrown by the enumeration.</exception>
@@ -104,7 +125,7 @@ public sealed class BatchingEngine : IAsyncDisposable
         lock (gate)
         {
             if (closed is not null) throw closed;
-            if (active.Count + queue.Count >= options.Slots + options.QueueLength) throw new EngineBusyException(active.Count, queue.Count);
+            if (active.Count + queue.Count >= options.Slots + options.QueueLength) throw new EngineBusyException(active.Count, queue.Count, options.QueueLength);
             queue.AddLast(generation);
             wake.Set();
         }

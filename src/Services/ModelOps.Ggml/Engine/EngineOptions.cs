@@ -35,6 +35,14 @@ public sealed record EngineOptions
     /// <value>The default is 64.</value>
     public int QueueLength { get; init; } = DefaultQueueLength;
 
+    /// <summary>Prompt tokens, of all requests together, that may wait for a slot; a request that would add more is refused.</summary>
+    /// <value>The default is null: no limit but <see cref="QueueLength"/>.</value>
+    public long? QueueTokens { get; init; }
+
+    /// <summary>Keeps what slots have computed, for requests whose prompts begin like it.</summary>
+    /// <value>The default is true.</value>
+    public bool PrefixCache { get; init; } = true;
+
     /// <returns>What makes no sense for a model that was trained for so many tokens.</returns>
     internal IReadOnlyList<string> Errors(int trainedContext)
     {
@@ -46,6 +54,7 @@ public sealed record EngineOptions
         if (BatchTokens < Slots) errors.Add($"{nameof(BatchTokens)} is {BatchTokens}: every one of {Slots} slots needs a token per step");
         if (Threads < 1) errors.Add($"{nameof(Threads)} is {Threads}: at least 1 computes");
         if (QueueLength < 0) errors.Add($"{nameof(QueueLength)} is {QueueLength}: 0 means that nothing waits");
+        if (QueueTokens < 0) errors.Add($"{nameof(QueueTokens)} is {QueueTokens}: 0 means that nothing waits");
         return errors;
     }
 }

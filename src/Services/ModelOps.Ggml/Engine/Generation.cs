@@ -90,7 +90,7 @@ internal sealed class Generation
 
     private bool Finish(string rest, FinishReason reason)
     {
-        Send(new GeneratedPiece(rest, [.. unsent], reason, new GenerationUsage(request.Prompt.Length, sampled)));
+        Send(new GeneratedPiece(rest, [.. unsent], reason, new GenerationUsage(request.Prompt.Length, sampled, 0, default, default, default)));
         return true;
     }
 

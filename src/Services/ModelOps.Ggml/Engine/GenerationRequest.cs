@@ -2,6 +2,8 @@ namespace ModelOps.Ggml;
 
 public sealed record GenerationRequest
 {
+    public const int MaxTopLogprobs = 20;
+
     /// <summary>Tokens to continue; at least one.</summary>
     public required int[] Prompt { get; init; }
 
@@ -13,43 +15,50 @@ public sealed record GenerationRequest
 
     public SamplingOptions Sampling { get; init; } = new();
 
+    /// <summary>The name under which the engine has the adapter. The version that it has when the request is queued serves all of it.</summary>
+    /// <value>The default is null: the model itself.</value>
+    public string? Adapter { get; init; }
+
+    /// <summary>GBNF, whose rule <c>root</c> the completion has to match; <see cref="JsonSchemaGrammar"/> makes one of a JSON schema.</summary>
+    /// <value>The default is null: any text.</value>
+    public string? Grammar { get; init; }
+
+    /// <summary>How many alternatives, 0 to 20, <see cref="GeneratedPiece.Logprobs"/> has for each token.</summary>
+    /// <value>The default is null: no log probabilities at all.</value>
+    public int? TopLogprobs { get; init; }
+
+    /// <value>The default is normal.</value>
+    public RequestPriority Priority { get; init; }
+
     internal IReadOnlyList<string> Errors(int vocabularySize)
     {
         var errors = new List<string>();
         if (Prompt.Length == 0) errors.Add("the prompt has no tokens");
-        var unknown = Prompt.Where(token => (uint)token >= (uint)vocabularySize).Distinct().Take(3).ToArray();
-        if (unknown.Length > 0)
-            errors.Add($"the prompt has tokens that are not in the vocabulary of {vocabularySize}: {string.Join(", ", unknown)}");
+        AddUnknown(errors, "the prompt has tokens", Prompt, vocabularySize);
         if (MaxTokens < 1) errors.Add($"{nameof(MaxTokens)} is {MaxTokens}: at least 1");
         if (Stop.Any(string.IsNullOrEmpty)) errors.Add("a stop text is empty");
+        if (TopLogprobs is < 0 or > MaxTopLogprobs) errors.Add($"{nameof(TopLogprobs)} is {TopLogprobs}: 0 to {MaxTopLogprobs}");
+        if (!Enum.IsDefined(Priority)) errors.Add($"{nameof(Priority)} is {Priority}: low, normal or high");
         errors.AddRange(Sampling.Errors());
+        AddUnknown(errors, $"{nameof(SamplingOptions.LogitBias)} has tokens", Sampling.LogitBias.Keys, vocabularySize);
         return errors;
+    }
+
+    private static void AddUnknown(List<string> errors, string what, IEnumerable<int> tokens, int vocabularySize)
+    {
+        var unknown = tokens.Where(token => (uint)token >= (uint)vocabularySize).Distinct().Take(3).ToArray();
+        if (unknown.Length > 0)
+            errors.Add($"{what} that are not in the vocabulary of {vocabularySize}: {string.Join(", ", unknown)}");
     }
 }
 
-/// <summary>Applied in this order: top-k, top-p, min-p, temperature, as llama.cpp's own tools do.</summary>
-public sealed record SamplingOptions
+/// <summary>
+/// Who goes first when requests wait. A request that waited 10 s (normal) or 60 s (low) longer than one of high priority goes before it:
+/// nobody starves.
+/// </summary>
+public enum RequestPriority
 {
-    /// <value>The default is 0: greedy, whatever the other options say.</value>
-    public float Temperature { get; init; }
-
-    /// <value>The default is 1: off.</value>
-    public float TopP { get; init; } = 1;
-
-    /// <value>The default is 0: off.</value>
-    public int TopK { get; init; }
-
-    /// <value>The default is 0: off.</value>
-    public float MinP { get; init; }
-
-    /// <value>The default is 0.</value>
-    public uint Seed { get; init; }
-
-    internal IEnumerable<string> Errors()
-    {
-        if (!(Temperature >= 0 && float.IsFinite(Temperature))) yield return $"{nameof(Temperature)} is {Temperature}: at least 0";
-        if (!(TopP > 0 && TopP <= 1)) yield return $"{nameof(TopP)} is {TopP}: more than 0, at most 1";
-        if (TopK < 0) yield return $"{nameof(TopK)} is {TopK}: at least 0";
-        if (!(MinP >= 0 && MinP <= 1)) yield return $"{nameof(MinP)} is {MinP}: 0 to 1";
-    }
+    Normal = 0,
+    High = 1,
+    Low = 2,
 }

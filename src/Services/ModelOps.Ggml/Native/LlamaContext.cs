@@ -72,6 +72,17 @@ internal sealed unsafe class LlamaContext : IDisposable
         return NativeLlama.Sample(sampler, handle, index);
     }
 
+    /// <summary>Applies a LoRA adapter, a GGUF file, from now on.</summary>
+    /// <exception cref="GgmlException">It is no adapter of this model; the message has llama.cpp's reason.</exception>
+    public void Apply(LlamaModel model, string adapterPath)
+    {
+        var adapter = NativeLog.Capture(() => NativeLlama.LoadAdapter(model.Weights, adapterPath), out var problems);
+        if (adapter == 0) throw new GgmlException($"llama.cpp cannot load the adapter {adapterPath}: {NativeLog.Reason(problems)}");
+        var scale = 1f;
+        if (NativeLlama.SetAdapters(handle, &adapter, 1, &scale) != 0)
+            throw new GgmlException($"llama.cpp cannot apply the adapter {adapterPath} to {model.Path}.");
+    }
+
     public void RemoveSequence(int sequence) => NativeLlama.RemoveSequence(memory, sequence, -1, -1);
 
     public void Clear()

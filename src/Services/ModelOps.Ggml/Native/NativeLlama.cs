@@ -170,4 +170,11 @@ internal static unsafe partial class NativeLlama
 
     [LibraryImport(Library, EntryPoint = "llama_sampler_free")]
     public static partial void FreeSampler(nint sampler);
+
+    /// <returns>Freed with the model.</returns>
+    [LibraryImport(Library, EntryPoint = "llama_adapter_lora_init", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint LoadAdapter(ModelHandle model, string path);
+
+    [LibraryImport(Library, EntryPoint = "llama_set_adapters_lora")]
+    public static partial int SetAdapters(ContextHandle context, nint* adapters, nuint count, float* scales);
 }

@@ -7,6 +7,8 @@ namespace ModelOps.ModelFiles.Conversion;
 /// <summary>A decoder's shape and tensors in llama.cpp's words.</summary>
 internal static class GgufArchitecture
 {
+    public const uint QuantizationVersion = 2; // GGML_QNT_VERSION
+
     private const string LayerPrefix = "model.layers.";
     private const int Gemma2Period = 2;
     private const int Gemma3Period = 6;
@@ -39,6 +41,32 @@ internal static class GgufArchitecture
         // The one name that means two things: with norms after, the norm of what attention gives; else the norm before the feed-forward part.
         var ggufModule = module == "post_attention_layernorm" ? family.NormsAfter ? "post_attention_norm" : "ffn_norm" : Names[module];
         return $"blk.{name[LayerPrefix.Length..layerEnd]}.{ggufModule}{name[kind..]}";
+    }
+
+    public static (Dtype Dtype, GgmlType Type) StoredAs(GgufWeightType type) => type switch
+    {
+        GgufWeightType.F32 => (Dtype.F32, GgmlType.F32),
+        GgufWeightType.F16 => (Dtype.F16, GgmlType.F16),
+        _ => (Dtype.BF16, GgmlType.BF16),
+    };
+
+    /// <summary>llama.cpp's number for a file of such weights (llama_ftype).</summary>
+    public static uint FileType(GgufWeightType type) => type switch { GgufWeightType.F32 => 0u, GgufWeightType.F16 => 1u, _ => 32u };
+
+    /// <summary>Whether llama.cpp has the rows of each head in another order: see <see cref="InterleaveHalves"/>.</summary>
+    public static bool IsReordered(string name, ModelFamily family) => family.PairsNeighbours
+        && (name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("k_proj.weight", StringComparison.Ordinal));
+
+    /// <summary>Hugging Face rotates element i of a head with i + d/2, llama.cpp 2i with 2i + 1.</summary>
+    /// <param name="head">[d, columns].</param>
+    public static void InterleaveHalves(ReadOnlySpan<float> head, Span<float> result, int columns)
+    {
+        var half = head.Length / columns / 2;
+        for (var i = 0; i < half; i++)
+        {
+            head.Slice(i * columns, columns).CopyTo(result.Slice(2 * i * columns, columns));
+            head.Slice((half + i) * columns, columns).CopyTo(result.Slice(((2 * i) + 1) * columns, columns));
+        }
     }
 
     public static Dictionary<string, object> Metadata(ModelConfig config)

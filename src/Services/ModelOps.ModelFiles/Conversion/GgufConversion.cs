@@ -7,7 +7,6 @@ namespace ModelOps.ModelFiles.Conversion;
 public static class GgufConversion
 {
     private const int ChunkElements = 1 << 20;
-    private const uint QuantizationVersion = 2; // GGML_QNT_VERSION
 
     /// <summary>Converts weights, tokenizer and chat template. The file appears when complete.</summary>
     /// <exception cref="InvalidModelFileException">The tokenizer cannot be written so that llama.cpp splits text alike, or a weight does
@@ -39,20 +38,14 @@ public static class GgufConversion
         yield return new("general.type", "model");
         foreach (var entry in description.ToMetadata()) yield return entry;
         yield return new("general.size_label", SizeLabel(DecoderTensors.ParameterCount(config)));
-        yield return new("general.file_type", type switch { GgufWeightType.F32 => 0u, GgufWeightType.F16 => 1u, _ => 32u }); // llama_ftype
-        yield return new("general.quantization_version", QuantizationVersion);
+        yield return new("general.file_type", GgufArchitecture.FileType(type));
+        yield return new("general.quantization_version", GgufArchitecture.QuantizationVersion);
     }
 
     private static GgufTensorSource ToSource(
         ModelFolder model, ModelWeights weights, string name, long[] shape, GgufWeightType type, CancellationToken cancellationToken)
     {
-        var (dtype, ggmlType) = type switch
-        {
-            _ when shape.Length == 1 => (Dtype.F32, GgmlType.F32),
-            GgufWeightType.F32 => (Dtype.F32, GgmlType.F32),
-            GgufWeightType.F16 => (Dtype.F16, GgmlType.F16),
-            _ => (Dtype.BF16, GgmlType.BF16),
-        };
+        var (dtype, ggmlType) = GgufArchitecture.StoredAs(shape.Length == 1 ? GgufWeightType.F32 : type);
         return new GgufTensorSource(
             GgufArchitecture.TensorName(name, model.Config.Family),
             ggmlType,
@@ -68,7 +61,7 @@ public static class GgufConversion
         var columns = (int)shape[^1];
         var rows = shape.Length == 1 ? 1 : shape[0];
         var offset = model.Config.Family.OffsetNorms && DecoderTensors.IsNorm(name);
-        var rotated = model.Config.Family.PairsNeighbours && IsRotated(name);
+        var rotated = GgufArchitecture.IsReordered(name, model.Config.Family);
         var blockRows = rotated ? model.Config.HeadDimension : (int)Math.Min(rows, Math.Max(1, ChunkElements / columns));
         var block = new float[blockRows * columns];
         var reordered = rotated ? new float[block.Length] : block;
@@ -77,9 +70,9 @@ public static class GgufConversion
             cancellationToken.ThrowIfCancellationRequested();
             var count = (int)Math.Min(blockRows, rows - row) * columns;
             weights.ReadFloats(name, row * columns, block.AsSpan(0, count));
-            if (rotated) InterleaveHalves(block, reordered, columns);
+            if (rotated) GgufArchitecture.InterleaveHalves(block, reordered, columns);
             if (offset) AddOne(block); // llama.cpp multiplies by w what Gemma multiplies by 1 + w
-            ThrowUnlessFinite(model, name, reordered.AsSpan(0, count), dtype);
+            ThrowUnlessFinite(model.Path, name, reordered.AsSpan(0, count), dtype);
             TensorSource.WriteFloats(stream, reordered.AsSpan(0, count), dtype);
         }
     }
@@ -89,29 +82,13 @@ public static class GgufConversion
         foreach (ref var value in values) value++;
     }
 
-    private static bool IsRotated(string name) =>
-        name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("k_proj.weight", StringComparison.Ordinal);
-
-    /// <summary>Hugging Face rotates element i of a head with i + d/2, llama.cpp 2i with 2i + 1.</summary>
-    /// <param name="head">[d, columns].</param>
-    private static void InterleaveHalves(ReadOnlySpan<float> head, Span<float> result, int columns)
-    {
-        var half = head.Length / columns / 2;
-        for (var i = 0; i < half; i++)
-        {
-            head.Slice(i * columns, columns).CopyTo(result.Slice(2 * i * columns, columns));
-            head.Slice((half + i) * columns, columns).CopyTo(result.Slice(((2 * i) + 1) * columns, columns));
-        }
-    }
-
-    private static void ThrowUnlessFinite(ModelFolder model, string name, ReadOnlySpan<float> values, Dtype dtype)
+    internal static void ThrowUnlessFinite(string path, string name, ReadOnlySpan<float> values, Dtype dtype)
     {
         foreach (var value in values)
         {
-            if (!float.IsFinite(value)) throw new InvalidModelFileException(model.Path, $"tensor \"{name}\" holds {value}");
+            if (!float.IsFinite(value)) throw new InvalidModelFileException(path, $"tensor \"{name}\" holds {value}");
             if (dtype == Dtype.F16 && !Half.IsFinite((Half)value))
-                throw new InvalidModelFileException(
-                    model.Path, $"tensor \"{name}\" holds {value}, which F16 cannot; convert to BF16 or F32");
+                throw new InvalidModelFileException(path, $"tensor \"{name}\" holds {value}, which F16 cannot; convert to BF16 or F32");
         }
     }
 

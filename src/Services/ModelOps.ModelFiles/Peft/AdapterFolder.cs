@@ -71,6 +71,24 @@ public sealed class AdapterFolder
     /// <summary>Opens the weights for reading.</summary>
     public SafetensorsFile OpenWeights() => SafetensorsFile.Open(System.IO.Path.Combine(Path, WeightsFile));
 
+    /// <exception cref="InvalidModelFileException">Names every module that the base lacks or has in another shape.</exception>
+    public void ThrowUnlessFits(ModelFolder baseModel)
+    {
+        var errors = new List<string>();
+        var linearModules = DecoderTensors.AllLinearModules(baseModel.Config).ToHashSet();
+        foreach (var module in Modules.Values)
+        {
+            if (!linearModules.Contains(module.Name))
+                errors.Add($"module \"{module.Name}\" is not a linear module of {baseModel.Path}");
+            else if (baseModel.Weights[$"{module.Name}.weight"].Tensor is var weight
+                && (module.B.Shape[0] != weight.Shape[0] || module.A.Shape[1] != weight.Shape[1]))
+                errors.Add($"module \"{module.Name}\": B A is [{module.B.Shape[0]}, {module.A.Shape[1]}], "
+                    + $"the weight of {baseModel.Path} is {weight.Description}");
+        }
+
+        if (errors.Count > 0) throw new InvalidModelFileException(Path, errors);
+    }
+
     private static Dictionary<string, LoraModule> PairModules(
         string path, AdapterConfig config, IReadOnlyDictionary<string, TensorInfo> tensors)
     {

@@ -22,7 +22,7 @@ public static class AdapterMerge
         Dtype dtype = Dtype.F32,
         CancellationToken cancellationToken = default)
     {
-        ThrowUnlessFitting(baseModel, adapter);
+        adapter.ThrowUnlessFits(baseModel);
         AtomicOutput.WriteFolder(outputFolder, folder =>
         {
             using var weights = baseModel.OpenWeights();
@@ -41,23 +41,6 @@ public static class AdapterMerge
             WriteConfig(baseModel.Path, folder, dtype);
         });
         return ModelFolder.Open(outputFolder);
-    }
-
-    private static void ThrowUnlessFitting(ModelFolder baseModel, AdapterFolder adapter)
-    {
-        var errors = new List<string>();
-        var linearModules = DecoderTensors.AllLinearModules(baseModel.Config).ToHashSet();
-        foreach (var module in adapter.Modules.Values)
-        {
-            if (!linearModules.Contains(module.Name))
-                errors.Add($"module \"{module.Name}\" is not a linear module of {baseModel.Path}");
-            else if (baseModel.Weights[$"{module.Name}.weight"].Tensor is var weight
-                && (module.B.Shape[0] != weight.Shape[0] || module.A.Shape[1] != weight.Shape[1]))
-                errors.Add($"module \"{module.Name}\": B A is [{module.B.Shape[0]}, {module.A.Shape[1]}], "
-                    + $"the weight of {baseModel.Path} is {weight.Description}");
-        }
-
-        if (errors.Count > 0) throw new InvalidModelFileException(adapter.Path, errors);
     }
 
     // Row blocks bound the memory: a whole weight of a large model never stands in memory.
