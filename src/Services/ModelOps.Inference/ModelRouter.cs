@@ -7,16 +7,24 @@ public sealed record ModelRoute(IInferenceBackend Backend, string Model)
 {
     /// <value>The default is null: the model itself.</value>
     public string? Adapter { get; init; }
+
+    /// <summary>When it was deployed.</summary>
+    public DateTimeOffset CreatedAt { get; init; }
 }
 
-/// <summary>Which backend answers for a model name.</summary>
-public sealed class ModelRouter
+/// <summary>Which backend answers for a model name. Every generation goes through it and is measured here.</summary>
+/// <param name="metrics">Null measures nothing.</param>
+public sealed class ModelRouter(InferenceMetrics? metrics = null)
 {
     private readonly ConcurrentDictionary<string, ModelRoute> routes = new(StringComparer.Ordinal);
 
     public void Set(string model, ModelRoute route) => routes[model] = route;
 
     public void Remove(string model) => routes.TryRemove(model, out _);
+
+    /// <summary>The models that can answer now, by name.</summary>
+    public IReadOnlyList<KeyValuePair<string, ModelRoute>> List() =>
+        [.. routes.Where(route => route.Value.Backend is not UnavailableBackend).OrderBy(route => route.Key, StringComparer.Ordinal)];
 
     /// <exception cref="InferenceException">No such model.</exception>
     public ModelRoute Find(string model) =>
@@ -28,7 +36,8 @@ public sealed class ModelRouter
     public IAsyncEnumerable<GenerationPiece> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken)
     {
         var route = Find(request.Model);
-        return route.Backend.GenerateAsync(request with { Model = route.Model, Adapter = route.Adapter }, cancellationToken);
+        var pieces = route.Backend.GenerateAsync(request with { Model = route.Model, Adapter = route.Adapter }, cancellationToken);
+        return metrics?.MeasureAsync(route.Adapter is null ? request.Model : route.Model, route.Adapter, pieces, cancellationToken) ?? pieces;
     }
 
     /// <exception cref="InferenceException">No such model, or its backend refuses.</exception>
