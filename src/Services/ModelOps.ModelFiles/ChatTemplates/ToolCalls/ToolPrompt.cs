@@ -11,10 +11,11 @@ public static class ToolPrompt
     {
         var system = input.Messages is [{ Role: "system" } first, ..] ? first.Content : null;
         var others = input.Messages.Skip(system is null ? 0 : 1);
+        var described = input.Tools is { Count: > 0 } tools ? Describe(system, tools) : system;
         return input with
         {
             Tools = null,
-            Messages = [new ChatMessage("system", Describe(system, input.Tools ?? [])), .. others.Select(ToText)],
+            Messages = [.. described is null ? Array.Empty<ChatMessage>() : [new ChatMessage("system", described)], .. others.Select(ToText)],
         };
     }
 
