@@ -31,6 +31,9 @@ public sealed unsafe class LlamaModel : IDisposable
         EosToken = Special(vocabulary.Eos);
         TensorShapes = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         Pooling = (Pooling)int.Parse(Metadata.GetValueOrDefault($"{Architecture}.pooling_type", "0"), CultureInfo.InvariantCulture);
+        EmbeddingWidth = NativeLlama.EmbeddingWidth(handle);
+        ClassCount = (int)NativeLlama.ClassCount(handle);
+        RerankTemplate = Marshal.PtrToStringUTF8(NativeLlama.ChatTemplate(handle, "rerank"));
         Recurs = NativeLlama.IsRecurrent(handle) || NativeLlama.IsHybrid(handle);
         Generates = !vocabularyOnly && Pooling != Pooling.Rank && !NativeLlama.HasEncoder(handle) && !NativeLlama.IsDiffusion(handle)
             && Metadata.GetValueOrDefault($"{Architecture}.attention.causal") != "false" && !IsEncoder(Architecture);
@@ -100,6 +103,15 @@ public sealed unsafe class LlamaModel : IDisposable
 
     /// <summary>Whether its memory is a state, as that of Mamba, which does not forget single tokens.</summary>
     internal bool Recurs { get; }
+
+    /// <summary>Numbers of its vectors.</summary>
+    internal int EmbeddingWidth { get; }
+
+    /// <summary>Numbers of its scores.</summary>
+    internal int ClassCount { get; }
+
+    /// <summary>With {query} and {document}; null if it has none.</summary>
+    internal string? RerankTemplate { get; }
 
     internal string Architecture => Metadata["general.architecture"];
 

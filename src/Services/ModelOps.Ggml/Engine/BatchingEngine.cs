@@ -80,6 +80,15 @@ public sealed class BatchingEngine : IAsyncDisposable
         }
     }
 
+    /// <summary>Versions that were replaced or taken away and have requests under way.</summary>
+    internal int RetiredAdapters
+    {
+        get
+        {
+            lock (gate) return retired.Count;
+        }
+    }
+
     /// <summary>
     /// Loads an adapter, or replaces the one of that name: requests that come from now on use the new one, those under way finish on the one
     /// that they began with, which is freed after the last of them.
@@ -129,6 +138,7 @@ public sealed class BatchingEngine : IAsyncDisposable
     /// <exception cref="GgmlException">llama.cpp failed, or no token can follow; thrown by the enumeration.</exception>
     public IAsyncEnumerable<GeneratedPiece> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
+        request = request.Copy();
         if (request.Prompt.Length >= ContextSize) throw new PromptTooLongException(request.Prompt.Length, ContextSize);
         var errors = request.Errors(vocabulary.Size);
         if (errors.Count > 0) throw new ArgumentException(string.Join("; ", errors), nameof(request));

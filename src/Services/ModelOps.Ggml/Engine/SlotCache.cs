@@ -57,6 +57,7 @@ internal sealed class SlotCache(LlamaContext context, int count, bool keep, bool
     private (Slot? Slot, int Length) LongestPrefix(ReadOnlySpan<int> prompt, EngineAdapter adapter)
     {
         (Slot? Slot, int Length) longest = (null, 0);
+        if (!keep) return longest;
         foreach (var slot in slots.Where(slot => slot.Adapter == adapter))
         {
             // The last token is always computed: its logits give the first of the completion.

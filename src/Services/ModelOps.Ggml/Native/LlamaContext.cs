@@ -8,7 +8,7 @@ namespace ModelOps.Ggml.Native;
 /// <param name="Outputs">The most positions of one step whose logits are read.</param>
 /// <param name="CacheType">ggml_type of keys and values.</param>
 /// <param name="FlashAttention">Faster, but it rounds to F16 inside.</param>
-/// <param name="Pooling">None gives logits, all others embeddings.</param>
+/// <param name="Pooling">None gives logits, all others embeddings, for which the sequences share the room of one.</param>
 internal sealed record ContextShape(
     int TokensPerSequence, int Sequences, int BatchTokens, int Outputs, int Threads, int CacheType, bool FlashAttention, Pooling Pooling = Pooling.None);
 
@@ -30,7 +30,8 @@ internal sealed unsafe partial class LlamaContext : IDisposable
     {
         var weights = model.Weights;
         var parameters = NativeLlama.ContextDefaults();
-        parameters.ContextSize = checked((uint)shape.TokensPerSequence * (uint)shape.Sequences);
+        var pooled = shape.Pooling != Pooling.None;
+        parameters.ContextSize = checked((uint)shape.TokensPerSequence * (pooled ? 1 : (uint)shape.Sequences));
         parameters.BatchSize = parameters.PhysicalBatchSize = (uint)shape.BatchTokens;
         parameters.MaxSequences = (uint)shape.Sequences;
         parameters.MaxOutputs = (uint)shape.Outputs;
@@ -38,9 +39,9 @@ internal sealed unsafe partial class LlamaContext : IDisposable
         parameters.KeyType = parameters.ValueType = shape.CacheType;
         if (!shape.FlashAttention) parameters.FlashAttention = FlashAttentionOff;
         // A stream of its own for each sequence: its attention then sees the same cells whoever else is in the batch.
-        parameters.UnifiedCache = 0;
+        parameters.UnifiedCache = Convert.ToByte(pooled);
         parameters.PoolingType = (int)shape.Pooling;
-        parameters.Embeddings = Convert.ToByte(shape.Pooling != Pooling.None);
+        parameters.Embeddings = Convert.ToByte(pooled);
 
         var context = NativeLog.Capture(() => NativeLlama.CreateContext(weights, parameters), out var problems, out var buffers);
         if (context == 0)
@@ -106,15 +107,25 @@ internal sealed unsafe partial class LlamaContext : IDisposable
     /// <exception cref="ObjectDisposedException">The context is gone.</exception>
     public SamplerHandle ParseGrammar(string grammar)
     {
-        Grammar.CheckSize(grammar);
-        var held = false;
-        handle.DangerousAddRef(ref held);
-        try
+        GrammarText.Check(grammar);
+        return WhileAlive(() =>
         {
             var sampler = NativeLog.Capture(() => NativeLlama.GrammarSampler(vocabulary, grammar, "root"), out var problems);
             return sampler != 0
                 ? new SamplerHandle(sampler, handle)
                 : throw new ArgumentException($"The grammar is wrong: {NativeLog.Reason(problems)}.", nameof(grammar));
+        });
+    }
+
+    /// <summary>For calls on other threads that need the model's vocabulary.</summary>
+    /// <exception cref="ObjectDisposedException">The context is gone.</exception>
+    public T WhileAlive<T>(Func<T> call)
+    {
+        var held = false;
+        handle.DangerousAddRef(ref held);
+        try
+        {
+            return call();
         }
         finally
         {
