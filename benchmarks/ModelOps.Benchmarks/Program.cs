@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ModelOps.Benchmarks.Delta;
+using ModelOps.Benchmarks.Engine;
 using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Quality;
 using ModelOps.Benchmarks.Startup;
@@ -11,8 +12,10 @@ using ModelOps.Benchmarks.Training;
 return await new RootCommand("Measures ModelOps against what the machine itself can do.")
 {
     DeltaBenchmark.Create(),
+    EngineBenchmark.Create(),
     IngestionBenchmark.Create(),
     QualityBenchmark.Create(),
+    SoakCommand.Create(),
     StartupBenchmark.Create(),
     StorageCommand.Create(),
     TokenizerBenchmark.Create(),

@@ -11,7 +11,7 @@ internal static class BareLoop
     /// <param name="choose">The next token, of the logits of the one before.</param>
     public static int[] Run(LlamaModel model, int[] prompt, int maxTokens, Func<float[], int> choose)
     {
-        using var context = new LlamaContext(model, new ContextShape(512, 1, 512, 1, Threads: 1, GgmlType.F16, FlashAttention: true));
+        using var context = new LlamaContext(model, new ContextShape(512, 1, 512, 1, Threads: 1, GgmlType.F16, FlashAttention: false));
         for (var i = 0; i < prompt.Length; i++) context.Batch.Add(prompt[i], i, 0, i == prompt.Length - 1);
         var tokens = new List<int>();
         for (var index = prompt.Length - 1; ; index = context.Batch.Add(tokens[^1], prompt.Length + tokens.Count - 1, 0, output: true))

@@ -1,5 +1,4 @@
 using ModelOps.Ggml;
-using ModelOps.ModelFiles.Gguf;
 
 namespace ModelOps.Services.Tests.Ggml;
 

@@ -8,7 +8,7 @@ namespace ModelOps.Services.Tests.Ggml;
 
 public sealed class JsonSchemaGrammarTests(GgmlFixture fixture) : IClassFixture<GgmlFixture>, IDisposable
 {
-    private readonly LlamaContext context = new(fixture.Model, new ContextShape(32, 1, 32, 1, Threads: 1, GgmlType.F16, FlashAttention: true));
+    private readonly LlamaContext context = new(fixture.Model, new ContextShape(32, 1, 32, 1, Threads: 1, GgmlType.F16, FlashAttention: false));
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

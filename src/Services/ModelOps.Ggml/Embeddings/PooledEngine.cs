@@ -37,7 +37,7 @@ internal sealed class PooledEngine : IAsyncDisposable
         // llama.cpp plans for a batch with as many tokens of each sequence, and asserts that there are no fewer outputs than tokens.
         var batch = (options.BatchTokens + options.Slots - 1) / options.Slots * options.Slots;
         context = new LlamaContext(model, new ContextShape(
-            batch, options.Slots, batch, batch, options.Threads, GgmlType.F16, FlashAttention: true, model.Pooling));
+            batch, options.Slots, batch, batch, options.Threads, GgmlType.F16, FlashAttention: false, model.Pooling));
         new Thread(Run) { IsBackground = true, Name = "llama embeddings" }.Start();
     }
 

@@ -12,6 +12,8 @@ namespace ModelOps.Ggml;
 /// </summary>
 public sealed class BatchingEngine : IAsyncDisposable
 {
+    private const int StepsPerTurn = 4;
+
     private readonly LlamaModel model;
     private readonly LlamaContext context;
     private readonly LlamaVocabulary vocabulary;
@@ -21,6 +23,8 @@ public sealed class BatchingEngine : IAsyncDisposable
     private readonly SlotCache slots;
     private readonly EngineAdapter noAdapter = new(null);
     private readonly List<Generation> active = []; // in order of arrival; of the engine's thread, which changes it under the gate
+    private EngineAdapter turn; // whose step it was, and the how manieth in a row
+    private int turnSteps;
 
     // Under the gate.
     private readonly Lock gate = new();
@@ -46,12 +50,13 @@ public sealed class BatchingEngine : IAsyncDisposable
         this.model = model;
         this.logger = logger ?? NullLogger.Instance;
         this.time = time ?? TimeProvider.System;
+        turn = noAdapter;
         ContextSize = options.ContextSize ?? model.ContextLength;
         vocabulary = model.Vocabulary;
         sampling = new SamplingBuffer(vocabulary.Size);
         queue = new RequestQueue(options.Slots, options.QueueLength, options.QueueTokens);
         context = new LlamaContext(model, new ContextShape(
-            ContextSize, options.Slots, options.BatchTokens, options.Slots, options.Threads, GgmlType.F16, FlashAttention: true));
+            ContextSize, options.Slots, options.BatchTokens, options.Slots, options.Threads, GgmlType.F16, options.FlashAttention));
         slots = new SlotCache(context, options.Slots, options.PrefixCache, copies: !model.Recurs);
         // A thread of its own: decoding blocks it for as long as the engine lives.
         new Thread(Run) { IsBackground = true, Name = "llama engine" }.Start();
@@ -375,12 +380,23 @@ public sealed class BatchingEngine : IAsyncDisposable
         }
     }
 
-    /// <summary>The requests of the adapter whose last step is longest ago; of those that had none, of the oldest request's.</summary>
+    /// <summary>
+    /// The requests of the adapter whose last step is longest ago; of those that had none, of the oldest request's. It keeps its turn for a few
+    /// steps, since llama.cpp plans its memory anew at every switch, which takes about as long as a step. Prompts end the turn: their steps
+    /// are long.
+    /// </summary>
     private List<Generation> NextGroup()
     {
-        var adapter = active.MinBy(generation => generation.Adapter!.LastStep)!.Adapter!;
-        adapter.LastStep = totals.Steps + 1;
-        return active.FindAll(generation => generation.Adapter == adapter);
+        var group = turnSteps is > 0 and < StepsPerTurn ? active.FindAll(generation => generation.Adapter == turn) : [];
+        if (group.Count == 0)
+        {
+            turn = active.MinBy(generation => generation.Adapter!.LastStep)!.Adapter!;
+            turnSteps = 0;
+            group = active.FindAll(generation => generation.Adapter == turn);
+        }
+        turn.LastStep = totals.Steps + 1;
+        turnSteps = group.Exists(generation => generation.Prefilling) ? StepsPerTurn : turnSteps + 1;
+        return group;
     }
 
     /// <summary>Decoding sequences first, each with its one token; the rest of the batch is for the prompts.</summary>

@@ -22,7 +22,8 @@ public sealed class EngineBusyException : Exception
 public sealed class PromptTooLongException : Exception
 {
     internal PromptTooLongException(int promptTokens, int contextSize, int forCompletion = 1)
-        : base($"The prompt has {promptTokens} tokens; the context holds {contextSize}{(forCompletion > 0 ? ", with at least one for the completion" : "")}.") =>
+        : base($"The prompt has {promptTokens} tokens; the context holds {contextSize}" +
+            $"{(forCompletion > 0 ? ", with at least one for the completion" : "")}.") =>
         (PromptTokens, ContextSize) = (promptTokens, contextSize);
 
     public int PromptTokens { get; }

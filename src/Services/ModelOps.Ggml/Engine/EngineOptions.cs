@@ -43,6 +43,14 @@ public sealed record EngineOptions
     /// <value>The default is true.</value>
     public bool PrefixCache { get; init; } = true;
 
+    /// <summary>
+    /// Reads long prompts faster and needs no memory for scores (heads × context × batch), but decodes slower over a long context, and its
+    /// kernel depends on the number of tokens of a step, one of them adding up in F16: what else is in a batch then changes the third digit of
+    /// logits, and now and then a token.
+    /// </summary>
+    /// <value>The default is false.</value>
+    public bool FlashAttention { get; init; }
+
     /// <returns>What makes no sense for a model that was trained for so many tokens.</returns>
     internal IReadOnlyList<string> Errors(int trainedContext)
     {

@@ -28,9 +28,16 @@ internal sealed class GrammarText
     /// <exception cref="ArgumentException">The grammar is wrong; the message says where and why.</exception>
     public static void Check(string text)
     {
-        if (text.Length > MaxLength) throw Wrong($"it has {text.Length} characters, of at most {MaxLength}");
-        if (text.Contains('\0', StringComparison.Ordinal)) throw Wrong("it has a NUL character");
-        new GrammarText(text).ReadRules();
+        try
+        {
+            if (text.Length > MaxLength) throw new FormatException($"it has {text.Length} characters, of at most {MaxLength}");
+            if (text.Contains('\0', StringComparison.Ordinal)) throw new FormatException("it has a NUL character");
+            new GrammarText(text).ReadRules();
+        }
+        catch (FormatException exception)
+        {
+            throw new ArgumentException($"The grammar is wrong: {exception.Message}.", nameof(text), exception);
+        }
     }
 
     private void ReadRules()
@@ -40,7 +47,7 @@ internal sealed class GrammarText
         {
             var name = ReadName();
             if (!defined.Add(name)) throw Error($"the rule '{name}' is defined twice");
-            if (defined.Count > MaxRules) throw Wrong($"it has more than {MaxRules} rules");
+            if (defined.Count > MaxRules) throw new FormatException($"it has more than {MaxRules} rules");
             SkipSpace(newlines: false);
             Expect("::=");
             SkipSpace(newlines: true);
@@ -48,7 +55,7 @@ internal sealed class GrammarText
             if (position < text.Length && Current is not ('\r' or '\n')) throw Error("expected an element, '|' or the end of the line");
             SkipSpace(newlines: true);
         }
-        if (!defined.Contains("root")) throw Wrong("it has no rule 'root'");
+        if (!defined.Contains("root")) throw new FormatException("it has no rule 'root'");
         foreach (var (name, end) in references.Where(reference => !defined.Contains(reference.Name)))
         {
             position = end - name.Length;
@@ -57,6 +64,8 @@ internal sealed class GrammarText
     }
 
     private char Current => position < text.Length ? text[position] : '\0';
+
+    private char Next() => position < text.Length ? text[position++] : '\0';
 
     private void ReadAlternates()
     {
@@ -184,7 +193,7 @@ internal sealed class GrammarText
             return;
         }
         position++;
-        var digits = Current switch
+        var digits = Next() switch
         {
             'x' => 2,
             'u' => 4,
@@ -192,7 +201,6 @@ internal sealed class GrammarText
             't' or 'r' or 'n' or '\\' or '"' or '[' or ']' => 0,
             _ => throw Error("no such escape"),
         };
-        position++;
         for (var i = 0; i < digits; i++, position++)
             if (!char.IsAsciiHexDigit(Current)) throw Error($"the escape needs {digits} hexadecimal digits");
     }
@@ -228,17 +236,15 @@ internal sealed class GrammarText
     private void Count(int more)
     {
         elements += more;
-        if (elements > MaxElements) throw Wrong($"with its repetitions multiplied out it has more than {MaxElements} elements");
+        if (elements > MaxElements) throw new FormatException($"with its repetitions multiplied out it has more than {MaxElements} elements");
     }
 
     private static bool IsWord(char character) => char.IsAsciiLetterOrDigit(character) || character == '-';
 
-    private ArgumentException Error(string message)
+    private FormatException Error(string message)
     {
         var before = text.AsSpan(0, Math.Min(position, text.Length));
         var column = before.Length - (before.LastIndexOf('\n') + 1) + 1;
-        return Wrong($"line {before.Count('\n') + 1}, column {column}: {message}");
+        return new FormatException($"line {before.Count('\n') + 1}, column {column}: {message}");
     }
-
-    private static ArgumentException Wrong(string message) => new($"The grammar is wrong: {message}.");
 }

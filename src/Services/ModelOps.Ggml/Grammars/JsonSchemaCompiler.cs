@@ -31,11 +31,19 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
     private readonly HashSet<string> shared = [];
     private readonly List<string> errors = [];
 
-    public string Compile()
+    /// <returns>The grammar, and what of the schema it cannot have.</returns>
+    public (string Grammar, IReadOnlyList<string> Errors) Compile()
     {
-        var root = Schema(document, "#", 0);
-        if (errors.Count > 0) throw new ArgumentException($"The JSON schema is not supported: {string.Join("; ", errors.Distinct())}.");
-        return $"root ::= {root}\n{rules}";
+        var root = "";
+        try
+        {
+            root = Schema(document, "#", 0);
+        }
+        catch (InvalidOperationException exception)
+        {
+            errors.Add($"a text in it is no Unicode ({exception.Message})"); // JsonElement looks at texts only when they are read
+        }
+        return ($"root ::= {root}\n{rules}", [.. errors.Distinct()]);
     }
 
     /// <returns>The name of the schema's rule.</returns>
@@ -64,7 +72,9 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
         if (schema.TryGetProperty("oneOf", out var one)) return Alone(schema, pointer, "oneOf") ?? OneOf(one, $"{pointer}/oneOf", depth);
         if (schema.TryGetProperty("const", out var constant)) return Choice(schema, pointer, "const", [constant]);
         if (schema.TryGetProperty("enum", out var values))
-            return values.ValueKind == JsonValueKind.Array ? Choice(schema, pointer, "enum", [.. values.EnumerateArray()]) : Fail($"{pointer}/enum", "it is no list");
+            return values.ValueKind == JsonValueKind.Array
+                ? Choice(schema, pointer, "enum", [.. values.EnumerateArray()])
+                : Fail($"{pointer}/enum", "it is no list");
         var types = Types(schema, pointer);
         return string.Join(" | ", types.Select(type => Typed(type, schema, pointer, depth)));
     }
@@ -114,7 +124,8 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
         for (var i = 0; i < alternatives.Length; i++)
             for (var j = i + 1; j < alternatives.Length; j++)
                 if (!Exclude(alternatives[i], alternatives[j]))
-                    errors.Add($"{pointer}: alternatives {i} and {j} may accept the same value; use anyOf, or give both a required property of other constants");
+                    errors.Add($"{pointer}: alternatives {i} and {j} may accept the same value; use anyOf, or give both a required property " +
+                        "of different constants");
         return AnyOf(one, pointer, depth);
     }
 
@@ -154,8 +165,10 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
         : null;
 
     private static JsonElement? Property(JsonElement schema, string name) =>
-        schema.TryGetProperty("properties", out var properties) && properties.ValueKind == JsonValueKind.Object && properties.TryGetProperty(name, out var property)
-            ? property : null;
+        schema.TryGetProperty("properties", out var properties) && properties.ValueKind == JsonValueKind.Object
+            && properties.TryGetProperty(name, out var property)
+            ? property
+            : null;
 
     private static string[] Required(JsonElement schema) =>
         schema.TryGetProperty("required", out var required) && required.ValueKind == JsonValueKind.Array
@@ -233,7 +246,9 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
             members.Add((name, $"{Literal(Json(name))} ws \":\" ws {additional}", true));
         }
         Space();
-        var others = additional is null ? null : $"{KeyOtherThan([.. members.Select(member => member.Name)], $"{names[pointer]}-key")} ws \":\" ws {additional}";
+        var others = additional is null
+            ? null
+            : $"{KeyOtherThan([.. members.Select(member => member.Name)], $"{names[pointer]}-key")} ws \":\" ws {additional}";
         return $"\"{{\" ws {Members([.. members.Select(member => (member.Rule, member.Required))], others, names[pointer])} \"}}\"";
     }
 
@@ -277,7 +292,8 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
     }
 
     private static string Rest(string excluded) => string.Concat(
-        Enumerable.Range(0, 128).Select(code => (char)code).Where(character => IsKeyCharacter(character) && !excluded.Contains(character, StringComparison.Ordinal))
+        Enumerable.Range(0, 128).Select(code => (char)code)
+            .Where(character => IsKeyCharacter(character) && !excluded.Contains(character, StringComparison.Ordinal))
             .OrderBy(character => character == '-')); // last, where it is no range
 
     private static bool IsKeyCharacter(char character) => char.IsAsciiLetterOrDigit(character) || character is '_' or '-';
@@ -288,7 +304,9 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
             ? listed.EnumerateArray().Select((item, i) => Schema(item, $"{pointer}/prefixItems/{i}", depth + 1)).ToArray() : [];
         var (least, most) = Bounds(schema, pointer, "minItems", "maxItems");
         var closed = schema.TryGetProperty("items", out var items) && items.ValueKind == JsonValueKind.False;
-        var item = closed ? null : items.ValueKind == JsonValueKind.Undefined ? (prefix.Length == 0 ? Value() : null) : Schema(items, $"{pointer}/items", depth + 1);
+        var item = closed ? null
+            : items.ValueKind != JsonValueKind.Undefined ? Schema(items, $"{pointer}/items", depth + 1)
+            : prefix.Length == 0 ? Value() : null;
         if (item is null) most = Math.Min(most ?? int.MaxValue, prefix.Length);
         if (most < least) return Fail(pointer, $"at least {least} and at most {most} items are impossible");
         Space();
@@ -352,7 +370,10 @@ internal sealed class JsonSchemaCompiler(JsonElement document)
         {
             if (!schema.TryGetProperty(keyword, out var value)) return null;
             if (value.ValueKind == JsonValueKind.Number && value.TryGetDecimal(out var number) && Math.Abs(number) <= IntegerRange.Limit)
-                return (long)(step < 0 ? decimal.Floor(number) : decimal.Ceiling(number)) + (keyword.StartsWith("excl", StringComparison.Ordinal) && number == decimal.Truncate(number) ? step : 0);
+            {
+                var excluded = keyword.StartsWith("exclusive", StringComparison.Ordinal) && number == decimal.Truncate(number);
+                return (long)(step < 0 ? decimal.Floor(number) : decimal.Ceiling(number)) + (excluded ? step : 0);
+            }
             errors.Add($"{pointer}/{keyword}: -{IntegerRange.Limit} to {IntegerRange.Limit} are possible");
             return null;
         }

@@ -16,5 +16,11 @@ public static class JsonSchemaGrammar
 {
     /// <returns>A grammar whose rule <c>root</c> has only JSON texts that the schema accepts.</returns>
     /// <exception cref="ArgumentException">The schema has parts that are not supported; the message names them all, by JSON pointer.</exception>
-    public static string ToGbnf(JsonElement schema) => new JsonSchemaCompiler(schema).Compile();
+    public static string ToGbnf(JsonElement schema)
+    {
+        var (grammar, errors) = new JsonSchemaCompiler(schema).Compile();
+        return errors.Count == 0
+            ? grammar
+            : throw new ArgumentException($"The JSON schema is not supported: {string.Join("; ", errors)}.", nameof(schema));
+    }
 }

@@ -7,7 +7,7 @@ namespace ModelOps.Ggml.Native;
 /// <param name="BatchTokens">The most tokens of one decoding step.</param>
 /// <param name="Outputs">The most positions of one step whose logits are read.</param>
 /// <param name="CacheType">ggml_type of keys and values.</param>
-/// <param name="FlashAttention">Faster, but it rounds to F16 inside.</param>
+/// <param name="FlashAttention">See <see cref="EngineOptions.FlashAttention"/>.</param>
 /// <param name="Pooling">None gives logits, all others embeddings, for which the sequences share the room of one.</param>
 internal sealed record ContextShape(
     int TokensPerSequence, int Sequences, int BatchTokens, int Outputs, int Threads, int CacheType, bool FlashAttention, Pooling Pooling = Pooling.None);
