@@ -94,7 +94,7 @@ public static partial class Problems
                 {
                     InferenceError.ModelNotFound => (ProblemTypes.NotFound, StatusCodes.Status404NotFound),
                     InferenceError.VerificationFailed => (ProblemTypes.VerificationFailed, StatusCodes.Status422UnprocessableEntity),
-                    InferenceError.InvalidRequest => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest),
+                    InferenceError.InvalidRequest or InferenceError.PromptTooLong or InferenceError.NotSupported => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest),
                     InferenceError.Busy => (ProblemTypes.TooManyRequests, StatusCodes.Status429TooManyRequests),
                     _ => (ProblemTypes.Unavailable, StatusCodes.Status503ServiceUnavailable),
                 };

@@ -116,7 +116,8 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddWorkflows(config.Workflows); // before what uses it: it stops last
     services.AddWorkers(config.Workers);
     services.AddJobs(config);
-    services.AddSingleton<ModelRouter>();
+    services.AddSingleton<InferenceMetrics>().AddSingleton<ModelRouter>();
+    services.AddSingleton(config.Inference).AddSingleton(config.Deployments).AddSingleton<DeployableArtifacts>().AddSingleton<WorkerMetrics>();
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
     if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it
     services.AddSecurity(home, config.SignIn);

@@ -2,19 +2,55 @@ using System.Collections.Concurrent;
 
 namespace ModelOps.Inference;
 
-/// <summary>Which backend answers for a model name.</summary>
-public sealed class ModelRouter
+/// <summary>Who answers for a public model name, and under which name there.</summary>
+public sealed record ModelRoute(IInferenceBackend Backend, string Model)
 {
-    private readonly ConcurrentDictionary<string, WorkerBackend> routes = new(StringComparer.Ordinal);
+    /// <value>The default is null: the model itself.</value>
+    public string? Adapter { get; init; }
 
-    public void Set(string model, WorkerBackend backend) => routes[model] = backend;
+    /// <summary>When it was deployed.</summary>
+    public DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>Which backend answers for a model name. Every generation goes through it and is measured here.</summary>
+/// <param name="metrics">Null measures nothing.</param>
+public sealed class ModelRouter(InferenceMetrics? metrics = null)
+{
+    private readonly ConcurrentDictionary<string, ModelRoute> routes = new(StringComparer.Ordinal);
+
+    public void Set(string model, ModelRoute route) => routes[model] = route;
 
     public void Remove(string model) => routes.TryRemove(model, out _);
 
+    /// <summary>The models that can answer now, by name.</summary>
+    public IReadOnlyList<KeyValuePair<string, ModelRoute>> List() =>
+        [.. routes.Where(route => route.Value.Backend is not UnavailableBackend).OrderBy(route => route.Key, StringComparer.Ordinal)];
+
+    /// <exception cref="InferenceException">No such model.</exception>
+    public ModelRoute Find(string model) =>
+        routes.TryGetValue(model, out var route)
+            ? route
+            : throw new InferenceException(InferenceError.ModelNotFound, $"no model '{model}' is deployed; see /v1/models for those that are");
+
     /// <exception cref="InferenceException">No such model, or its backend refuses.</exception>
-    public IAsyncEnumerable<GenerationPiece> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken) =>
-        routes.TryGetValue(request.Model, out var backend)
-            ? backend.GenerateAsync(request, cancellationToken)
-            : throw new InferenceException(
-                InferenceError.ModelNotFound, $"no model '{request.Model}' is deployed; see /v1/models for those that are");
+    public IAsyncEnumerable<GenerationPiece> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken)
+    {
+        var route = Find(request.Model);
+        var pieces = route.Backend.GenerateAsync(request with { Model = route.Model, Adapter = route.Adapter }, cancellationToken);
+        return metrics?.MeasureAsync(route.Adapter is null ? request.Model : route.Model, route.Adapter, pieces, cancellationToken) ?? pieces;
+    }
+
+    /// <exception cref="InferenceException">No such model, or its backend refuses.</exception>
+    public Task<Embeddings> EmbedAsync(string model, IReadOnlyList<EmbeddingInput> inputs, CancellationToken cancellationToken)
+    {
+        var route = Find(model);
+        return route.Backend.EmbedAsync(route.Model, inputs, cancellationToken);
+    }
+
+    /// <exception cref="InferenceException">No such model, or its backend refuses.</exception>
+    public Task<DocumentScores> RerankAsync(string model, string query, IReadOnlyList<string> documents, CancellationToken cancellationToken)
+    {
+        var route = Find(model);
+        return route.Backend.RerankAsync(route.Model, query, documents, cancellationToken);
+    }
 }

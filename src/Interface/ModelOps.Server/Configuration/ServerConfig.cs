@@ -1,6 +1,7 @@
 using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Datasets;
+using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.RateLimits;
@@ -46,6 +47,10 @@ public sealed record ServerConfig
     public RedisOptions Redis { get; init; } = new();
 
     public WorkersOptions Workers { get; init; } = new();
+
+    public InferenceOptions Inference { get; init; } = new();
+
+    public DeploymentOptions Deployments { get; init; } = new();
 
     public PluginsOptions Plugins { get; init; } = new();
 

@@ -1,4 +1,5 @@
 using ModelOps.Client;
+using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Storage;
 using ModelOps.Workflows;
@@ -18,19 +19,23 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
     private static readonly TimeSpan interval = TimeSpan.FromSeconds(1);
     private readonly Dictionary<WorkerRole, WorkerPool> pools;
     private readonly WorkerBacklog backlog;
+    private readonly TimeProvider time;
     private readonly ILogger logger;
     private readonly SemaphoreSlim wake = new(0);
     private bool disposed;
 
     public WorkerSupervisor(
-        ServerHome home, ObjectStoreOptions objects, WorkersOptions options, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
+        ServerHome home, ObjectStoreOptions objects, WorkersOptions options, InferenceOptions inference, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
         ILoggerFactory loggers)
     {
-        (this.backlog, logger) = (backlog, loggers.CreateLogger<WorkerSupervisor>());
+        (this.backlog, this.time, logger) = (backlog, time, loggers.CreateLogger<WorkerSupervisor>());
         pools = Enum.GetValues<WorkerRole>().Where(role => role != WorkerRole.Control).ToDictionary(
             role => role,
             role => new WorkerPool(
-                new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects),
+                new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects)
+                {
+                    ModelMemory = role == WorkerRole.Inference ? inference.MemoryOf(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null,
+                },
                 options,
                 async (launch, cancellationToken) => await WorkerProcess.StartAsync(
                     launch, WorkerProgram.Find() with { Environment = await link.ToEnvironmentAsync(cancellationToken) }, loggers, time, cancellationToken),
@@ -81,8 +86,15 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
         while (true)
         {
             foreach (var (role, pool) in pools) await AdjustAsync(role, pool, stoppingToken);
-            await wake.WaitAsync(interval, stoppingToken);
+            await wake.WaitAsync(UntilNextLook(), stoppingToken);
         }
+    }
+
+    /// <summary>A second, or less where a process that died may be started again before that.</summary>
+    private TimeSpan UntilNextLook()
+    {
+        var pauses = pools.Values.Select(pool => pool.RetryAt - time.GetUtcNow()).OfType<TimeSpan>().Append(interval);
+        return pauses.Min() is { Ticks: > 0 } shortest ? shortest : TimeSpan.Zero;
     }
 
     private async Task AdjustAsync(WorkerRole role, WorkerPool pool, CancellationToken stopping)
