@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ModelOps.Benchmarks.Delta;
+using ModelOps.Benchmarks.Gateway;
 using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Quality;
 using ModelOps.Benchmarks.Startup;
@@ -11,6 +12,7 @@ using ModelOps.Benchmarks.Training;
 return await new RootCommand("Measures ModelOps against what the machine itself can do.")
 {
     DeltaBenchmark.Create(),
+    GatewayBenchmark.Create(),
     IngestionBenchmark.Create(),
     QualityBenchmark.Create(),
     StartupBenchmark.Create(),

@@ -1,5 +1,6 @@
 using System.Collections;
 using ModelOps.Registry;
+using ModelOps.Server.Backends;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
@@ -46,6 +47,8 @@ public sealed record ServerConfig
     public RedisOptions Redis { get; init; } = new();
 
     public WorkersOptions Workers { get; init; } = new();
+
+    public IReadOnlyDictionary<string, BackendOptions> Backends { get; init; } = new Dictionary<string, BackendOptions>();
 
     public PluginsOptions Plugins { get; init; } = new();
 
