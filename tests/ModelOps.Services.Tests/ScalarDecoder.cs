@@ -12,6 +12,13 @@ internal sealed class ScalarDecoder(ModelFolder model)
     /// <returns>[position][token id].</returns>
     public double[][] Logits(int[] tokens)
     {
+        var head = weights[config.TieWordEmbeddings ? DecoderTensors.Embedding : DecoderTensors.Head];
+        return [.. Hidden(tokens).Select(row => Multiply(head, row).Select(logit => Cap(logit, config.FinalSoftCap)).ToArray())];
+    }
+
+    /// <returns>[position][hidden size], after the last norm.</returns>
+    public double[][] Hidden(int[] tokens)
+    {
         var scale = config.Family.ScaledEmbedding ? Math.Sqrt(config.HiddenSize) : 1;
         var x = tokens.Select(token => Row(weights[DecoderTensors.Embedding], token).Select(value => value * scale).ToArray()).ToArray();
         for (var layer = 0; layer < config.LayerCount; layer++)
@@ -23,8 +30,7 @@ internal sealed class ScalarDecoder(ModelFolder model)
             x = Add(x, config.Family.NormsAfter ? Norm(layer, "post_feedforward_layernorm", fed) : fed);
         }
 
-        var head = weights[config.TieWordEmbeddings ? DecoderTensors.Embedding : DecoderTensors.Head];
-        return [.. x.Select(row => Multiply(head, Norm(row, weights[DecoderTensors.FinalNorm])).Select(logit => Cap(logit, config.FinalSoftCap)).ToArray())];
+        return [.. x.Select(row => Norm(row, weights[DecoderTensors.FinalNorm]))];
     }
 
     private double[][] Attention(int layer, double[][] rows)

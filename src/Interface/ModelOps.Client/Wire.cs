@@ -393,15 +393,23 @@ public sealed record MetricEstimate(double Value, double Low, double High, int R
 
 // --- deployments
 
+/// <summary>What a deployment shall be, all of it: what another of the same name had and this has not is gone.</summary>
 public sealed record CreateDeployment
 {
     /// <summary>The model id that <c>/v1/models</c> lists.</summary>
     public required string Name { get; init; }
     /// <summary><c>name[@version]</c> of a gguf artifact.</summary>
     public required string Artifact { get; init; }
+    /// <summary>Tokens of prompt and answer of a request; null: what the model was trained for, at most 4096.</summary>
     public int? ContextSize { get; init; }
-    /// <summary>Requests decoded together.</summary>
+    /// <summary>Requests decoded together; null: 4.</summary>
     public int? Slots { get; init; }
+    /// <summary>Requests that may wait for a slot; one more is told to try later. Null: 64.</summary>
+    public int? QueueLength { get; init; }
+    /// <summary>Seconds without a request after which the weights leave memory, until the next one; null: they leave only for lack of memory.</summary>
+    public int? KeepAliveSeconds { get; init; }
+    /// <summary>Adapter artifacts, <c>name[@version]</c>, by the name under which each is served: <c>formal</c> answers as <c>deployment:formal</c>.</summary>
+    public IReadOnlyDictionary<string, string> Adapters { get; init; } = new Dictionary<string, string>();
 }
 
 public sealed record Deployment
@@ -412,9 +420,31 @@ public sealed record Deployment
     public required string State { get; init; }
     public required int ContextSize { get; init; }
     public required int Slots { get; init; }
+    /// <summary>Null: the engine's.</summary>
+    public int? QueueLength { get; init; }
+    public int? KeepAliveSeconds { get; init; }
+    /// <summary>False: its weights left memory, and the next request waits until they are back.</summary>
+    public bool InMemory { get; init; }
+    /// <summary>Bytes of weights, caches and buffers; 0 while it is not in memory.</summary>
+    public long MemoryBytes { get; init; }
+    /// <summary>What verifying and loading took.</summary>
+    public double? LoadSeconds { get; init; }
+    public IReadOnlyList<DeployedAdapter> Adapters { get; init; } = [];
     public required DateTimeOffset CreatedAt { get; init; }
     public string? Error { get; init; }
 }
+
+public sealed record AddAdapter
+{
+    /// <summary><c>name[@version]</c> of an adapter artifact.</summary>
+    public required string Artifact { get; init; }
+}
+
+/// <summary>An adapter that a deployment serves.</summary>
+/// <param name="Name">Within the deployment.</param>
+/// <param name="Model">The model id that clients use.</param>
+/// <param name="Artifact"><c>name@version</c></param>
+public sealed record DeployedAdapter(string Name, string Model, string Artifact, DateTimeOffset CreatedAt);
 
 // --- workers
 

@@ -120,6 +120,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddWorkers(config.Workers);
     services.AddJobs(config);
     services.AddSingleton<InferenceMetrics>().AddSingleton<ModelRouter>();
+    services.AddSingleton(config.Inference).AddSingleton(config.Deployments).AddSingleton<DeployableArtifacts>().AddSingleton<WorkerMetrics>();
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
     services.AddBackends();
     services.AddGrpc();

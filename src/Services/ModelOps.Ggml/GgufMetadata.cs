@@ -71,7 +71,10 @@ internal static unsafe class GgufMetadata
         return null;
     }
 
-    private static long? Find(GgufHandle gguf, string name, int type)
+    public static string? Text(GgufHandle gguf, string name) =>
+        Find(gguf, name, GgufType.String) is { } key ? NativeBuild.Text(NativeGgml.StringValue(gguf, key)) : null;
+
+    public static long? Find(GgufHandle gguf, string name, int type)
     {
         var key = NativeGgml.FindKey(gguf, name);
         return key >= 0 && NativeGgml.ValueType(gguf, key) == type ? key : null;

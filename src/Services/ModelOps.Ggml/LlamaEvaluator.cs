@@ -37,6 +37,7 @@ public sealed class LlamaEvaluator : IDisposable
     private readonly LlamaContext context;
     private readonly LlamaVocabulary vocabulary;
     private readonly int contextSize;
+    private readonly AdapterHandle? adapter;
 
     /// <exception cref="ArgumentException">Options make no sense for this model; the message has all of them.</exception>
     /// <exception cref="InvalidOperationException">The model has no weights loaded, or does not continue texts.</exception>
@@ -54,12 +55,13 @@ public sealed class LlamaEvaluator : IDisposable
         if (options.Adapter is null) return;
         try
         {
-            GgufHeader.Read(options.Adapter);
-            context.Apply(model, options.Adapter);
+            AdapterFile.Check(options.Adapter, model);
+            adapter = context.LoadAdapter(options.Adapter);
+            context.SetAdapter(adapter);
         }
         catch
         {
-            context.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -85,5 +87,9 @@ public sealed class LlamaEvaluator : IDisposable
         return logits;
     }
 
-    public void Dispose() => context.Dispose();
+    public void Dispose()
+    {
+        context.Dispose();
+        adapter?.Dispose();
+    }
 }

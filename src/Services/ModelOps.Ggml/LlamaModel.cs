@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using ModelOps.Ggml.Native;
@@ -14,7 +15,7 @@ public sealed unsafe class LlamaModel : IDisposable
     private readonly LlamaVocabulary vocabulary;
     private readonly bool vocabularyOnly;
 
-    private LlamaModel(string path, ModelHandle handle, bool vocabularyOnly)
+    private LlamaModel(string path, ModelHandle handle, bool vocabularyOnly, IReadOnlyList<GgufTensor> tensors)
     {
         this.handle = handle;
         this.vocabularyOnly = vocabularyOnly;
@@ -25,9 +26,17 @@ public sealed unsafe class LlamaModel : IDisposable
         Size = checked((long)NativeLlama.ModelSize(handle));
         Description = Text(NativeLlama.Description);
         Metadata = ReadMetadata();
-        ChatTemplate = Marshal.PtrToStringUTF8(NativeLlama.ChatTemplate(handle, 0));
+        ChatTemplate = Marshal.PtrToStringUTF8(NativeLlama.ChatTemplate(handle, null));
         BosToken = Special(vocabulary.Bos);
         EosToken = Special(vocabulary.Eos);
+        TensorShapes = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        Pooling = (Pooling)int.Parse(Metadata.GetValueOrDefault($"{Architecture}.pooling_type", "0"), CultureInfo.InvariantCulture);
+        EmbeddingWidth = NativeLlama.EmbeddingWidth(handle);
+        ClassCount = (int)NativeLlama.ClassCount(handle);
+        RerankTemplate = Marshal.PtrToStringUTF8(NativeLlama.ChatTemplate(handle, "rerank"));
+        Recurs = NativeLlama.IsRecurrent(handle) || NativeLlama.IsHybrid(handle);
+        Generates = !vocabularyOnly && Pooling != Pooling.Rank && !NativeLlama.HasEncoder(handle) && !NativeLlama.IsDiffusion(handle)
+            && Metadata.GetValueOrDefault($"{Architecture}.attention.causal") != "false" && !IsEncoder(Architecture);
     }
 
     public string Path { get; }
@@ -43,13 +52,13 @@ public sealed unsafe class LlamaModel : IDisposable
     public long ParameterCount { get; }
 
     /// <summary>Whether it continues texts: <see cref="BatchingEngine"/>.</summary>
-    public bool Generates => throw new NotSupportedException();
+    public bool Generates { get; }
 
     /// <summary>Whether it has vectors for texts, by a pooling of its own: <see cref="EmbeddingEngine"/>.</summary>
-    public bool Embeds => throw new NotSupportedException();
+    public bool Embeds => !vocabularyOnly && Pooling is Pooling.Mean or Pooling.Class or Pooling.Last;
 
     /// <summary>Whether it scores documents for a query: <see cref="RerankEngine"/>.</summary>
-    public bool Ranks => throw new NotSupportedException();
+    public bool Ranks => !vocabularyOnly && Pooling is Pooling.Rank;
 
     /// <summary>Bytes of all tensors.</summary>
     public long Size { get; }
@@ -90,13 +99,32 @@ public sealed unsafe class LlamaModel : IDisposable
 
     internal LlamaVocabulary Vocabulary => vocabulary;
 
+    internal Pooling Pooling { get; }
+
+    /// <summary>Whether its memory is a state, as that of Mamba, which does not forget single tokens.</summary>
+    internal bool Recurs { get; }
+
+    /// <summary>Numbers of its vectors.</summary>
+    internal int EmbeddingWidth { get; }
+
+    /// <summary>Numbers of its scores.</summary>
+    internal int ClassCount { get; }
+
+    /// <summary>With {query} and {document}; null if it has none.</summary>
+    internal string? RerankTemplate { get; }
+
+    internal string Architecture => Metadata["general.architecture"];
+
+    /// <summary>By name, with the row length first as ggml has it.</summary>
+    internal IReadOnlyDictionary<string, long[]> TensorShapes { get; }
+
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="GgmlException">It is no model that llama.cpp can load; the message has llama.cpp's reason.</exception>
     public static LlamaModel Load(string path, LlamaModelOptions? options = null)
     {
         GgmlRuntime.Initialize();
         options ??= new LlamaModelOptions();
-        GgufHeader.Read(path);
+        var tensors = GgufHeader.Read(path);
 
         var parameters = NativeLlama.ModelDefaults();
         parameters.VocabularyOnly = Convert.ToByte(options.VocabularyOnly);
@@ -105,7 +133,7 @@ public sealed unsafe class LlamaModel : IDisposable
         if (model.IsInvalid) throw new GgmlException($"llama.cpp cannot load {path}: {NativeLog.Reason(problems)}");
         try
         {
-            return new LlamaModel(path, model, options.VocabularyOnly);
+            return new LlamaModel(path, model, options.VocabularyOnly, tensors);
         }
         catch
         {
@@ -138,6 +166,10 @@ public sealed unsafe class LlamaModel : IDisposable
     }
 
     public void Dispose() => handle.Dispose();
+
+    // Encoders without a decoder, which have no logits; not all of their files say that attention is not causal.
+    private static bool IsEncoder(string architecture) =>
+        architecture.Contains("bert", StringComparison.Ordinal) || architecture.Contains("embed", StringComparison.Ordinal);
 
     private SpecialToken? Special(int? token) =>
         token is { } id ? new SpecialToken(id, Encoding.UTF8.GetString(vocabulary.Bytes(id, renderControl: true))) : null;

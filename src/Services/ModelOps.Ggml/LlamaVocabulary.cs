@@ -19,6 +19,15 @@ internal sealed unsafe class LlamaVocabulary(nint vocabulary)
 
     public int? Eos => Known(NativeLlama.Eos(vocabulary));
 
+    public int? Separator => Known(NativeLlama.Separator(vocabulary));
+
+    public bool AddsEos => NativeLlama.AddsEos(vocabulary);
+
+    public bool AddsSeparator => NativeLlama.AddsSeparator(vocabulary);
+
+    public bool HasEndOfGeneration { get; } = Enumerable.Range(0, NativeLlama.VocabularySize(vocabulary))
+        .Any(token => NativeLlama.IsEndOfGeneration(vocabulary, token));
+
     public bool IsEndOfGeneration(int token) => NativeLlama.IsEndOfGeneration(vocabulary, Checked(token));
 
     public int[] Tokenize(string text, bool addSpecial, bool parseSpecial)

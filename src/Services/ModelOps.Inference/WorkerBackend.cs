@@ -24,11 +24,13 @@ public sealed record ModelToLoad(string Name, string Artifact, string ManifestDi
     /// <summary>Idle time after which the weights may leave memory; the next request brings them back.</summary>
     /// <value>The default is null: they leave only for lack of memory.</value>
     public TimeSpan? KeepAlive { get; init; }
+
+    public IReadOnlyList<AdapterToLoad> Adapters { get; init; } = [];
 }
 
 /// <summary>An adapter to hold beside a model, pinned as models are.</summary>
 /// <param name="Name">Its name among the model's adapters.</param>
-public sealed record AdapterToLoad(string Model, string Name, string Artifact, string ManifestDigest);
+public sealed record AdapterToLoad(string Name, string Artifact, string ManifestDigest);
 
 /// <param name="MemoryBytes">Weights and caches.</param>
 public sealed record LoadedModel(int ContextSize, int Slots, TimeSpan Took, long MemoryBytes, bool Generates, bool Embeds, bool Ranks);
@@ -39,20 +41,18 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
     /// <exception cref="InferenceException">The worker refused the model or is down.</exception>
     public async Task<LoadedModel> LoadAsync(ModelToLoad model, CancellationToken cancellationToken)
     {
-        var reply = await CallAsync(
-            () => worker.LoadAsync(
-                new LoadRequest
-                {
-                    Name = model.Name,
-                    Artifact = model.Artifact,
-                    ManifestDigest = model.ManifestDigest,
-                    ContextSize = (uint)(model.ContextSize ?? 0),
-                    Slots = (uint)(model.Slots ?? 0),
-                    QueueLength = (uint)(model.QueueLength ?? 0),
-                    KeepAliveSeconds = model.KeepAlive?.TotalSeconds ?? 0,
-                },
-                cancellationToken: cancellationToken),
-            cancellationToken).ConfigureAwait(false);
+        var request = new LoadRequest
+        {
+            Name = model.Name,
+            Artifact = model.Artifact,
+            ManifestDigest = model.ManifestDigest,
+            ContextSize = (uint)(model.ContextSize ?? 0),
+            Slots = (uint)(model.Slots ?? 0),
+            QueueLength = (uint)(model.QueueLength ?? 0),
+            KeepAliveSeconds = model.KeepAlive?.TotalSeconds ?? 0,
+        };
+        request.Adapters.AddRange(model.Adapters.Select(ToWire));
+        var reply = await CallAsync(() => worker.LoadAsync(request, cancellationToken: cancellationToken), cancellationToken).ConfigureAwait(false);
         return new(
             (int)reply.ContextSize,
             (int)reply.Slots,
@@ -69,15 +69,9 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
 
     /// <returns>How long it took.</returns>
     /// <exception cref="InferenceException">The worker refused the adapter or is down.</exception>
-    public async Task<TimeSpan> LoadAdapterAsync(AdapterToLoad adapter, CancellationToken cancellationToken)
+    public async Task<TimeSpan> LoadAdapterAsync(string model, AdapterToLoad adapter, CancellationToken cancellationToken)
     {
-        var request = new LoadAdapterRequest
-        {
-            Model = adapter.Model,
-            Name = adapter.Name,
-            Artifact = adapter.Artifact,
-            ManifestDigest = adapter.ManifestDigest,
-        };
+        var request = new LoadAdapterRequest { Model = model, Adapter = ToWire(adapter) };
         var reply = await CallAsync(() => worker.LoadAdapterAsync(request, cancellationToken: cancellationToken), cancellationToken).ConfigureAwait(false);
         return TimeSpan.FromSeconds(reply.Seconds);
     }
@@ -135,6 +129,8 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
             throw Translate(e, cancellationToken);
         }
     }
+
+    private static Adapter ToWire(AdapterToLoad adapter) => new() { Name = adapter.Name, Artifact = adapter.Artifact, ManifestDigest = adapter.ManifestDigest };
 
     private static GenerateRequest ToWire(GenerationRequest request)
     {

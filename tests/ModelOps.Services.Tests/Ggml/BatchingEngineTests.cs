@@ -1,6 +1,5 @@
 using System.Text;
 using ModelOps.Ggml;
-using ModelOps.Ggml.Native;
 
 namespace ModelOps.Services.Tests.Ggml;
 
@@ -23,11 +22,11 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
         GgufQuantizer.Quantize(fixture.ModelPath, path, type, threads: 1, Token);
         using var model = LlamaModel.Load(path);
         await using var engine = new BatchingEngine(model, new EngineOptions { Threads = 1, Slots = slots, BatchTokens = batchTokens });
-        int[][] prompts = [.. Enumerable.Range(0, 16).Select(i => Prompt(seed: i, length: 1 + i * 5))];
+        int[][] prompts = [.. Enumerable.Range(0, 16).Select(i => Prompts.Random(seed: i, length: 1 + i * 5))];
 
         var completions = await Task.WhenAll(prompts.Select(prompt => engine.CompleteAsync(Request(prompt, 32), Token)));
 
-        Assert.All(prompts.Zip(completions), pair => Assert.Equal(BareLoop(model, pair.First, 32), pair.Second.Tokens));
+        Assert.All(prompts.Zip(completions), pair => Assert.Equal(BareLoop.Greedy(model, pair.First, 32), pair.Second.Tokens));
         Assert.True(completions.Select(completion => completion.Text).Distinct().Count() > 10);
     }
 
@@ -35,14 +34,14 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     public async Task GenerateAsync_SameSeed_RepeatsWhateverElseIsInTheBatch()
     {
         await using var engine = Engine(fixture.Model, 4);
-        var request = Request(Prompt(1, 10), 40) with
+        var request = Request(Prompts.Random(1, 10), 40) with
         {
             Sampling = new() { Temperature = 1.5f, TopK = 100, TopP = 0.99f, MinP = 0.001f, Seed = 7 },
         };
 
         var alone = await engine.CompleteAsync(request, Token);
         var among = await Task.WhenAll(
-            engine.CompleteAsync(request with { Prompt = Prompt(2, 50) }, Token),
+            engine.CompleteAsync(request with { Prompt = Prompts.Random(2, 50) }, Token),
             engine.CompleteAsync(request, Token),
             engine.CompleteAsync(request with { Sampling = request.Sampling with { Seed = 8 } }, Token));
 
@@ -72,10 +71,10 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     public async Task GenerateAsync_StopText_EndsBeforeIt()
     {
         await using var engine = Engine(fixture.Model, 1);
-        var whole = await engine.CompleteAsync(Request(Prompt(3, 8), 60), Token);
+        var whole = await engine.CompleteAsync(Request(Prompts.Random(3, 8), 60), Token);
         var stop = whole.Text[30..34];
 
-        var stopped = await engine.CompleteAsync(Request(Prompt(3, 8), 60) with { Stop = ["not there", stop] }, Token);
+        var stopped = await engine.CompleteAsync(Request(Prompts.Random(3, 8), 60) with { Stop = ["not there", stop] }, Token);
 
         Assert.Equal(FinishReason.Length, whole.Finish);
         Assert.Equal(FinishReason.Stop, stopped.Finish);
@@ -88,7 +87,7 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     {
         await using var engine = new BatchingEngine(fixture.Model, new EngineOptions { Threads = 1, Slots = 2, ContextSize = 50 });
 
-        var completion = await engine.CompleteAsync(new GenerationRequest { Prompt = Prompt(4, 20) }, Token);
+        var completion = await engine.CompleteAsync(new GenerationRequest { Prompt = Prompts.Random(4, 20) }, Token);
 
         Assert.Equal((FinishReason.Length, 30), (completion.Finish, completion.Usage.CompletionTokens));
     }
@@ -98,11 +97,11 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     {
         await using var engine = new BatchingEngine(fixture.Model, new EngineOptions { Threads = 1, ContextSize = 50 });
 
-        var error = Assert.Throws<PromptTooLongException>(() => engine.GenerateAsync(Request(Prompt(4, 50), 1), Token));
+        var error = Assert.Throws<PromptTooLongException>(() => engine.GenerateAsync(Request(Prompts.Random(4, 50), 1), Token));
 
         Assert.Equal((50, 50), (error.PromptTokens, error.ContextSize));
         Assert.Equal(0, engine.Statistics.Steps);
-        Assert.Equal(1, (await engine.CompleteAsync(Request(Prompt(4, 49), 1), Token)).Usage.CompletionTokens);
+        Assert.Equal(1, (await engine.CompleteAsync(Request(Prompts.Random(4, 49), 1), Token)).Usage.CompletionTokens);
     }
 
     [Fact]
@@ -144,7 +143,7 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
         await Task.WhenAll(Enumerable.Range(0, 32).Select(async i =>
         {
             using var source = CancellationTokenSource.CreateLinkedTokenSource(Token);
-            var request = Request(Prompt(i, 1 + i * 7 % 60), i % 3 == 0 ? 400 : 20);
+            var request = Request(Prompts.Random(i, 1 + i * 7 % 60), i % 3 == 0 ? 400 : 20);
             var pieces = 0;
             try
             {
@@ -161,7 +160,7 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
         })).WaitAsync(limit, Token);
 
         // All slots are free: four that need one at the same time run, and the statistics agree.
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(i => engine.CompleteAsync(Request(Prompt(i, 5), 5), Token)));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(i => engine.CompleteAsync(Request(Prompts.Random(i, 5), 5), Token)));
         var statistics = engine.Statistics;
         Assert.Equal(11, cancelled);
         Assert.Equal((0, 0, 11L, 21L + 4, 0L),
@@ -223,10 +222,10 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     {
         using var model = LongModel();
         await using var engine = new BatchingEngine(model, new EngineOptions { Threads = 1, Slots = 2, BatchTokens = 8 });
-        var slow = engine.CompleteAsync(Request(Prompt(1, 4000), 1), Token);
+        var slow = engine.CompleteAsync(Request(Prompts.Random(1, 4000), 1), Token);
 
         // 4 + 5 steps at most, where the long prompt takes 500.
-        await engine.CompleteAsync(Request(Prompt(2, 8), 5), Token);
+        await engine.CompleteAsync(Request(Prompts.Random(2, 8), 5), Token);
 
         Assert.InRange(engine.Statistics.PromptTokens, 8, 3000);
         Assert.False(slow.IsCompleted);
@@ -237,12 +236,12 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
     public async Task GenerateAsync_SlowConsumer_LosesNothingAndStallsNobody()
     {
         await using var engine = Engine(fixture.Model, 2);
-        var expected = await engine.CompleteAsync(Request(Prompt(1, 5), 100), Token);
-        await using var slow = engine.GenerateAsync(Request(Prompt(1, 5), 100), Token).GetAsyncEnumerator(Token);
+        var expected = await engine.CompleteAsync(Request(Prompts.Random(1, 5), 100), Token);
+        await using var slow = engine.GenerateAsync(Request(Prompts.Random(1, 5), 100), Token).GetAsyncEnumerator(Token);
         Assert.True(await slow.MoveNextAsync().AsTask().WaitAsync(limit, Token));
         var tokens = new List<int>(slow.Current.Tokens);
 
-        for (var i = 0; i < 5; i++) await engine.CompleteAsync(Request(Prompt(2, 5), 100), Token);
+        for (var i = 0; i < 5; i++) await engine.CompleteAsync(Request(Prompts.Random(2, 5), 100), Token);
 
         while (await slow.MoveNextAsync().AsTask().WaitAsync(limit, Token)) tokens.AddRange(slow.Current.Tokens);
         Assert.Equal(expected.Tokens, tokens);
@@ -271,19 +270,13 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
         await using var engine = Engine(model, 1);
         model.Dispose();
 
-        Assert.Equal(BareLoop(fixture.Model, [9, 10], 10), (await engine.CompleteAsync(Request([9, 10], 10), Token)).Tokens);
+        Assert.Equal(BareLoop.Greedy(fixture.Model, [9, 10], 10), (await engine.CompleteAsync(Request([9, 10], 10), Token)).Tokens);
     }
 
     private static BatchingEngine Engine(LlamaModel model, int slots) =>
         new(model, new EngineOptions { Threads = 1, Slots = slots, BatchTokens = 64 });
 
     private static GenerationRequest Request(int[] prompt, int maxTokens) => new() { Prompt = prompt, MaxTokens = maxTokens };
-
-    private static int[] Prompt(int seed, int length)
-    {
-        var random = new Random(seed);
-        return [.. Enumerable.Range(0, length).Select(_ => random.Next(3, 259))];
-    }
 
     private static IAsyncEnumerable<GeneratedPiece> Endless(BatchingEngine engine) =>
         engine.GenerateAsync(new GenerationRequest { Prompt = [5] }, Token);
@@ -299,27 +292,5 @@ public sealed class BatchingEngineTests(GgmlFixture fixture) : IClassFixture<Ggm
         var path = fixture.InFolder($"{Guid.NewGuid():N}.gguf");
         new TinyGguf { Width = 64, Heads = 2, KeyValueHeads = 1, HiddenWidth = 64, Layers = 1, ContextLength = 16384 }.Write(path);
         return LlamaModel.Load(path);
-    }
-
-    /// <summary>One sequence, the prompt at once, then token by token, and our own maximum: nothing of the engine.</summary>
-    private static List<int> BareLoop(LlamaModel model, int[] prompt, int maxTokens)
-    {
-        using var context = new LlamaContext(model, new ContextShape(512, 1, 512, 1, Threads: 1, GgmlType.F16, FlashAttention: true));
-        for (var i = 0; i < prompt.Length; i++) context.Batch.Add(prompt[i], i, 0, i == prompt.Length - 1);
-        var tokens = new List<int>();
-        for (var index = prompt.Length - 1; ; index = context.Batch.Add(tokens[^1], prompt.Length + tokens.Count - 1, 0, output: true))
-        {
-            context.Decode();
-            tokens.Add(ArgMax(context.Logits(index)));
-            if (tokens.Count == maxTokens) return tokens;
-        }
-    }
-
-    private static int ArgMax(ReadOnlySpan<float> logits)
-    {
-        var best = 0;
-        for (var i = 1; i < logits.Length; i++)
-            if (logits[i] > logits[best]) best = i;
-        return best;
     }
 }

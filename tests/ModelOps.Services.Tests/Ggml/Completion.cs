@@ -4,7 +4,7 @@ using ModelOps.Ggml;
 namespace ModelOps.Services.Tests.Ggml;
 
 /// <summary>A whole completion, folded from its pieces.</summary>
-internal sealed record Completion(string Text, int[] Tokens, FinishReason Finish, GenerationUsage Usage);
+internal sealed record Completion(string Text, int[] Tokens, FinishReason Finish, GenerationUsage Usage, IReadOnlyList<TokenLogprob> Logprobs);
 
 internal static class CompletionExtensions
 {
@@ -17,18 +17,20 @@ internal static class CompletionExtensions
         timeout.CancelAfter(limit);
         var text = new StringBuilder();
         var tokens = new List<int>();
+        var logprobs = new List<TokenLogprob>();
         GeneratedPiece? last = null;
         await foreach (var piece in engine.GenerateAsync(request, timeout.Token))
         {
             Assert.Null(last?.Finish);
             text.Append(piece.Text);
             tokens.AddRange(piece.Tokens);
+            logprobs.AddRange(piece.Logprobs);
             last = piece;
         }
         Assert.NotNull(last?.Finish);
         Assert.NotNull(last.Usage);
         Assert.Equal(tokens.Count, last.Usage.CompletionTokens);
         Assert.Equal(request.Prompt.Length, last.Usage.PromptTokens);
-        return new Completion(text.ToString(), [.. tokens], last.Finish.Value, last.Usage);
+        return new Completion(text.ToString(), [.. tokens], last.Finish.Value, last.Usage, logprobs);
     }
 }

@@ -71,9 +71,16 @@ public sealed class ArtifactLineage(IDbContextFactory<MetadataContext> contexts)
             Jobs = await context.Jobs.AsNoTracking().Where(job => references.Contains(job.Artifact!)).OrderBy(job => job.Id)
                 .Select(job => new LineageJob(job.Id, job.Kind, job.State, job.Artifact!, job.StartedAt ?? job.CreatedAt, job.FinishedAt))
                 .ToListAsync(cancellationToken).ConfigureAwait(false),
-            Deployments = await context.Deployments.AsNoTracking().Where(row => references.Contains(row.Artifact)).OrderBy(row => row.Name)
-                .Select(row => new LineageDeployment(row.Name, row.Artifact, row.ManifestDigest, row.CreatedAt))
-                .ToListAsync(cancellationToken).ConfigureAwait(false),
+            Deployments =
+            [
+                .. await context.Deployments.AsNoTracking().Where(row => references.Contains(row.Artifact)).OrderBy(row => row.Name)
+                    .Select(row => new LineageDeployment(row.Name, row.Artifact, row.ManifestDigest, row.CreatedAt))
+                    .ToListAsync(cancellationToken).ConfigureAwait(false),
+                .. await context.DeploymentAdapters.AsNoTracking().Where(row => references.Contains(row.Artifact))
+                    .OrderBy(row => row.Deployment).ThenBy(row => row.Name)
+                    .Select(row => new LineageDeployment(row.Deployment + ":" + row.Name, row.Artifact, row.ManifestDigest, row.CreatedAt))
+                    .ToListAsync(cancellationToken).ConfigureAwait(false),
+            ],
         };
     }
 
@@ -123,5 +130,6 @@ public sealed record LineageEdge(string Parent, string Child, string Role);
 /// <param name="Artifact">What it registered.</param>
 public sealed record LineageJob(string Id, string Kind, string State, string Artifact, DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
 
+/// <param name="Name">Of the deployment, or <c>deployment:adapter</c>: the model id that answers.</param>
 /// <param name="Digest">SHA-256 of the manifest that it is pinned to.</param>
 public sealed record LineageDeployment(string Name, string Artifact, string Digest, DateTimeOffset CreatedAt);

@@ -17,6 +17,7 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
     public DbSet<DatasetVersionRow> DatasetVersions => Set<DatasetVersionRow>();
     public DbSet<DeploymentRow> Deployments => Set<DeploymentRow>();
+    public DbSet<DeploymentAdapterRow> DeploymentAdapters => Set<DeploymentAdapterRow>();
     public DbSet<UserRow> Users => Set<UserRow>();
     public DbSet<SessionRow> Sessions => Set<SessionRow>();
     public DbSet<RefreshTokenRow> RefreshTokens => Set<RefreshTokenRow>();
@@ -91,7 +92,16 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
             version.HasKey(row => new { row.Dataset, row.Version });
             version.HasOne<DatasetRow>().WithMany().HasForeignKey(row => row.Dataset);
         });
-        modelBuilder.Entity<DeploymentRow>().HasKey(row => row.Name);
+        modelBuilder.Entity<DeploymentRow>(deployment =>
+        {
+            deployment.HasKey(row => row.Name);
+            deployment.HasMany(row => row.Adapters).WithOne().HasForeignKey(adapter => adapter.Deployment);
+        });
+        modelBuilder.Entity<DeploymentAdapterRow>(adapter =>
+        {
+            adapter.HasKey(row => new { row.Deployment, row.Name });
+            adapter.HasIndex(row => row.Artifact);
+        });
         modelBuilder.Entity<UserRow>().HasIndex(row => row.Name).IsUnique();
         modelBuilder.Entity<SessionRow>(session =>
         {

@@ -73,7 +73,8 @@ public sealed class ArtifactRetention(
         await using (transaction.ConfigureAwait(false))
         {
             var marked = await context.Artifacts
-                .Where(row => row.Id == artifact.Id && row.FilesRemovedAt == null && !context.Deployments.Any(d => d.Artifact == reference))
+                .Where(row => row.Id == artifact.Id && row.FilesRemovedAt == null && !context.Deployments.Any(d => d.Artifact == reference)
+                    && !context.DeploymentAdapters.Any(a => a.Artifact == reference))
                 .ExecuteUpdateAsync(update => update.SetProperty(row => row.FilesRemovedAt, now), cancellationToken).ConfigureAwait(false);
             if (marked == 0)
                 return false;

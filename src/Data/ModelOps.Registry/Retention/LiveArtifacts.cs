@@ -30,6 +30,11 @@ internal sealed class LiveArtifacts
             if (byReference.TryGetValue(deployment.Artifact, out var deployed))
                 live.reasons[deployed.Id] = $"deployment {deployment.Name}";
         }
+        foreach (var adapter in await context.DeploymentAdapters.AsNoTracking().ToListAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (byReference.TryGetValue(adapter.Artifact, out var deployed))
+                live.reasons[deployed.Id] = $"adapter {adapter.Name} of deployment {adapter.Deployment}";
+        }
         foreach (var node in artifacts)
         {
             if ((jobs.Naming(node.Reference) ?? jobs.Naming(node.Name)) is { } job)

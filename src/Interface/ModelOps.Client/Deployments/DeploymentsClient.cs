@@ -24,5 +24,22 @@ public sealed class DeploymentsClient
 
     public Task StopAsync(string name, CancellationToken cancellationToken = default) => connection.DeleteAsync(PathOf(name), cancellationToken);
 
+    /// <summary>Serves an adapter beside the deployment's model, as <c>name:adapter</c>; one of the same name is replaced, requests under way finish on it.</summary>
+    /// <exception cref="ModelOpsException">Verification failed, or the adapter was trained on another model.</exception>
+    public Task<DeployedAdapter> AddAdapterAsync(string name, string adapter, string artifact, CancellationToken cancellationToken = default) =>
+        connection.PutAsync(
+            AdapterPath(name, adapter), new AddAdapter { Artifact = artifact }, WireJson.Default.AddAdapter, WireJson.Default.DeployedAdapter, cancellationToken);
+
+    public Task RemoveAdapterAsync(string name, string adapter, CancellationToken cancellationToken = default) =>
+        connection.DeleteAsync(AdapterPath(name, adapter), cancellationToken);
+
+    public async Task<IReadOnlyList<DeployedAdapter>> ListAdaptersAsync(string name, CancellationToken cancellationToken = default)
+    {
+        var page = await connection.GetAsync($"{PathOf(name)}/adapters", WireJson.Default.PageDeployedAdapter, cancellationToken).ConfigureAwait(false);
+        return page.Items;
+    }
+
+    private static string AdapterPath(string name, string adapter) => $"{PathOf(name)}/adapters/{ApiPath.Segment(adapter)}";
+
     private static string PathOf(string name) => $"api/v1/deployments/{ApiPath.Segment(name)}";
 }

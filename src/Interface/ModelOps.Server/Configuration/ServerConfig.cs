@@ -2,6 +2,7 @@ using System.Collections;
 using ModelOps.Registry;
 using ModelOps.Server.Backends;
 using ModelOps.Server.Datasets;
+using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.RateLimits;
@@ -49,6 +50,10 @@ public sealed record ServerConfig
     public WorkersOptions Workers { get; init; } = new();
 
     public IReadOnlyDictionary<string, BackendOptions> Backends { get; init; } = new Dictionary<string, BackendOptions>();
+
+    public InferenceOptions Inference { get; init; } = new();
+
+    public DeploymentOptions Deployments { get; init; } = new();
 
     public PluginsOptions Plugins { get; init; } = new();
 

@@ -115,6 +115,9 @@ public static class Access
         Row("POST /api/v1/deployments", makers, "deployments:write", "deployment.created"),
         Row("GET /api/v1/deployments/{name}", readers, "deployments:read"),
         Row("DELETE /api/v1/deployments/{name}", makers, "deployments:write", "deployment.deleted"),
+        Row("GET /api/v1/deployments/{name}/adapters", readers, "deployments:read"),
+        Row("PUT /api/v1/deployments/{name}/adapters/{adapter}", makers, "deployments:write", "deployment.adapter_added"),
+        Row("DELETE /api/v1/deployments/{name}/adapters/{adapter}", makers, "deployments:write", "deployment.adapter_removed"),
 
         Row("GET /api/v1/backends", readers, "deployments:read"),
         Row("GET /api/v1/workers", readers, "workers:read"),

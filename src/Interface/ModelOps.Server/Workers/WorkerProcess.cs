@@ -12,7 +12,12 @@ namespace ModelOps.Server.Workers;
 /// <param name="Home">The server's home folder.</param>
 /// <param name="Threads">Threads for arithmetic.</param>
 /// <param name="Objects">Handed over in the environment: a command line is for every user of the machine to read.</param>
-public sealed record WorkerLaunch(WorkerRole Role, int Instance, string Home, int Threads, ObjectStoreOptions Objects);
+public sealed record WorkerLaunch(WorkerRole Role, int Instance, string Home, int Threads, ObjectStoreOptions Objects)
+{
+    /// <summary>Bytes that the models of an inference worker may take together.</summary>
+    /// <value>The default is null: no limit.</value>
+    public long? ModelMemory { get; init; }
+}
 
 /// <summary>A worker from its start on: its process, its log, what it says of itself, and the gRPC channel to its socket.</summary>
 public sealed partial class WorkerProcess : IAsyncDisposable

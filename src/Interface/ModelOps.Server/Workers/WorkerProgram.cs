@@ -40,6 +40,7 @@ public sealed record WorkerProgram(string Path)
             "--home", launch.Home,
             "--socket", socket,
             "--threads", launch.Threads.ToString(CultureInfo.InvariantCulture),
+            .. launch.ModelMemory is { } memory ? ["--model-memory", memory.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
         ];
         // What somebody waits for goes before what runs for hours: nice replaces itself by the worker, whose threads all start with its priority.
         var start = launch.Role == WorkerRole.Inference || !File.Exists(Nice) ? Start(Path, arguments) : Start(Nice, ["-n", $"{BatchNiceness}", Path, .. arguments]);

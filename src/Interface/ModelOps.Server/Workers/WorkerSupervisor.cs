@@ -1,4 +1,5 @@
 using ModelOps.Client;
+using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Storage;
 using ModelOps.Workflows;
@@ -23,14 +24,17 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
     private bool disposed;
 
     public WorkerSupervisor(
-        ServerHome home, ObjectStoreOptions objects, WorkersOptions options, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
+        ServerHome home, ObjectStoreOptions objects, WorkersOptions options, InferenceOptions inference, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
         ILoggerFactory loggers)
     {
         (this.backlog, logger) = (backlog, loggers.CreateLogger<WorkerSupervisor>());
         pools = Enum.GetValues<WorkerRole>().Where(role => role != WorkerRole.Control).ToDictionary(
             role => role,
             role => new WorkerPool(
-                new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects),
+                new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects)
+                {
+                    ModelMemory = role == WorkerRole.Inference ? inference.MemoryOf(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null,
+                },
                 options,
                 async (launch, cancellationToken) => await WorkerProcess.StartAsync(
                     launch, WorkerProgram.Find() with { Environment = await link.ToEnvironmentAsync(cancellationToken) }, loggers, time, cancellationToken),

@@ -8,14 +8,18 @@ public sealed class VerifiedArtifacts(ArtifactReader reader, WorkerOptions optio
 {
     /// <returns>A folder with the artifact's files; its files may be read, never written.</returns>
     /// <exception cref="ActivityException">Signature, trust, manifest or a file does not verify; the message names it.</exception>
-    public async Task<string> FolderAsync(PinnedArtifact artifact, FileChecks checks, CancellationToken cancellationToken)
+    public async Task<string> FolderAsync(PinnedArtifact artifact, FileChecks checks, CancellationToken cancellationToken) =>
+        (await OpenAsync(artifact, checks, cancellationToken)).Folder;
+
+    /// <inheritdoc cref="FolderAsync"/>
+    public async Task<(ArtifactManifest Manifest, string Folder)> OpenAsync(PinnedArtifact artifact, FileChecks checks, CancellationToken cancellationToken)
     {
         var folder = Path.Combine(options.Cache, artifact.Digest);
         var loaded = await reader.LoadAsync(artifact.Name, artifact.Version, artifact.Digest, cancellationToken);
         if (loaded is not ArtifactLoad.Verified verified) throw Refused(loaded is ArtifactLoad.Refused refused ? refused.Failure : null, artifact);
         return await reader.MaterializeAsync(verified.Artifact, folder, checks, cancellationToken) switch
         {
-            Materialization.Ready ready => ready.Folder,
+            Materialization.Ready ready => (verified.Artifact.Manifest, ready.Folder),
             Materialization.Refused tampered => throw Refused(tampered.Failure, artifact),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };

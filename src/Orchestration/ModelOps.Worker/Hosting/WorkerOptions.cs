@@ -1,3 +1,4 @@
+using System.Globalization;
 using ModelOps.Workflows;
 
 namespace ModelOps.Worker.Hosting;
@@ -18,6 +19,10 @@ public sealed record WorkerOptions
 
     /// <summary>Threads for arithmetic.</summary>
     public required int Threads { get; init; }
+
+    /// <summary>Bytes that the models of an inference worker may take together.</summary>
+    /// <value>The default is no limit.</value>
+    public long ModelMemory { get; init; } = long.MaxValue;
 
     /// <summary>Which worker this is, for people: <c>training 4711@machine</c>.</summary>
     public string Identity => WorkerIdentity.Of(Role, Environment.ProcessId);
@@ -50,6 +55,9 @@ public sealed record WorkerOptions
             faults.Add("--role must be data, training, quantization, evaluation or inference");
         if (!int.TryParse(Required("--instance"), out var instance) || instance < 1) faults.Add("--instance must be a whole number above 0");
         if (!int.TryParse(Required("--threads"), out var threads) || threads < 1) faults.Add("--threads must be a whole number above 0");
+        var memory = long.MaxValue;
+        if (values.TryGetValue("--model-memory", out var bytes) && (!long.TryParse(bytes, CultureInfo.InvariantCulture, out memory) || memory < 1))
+            faults.Add("--model-memory must be a whole number of bytes above 0");
         errors = faults;
         return faults.Count > 0 ? null : new WorkerOptions
         {
@@ -58,6 +66,7 @@ public sealed record WorkerOptions
             Home = Path.GetFullPath(home),
             Socket = socket,
             Threads = threads,
+            ModelMemory = memory,
         };
     }
 }

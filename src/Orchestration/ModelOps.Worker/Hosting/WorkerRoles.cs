@@ -21,7 +21,7 @@ internal static class WorkerRoles
         services.AddSingleton(new ArtifactReader(
             stores.Objects, TrustedKeys.Load(Path.Combine(options.Home, "keys")), new VerifiedFiles(options.VerifiedFiles)));
         services.AddSingleton<VerifiedArtifacts>();
-        services.AddSingleton<LoadedModels>();
+        services.AddSingleton<ServedFiles>().AddSingleton<ModelHost>();
         services.AddSingleton<IngestDatasetActivity>();
         services.AddSingleton<TrainAdapterActivity>();
         services.AddSingleton<QuantizeModelActivity>();

@@ -2,162 +2,196 @@ using System.Diagnostics;
 using Grpc.Core;
 using ModelOps.Ggml;
 using ModelOps.Inference.Wire;
-using ModelOps.ModelFiles.ChatTemplates;
-using ModelOps.Registry;
 using ModelOps.Worker.Hosting;
-using ModelOps.Workflows;
 
 namespace ModelOps.Worker.Inference;
 
-/// <summary>Loads verified models and streams their answers: template and tokens → engine queue → batch step → pieces.</summary>
-internal sealed class InferenceService(
-    LoadedModels models, VerifiedArtifacts artifacts, WorkerOptions options, ServerLink server, ILogger<InferenceService> logger) : InferenceEngine.InferenceEngineBase
+/// <summary>Loads verified models and streams their answers: template and tokens → engine queue → batch step → parts of the answer.</summary>
+internal sealed class InferenceService(ModelHost models, WorkerOptions options, ServerLink server) : InferenceEngine.InferenceEngineBase
 {
-    private const int DefaultContext = 4096;
-
     public override async Task<LoadReply> Load(LoadRequest request, ServerCallContext context)
     {
         var clock = Stopwatch.StartNew();
-        var cancellationToken = context.CancellationToken;
-        var file = await GgufAsync(request, cancellationToken);
-        var engineOptions = default(EngineOptions)!;
-        var loaded = await Task.Run(
-            () =>
-            {
-                var model = LlamaModel.Load(file);
-                try
-                {
-                    engineOptions = new EngineOptions
-                    {
-                        Threads = options.Threads,
-                        Slots = request.Slots == 0 ? EngineOptions.DefaultSlots : (int)request.Slots,
-                        ContextSize = request.ContextSize == 0 ? Math.Min(model.ContextLength, DefaultContext) : (int)request.ContextSize,
-                    };
-                    return new LoadedModel(
-                        model, new BatchingEngine(model, engineOptions, logger), model.ChatTemplate is { } template ? ChatTemplate.Parse(template) : null);
-                }
-                catch (Exception e)
-                {
-                    model.Dispose();
-                    throw e is ArgumentException or GgmlException or ChatTemplateException
-                        ? new RpcException(new Status(StatusCode.FailedPrecondition, e.Message))
-                        : e;
-                }
-            },
-            cancellationToken);
-        await models.SetAsync(request.Name, loaded);
+        var spec = new ModelSpec(request.Name, ServedFiles.Pinned(request.Artifact, request.ManifestDigest))
+        {
+            ContextSize = OrNull(request.ContextSize),
+            Slots = OrNull(request.Slots),
+            QueueLength = OrNull(request.QueueLength),
+            KeepAlive = request.KeepAliveSeconds > 0 ? TimeSpan.FromSeconds(request.KeepAliveSeconds) : null,
+            Adapters = request.Adapters.ToDictionary(
+                adapter => adapter.Name, adapter => ServedFiles.Pinned(adapter.Artifact, adapter.ManifestDigest), StringComparer.Ordinal),
+        };
+        var loaded = await models.LoadAsync(spec, context.CancellationToken);
         return new LoadReply
         {
-            ContextSize = (uint)engineOptions.ContextSize!.Value,
-            Slots = (uint)engineOptions.Slots,
+            ContextSize = (uint)loaded.ContextSize,
+            Slots = (uint)(spec.Slots ?? EngineOptions.DefaultSlots),
             Seconds = clock.Elapsed.TotalSeconds,
-            MemoryBytes = (ulong)loaded.Model.Size,
-            Generates = true,
+            MemoryBytes = (ulong)loaded.Memory,
+            Generates = loaded.Generator is not null,
+            Embeds = loaded.Embedder is not null,
+            Ranks = loaded.Ranker is not null,
         };
     }
 
     public override async Task<UnloadReply> Unload(UnloadRequest request, ServerCallContext context)
     {
-        await models.RemoveAsync(request.Name);
+        await models.UnloadAsync(request.Name);
         return new UnloadReply();
+    }
+
+    public override async Task<LoadAdapterReply> LoadAdapter(LoadAdapterRequest request, ServerCallContext context)
+    {
+        var clock = Stopwatch.StartNew();
+        var adapter = request.Adapter;
+        await models.LoadAdapterAsync(request.Model, adapter.Name, ServedFiles.Pinned(adapter.Artifact, adapter.ManifestDigest), context.CancellationToken);
+        return new LoadAdapterReply { Seconds = clock.Elapsed.TotalSeconds };
+    }
+
+    public override Task<UnloadReply> UnloadAdapter(UnloadAdapterRequest request, ServerCallContext context)
+    {
+        models.UnloadAdapter(request.Model, request.Name);
+        return Task.FromResult(new UnloadReply());
+    }
+
+    public override Task<StatusReply> Status(StatusRequest request, ServerCallContext context)
+    {
+        var states = models.List();
+        var reply = new StatusReply
+        {
+            MemoryBytes = (ulong)states.Sum(state => state.Memory),
+            MemoryBudgetBytes = options.ModelMemory == long.MaxValue ? 0 : (ulong)options.ModelMemory,
+        };
+        reply.Models.AddRange(states.Select(ToWire));
+        return Task.FromResult(reply);
     }
 
     public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateReply> responseStream, ServerCallContext context)
     {
-        if (!models.TryGet(request.Name, out var loaded))
-            throw new RpcException(new Status(StatusCode.NotFound, $"the model '{request.Name}' is not loaded"));
         using var task = server.Begin();
-        var generation = new GenerationRequest
+        await using var lease = await models.AcquireAsync(request.Name, context.CancellationToken);
+        var engine = lease.Model.Generator ?? throw NotSupported(request.Name, "continues no texts");
+        var prepared = PreparedRequest.Of(request, lease.Model);
+        var writer = new AnswerWriter(prepared, lease.ColdStart);
+        try
         {
-            Prompt = Tokens(request, loaded),
-            MaxTokens = request.MaxTokens == 0 ? null : (int)request.MaxTokens,
-            Stop = request.Stop,
-            Sampling = new SamplingOptions
+            await foreach (var piece in engine.GenerateAsync(ToEngine(request, prepared), context.CancellationToken))
+                foreach (var reply in writer.Replies(piece)) await responseStream.WriteAsync(reply);
+        }
+        catch (Exception e) when (CodeOf(e) is { } code)
+        {
+            throw Of(code, MessageOf(e, request.Name));
+        }
+    }
+
+    public override async Task<EmbedReply> Embed(EmbedRequest request, ServerCallContext context)
+    {
+        using var task = server.Begin();
+        await using var lease = await models.AcquireAsync(request.Name, context.CancellationToken);
+        var engine = lease.Model.Embedder ?? throw NotSupported(request.Name, "has no embeddings: its file names no pooling");
+        try
+        {
+            int[][] inputs =
+            [
+                .. request.Inputs.Select(input => input.Tokens.Count > 0 ? [.. input.Tokens] : lease.Model.Model.Tokenize(input.Text, addSpecial: true, parseSpecial: false)),
+            ];
+            var reply = new EmbedReply { PromptTokens = (uint)inputs.Sum(input => input.Length) };
+            foreach (var vector in await engine.EmbedAsync(inputs, context.CancellationToken))
             {
-                Temperature = request.Sampling.Temperature,
-                TopP = request.Sampling.TopP,
-                TopK = request.Sampling.TopK,
-                MinP = request.Sampling.MinP,
-                Seed = request.Sampling.Seed,
-            },
+                var values = new Vector();
+                values.Values.AddRange(vector);
+                reply.Vectors.Add(values);
+            }
+            return reply;
+        }
+        catch (Exception e) when (CodeOf(e) is { } code)
+        {
+            throw Of(code, MessageOf(e, request.Name));
+        }
+    }
+
+    public override async Task<RerankReply> Rerank(RerankRequest request, ServerCallContext context)
+    {
+        using var task = server.Begin();
+        await using var lease = await models.AcquireAsync(request.Name, context.CancellationToken);
+        var engine = lease.Model.Ranker ?? throw NotSupported(request.Name, "ranks nothing: its pooling is not rank");
+        try
+        {
+            var ranking = await engine.RankAsync(request.Query, request.Documents, context.CancellationToken);
+            var reply = new RerankReply { PromptTokens = (uint)ranking.PromptTokens };
+            reply.Scores.AddRange(ranking.Scores);
+            return reply;
+        }
+        catch (Exception e) when (CodeOf(e) is { } code)
+        {
+            throw Of(code, MessageOf(e, request.Name));
+        }
+    }
+
+    private static GenerationRequest ToEngine(GenerateRequest request, PreparedRequest prepared) => new()
+    {
+        Prompt = prepared.Tokens,
+        MaxTokens = OrNull(request.MaxTokens),
+        Stop = request.Stop,
+        Adapter = request.Adapter.Length > 0 ? request.Adapter : null,
+        Grammar = prepared.Grammar,
+        TopLogprobs = request.HasTopLogprobs ? (int)request.TopLogprobs : null,
+        Priority = request.Priority switch
+        {
+            Priority.High => RequestPriority.High,
+            Priority.Low => RequestPriority.Low,
+            _ => RequestPriority.Normal,
+        },
+        Sampling = new SamplingOptions
+        {
+            Temperature = request.Sampling.Temperature,
+            TopP = request.Sampling.TopP,
+            TopK = request.Sampling.TopK,
+            MinP = request.Sampling.MinP,
+            Seed = request.Sampling.Seed,
+            FrequencyPenalty = request.Sampling.FrequencyPenalty,
+            PresencePenalty = request.Sampling.PresencePenalty,
+            RepeatPenalty = request.Sampling.RepeatPenalty == 0 ? 1 : request.Sampling.RepeatPenalty,
+            LogitBias = request.Sampling.LogitBias,
+        },
+    };
+
+    private static ModelStatus ToWire(ModelState state)
+    {
+        var wire = new ModelStatus
+        {
+            Name = state.Name,
+            InMemory = state.InMemory,
+            MemoryBytes = (ulong)state.Memory,
+            Active = (uint)state.Statistics.Active,
+            Queued = (uint)state.Statistics.Queued,
+            PromptTokens = (ulong)state.Statistics.PromptTokens,
+            CachedPromptTokens = (ulong)state.Statistics.CachedPromptTokens,
+            CompletionTokens = (ulong)state.Statistics.CompletionTokens,
+            ColdStarts = (ulong)state.ColdStarts,
         };
-        try
-        {
-            await foreach (var piece in loaded.Engine.GenerateAsync(generation, context.CancellationToken))
-                await responseStream.WriteAsync(ToWire(piece));
-        }
-        catch (PromptTooLongException e)
-        {
-            throw new RpcException(new Status(StatusCode.OutOfRange, e.Message));
-        }
-        catch (ArgumentException e)
-        {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, e.Message));
-        }
-        catch (EngineBusyException e)
-        {
-            throw new RpcException(new Status(StatusCode.ResourceExhausted, e.Message));
-        }
-        catch (ObjectDisposedException)
-        {
-            throw new RpcException(new Status(StatusCode.Unavailable, $"the model '{request.Name}' is being replaced; try again"));
-        }
+        wire.Adapters.AddRange(state.Adapters);
+        return wire;
     }
 
-    private async Task<string> GgufAsync(LoadRequest request, CancellationToken cancellationToken)
+    /// <returns>Null: it is nothing that the engine says.</returns>
+    private static StatusCode? CodeOf(Exception exception) => exception switch
     {
-        if (request.Artifact.Split('@', 2) is not [var name, var version])
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"'{request.Artifact}' is not name@version"));
-        try
-        {
-            var folder = await artifacts.FolderAsync(new PinnedArtifact(name, version, request.ManifestDigest), FileChecks.EveryByte, cancellationToken);
-            return Directory.GetFiles(folder, "*.gguf") is [var file]
-                ? file
-                : throw new RpcException(new Status(StatusCode.FailedPrecondition, $"{request.Artifact} does not have exactly one .gguf file"));
-        }
-        catch (ActivityException e)
-        {
-            throw new RpcException(new Status(StatusCode.DataLoss, e.Message));
-        }
-    }
+        PromptTooLongException => StatusCode.OutOfRange,
+        AdapterNotFoundException => StatusCode.NotFound,
+        ObjectDisposedException => StatusCode.Unavailable,
+        ArgumentException => StatusCode.InvalidArgument,
+        EngineBusyException => StatusCode.ResourceExhausted,
+        GgmlException => StatusCode.Internal,
+        _ => null,
+    };
 
-    private static int[] Tokens(GenerateRequest request, LoadedModel loaded)
-    {
-        if (request.InputCase == GenerateRequest.InputOneofCase.Prompt)
-            return loaded.Model.Tokenize(request.Prompt, addSpecial: true, parseSpecial: false);
-        if (loaded.Template is not { } template)
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"the model '{request.Name}' has no chat template; it continues plain prompts only"));
-        try
-        {
-            var rendered = template.Render(new ChatTemplateInput
-            {
-                Messages = [.. request.Chat.Messages.Select(message => new ChatMessage(message.Role, message.HasContent ? message.Content : null))],
-                AddGenerationPrompt = true,
-                BosToken = loaded.Model.BosToken?.Text,
-                EosToken = loaded.Model.EosToken?.Text,
-            });
-            return loaded.Model.Tokenize(rendered.Text, addSpecial: false, parseSpecial: true);
-        }
-        catch (ChatTemplateException e)
-        {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"the model's chat template refuses the messages: {e.Message}"));
-        }
-    }
+    private static string MessageOf(Exception exception, string model) =>
+        exception is ObjectDisposedException ? $"the model '{model}' is being stopped; try again" : exception.Message.Split(" (Parameter '")[0];
 
-    private static GenerateReply ToWire(GeneratedPiece piece)
-    {
-        var reply = new GenerateReply
-        {
-            Text = piece.Text,
-            FinishReason = piece.Finish switch
-            {
-                Ggml.FinishReason.Stop => ModelOps.Inference.Wire.FinishReason.Stop,
-                Ggml.FinishReason.Length => ModelOps.Inference.Wire.FinishReason.Length,
-                _ => ModelOps.Inference.Wire.FinishReason.Unspecified,
-            },
-        };
-        if (piece.Usage is { } usage)
-            reply.Usage = new Usage { PromptTokens = (uint)usage.PromptTokens, CompletionTokens = (uint)usage.CompletionTokens };
-        return reply;
-    }
+    private static RpcException NotSupported(string model, string what) => Of(StatusCode.Unimplemented, $"the model '{model}' {what}");
+
+    private static RpcException Of(StatusCode code, string message) => new(new Status(code, message));
+
+    private static int? OrNull(uint value) => value == 0 ? null : (int)value;
 }

@@ -7,19 +7,28 @@ namespace ModelOps.Ggml;
 
 /// <summary>
 /// Continuous batching: one context, one thread, and in every step a token for each decoding sequence and a chunk of each prompt that is
-/// being read. Requests join at the next step in order of arrival.
+/// being read. Requests join at the next step, by priority and in order of arrival. A step computes with one adapter: if requests under way
+/// have different ones, their steps take turns.
 /// </summary>
 public sealed class BatchingEngine : IAsyncDisposable
 {
-    private readonly EngineOptions options;
+    private readonly LlamaModel model;
     private readonly LlamaContext context;
     private readonly LlamaVocabulary vocabulary;
     private readonly ILogger logger;
+    private readonly TimeProvider time;
+    private readonly SamplingBuffer sampling;
+    private readonly SlotCache slots;
+    private readonly EngineAdapter noAdapter = new(null);
+    private readonly List<Generation> active = []; // in order of arrival; of the engine's thread, which changes it under the gate
+
+    // Under the gate.
     private readonly Lock gate = new();
     private readonly AutoResetEvent wake = new(false);
-    private readonly LinkedList<Generation> queue = [];
-    private readonly List<Generation> active = []; // in order of arrival; of the engine's thread, which changes it under the gate
-    private readonly Stack<int> freeSlots;
+    private readonly RequestQueue queue;
+    private readonly Queue<Action> errands = [];
+    private readonly SortedDictionary<string, EngineAdapter> adapters = new(StringComparer.Ordinal);
+    private readonly List<EngineAdapter> retired = [];
     private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Exception? closed;
     private EngineStatistics totals = new();
@@ -27,18 +36,23 @@ public sealed class BatchingEngine : IAsyncDisposable
     /// <exception cref="ArgumentException">Options make no sense for this model; the message has all of them.</exception>
     /// <exception cref="InvalidOperationException">The model has no weights loaded, or does not continue texts.</exception>
     /// <exception cref="GgmlException">llama.cpp cannot make the context, for example for lack of memory.</exception>
-    public BatchingEngine(LlamaModel model, EngineOptions? options = null, ILogger? logger = null)
+    public BatchingEngine(LlamaModel model, EngineOptions? options = null, ILogger? logger = null, TimeProvider? time = null)
     {
-        this.options = options ?? new EngineOptions();
-        this.logger = logger ?? NullLogger.Instance;
+        options ??= new EngineOptions();
         _ = model.Weights; // a model without any is what is wrong, not its options
-        var errors = this.options.Errors(model.ContextLength);
+        if (!model.Generates) throw new InvalidOperationException($"{model.Path} ({model.Description}) does not continue texts.");
+        var errors = options.Errors(model.ContextLength);
         if (errors.Count > 0) throw new ArgumentException(string.Join("; ", errors), nameof(options));
-        ContextSize = this.options.ContextSize ?? model.ContextLength;
+        this.model = model;
+        this.logger = logger ?? NullLogger.Instance;
+        this.time = time ?? TimeProvider.System;
+        ContextSize = options.ContextSize ?? model.ContextLength;
         vocabulary = model.Vocabulary;
+        sampling = new SamplingBuffer(vocabulary.Size);
+        queue = new RequestQueue(options.Slots, options.QueueLength, options.QueueTokens);
         context = new LlamaContext(model, new ContextShape(
-            ContextSize, this.options.Slots, this.options.BatchTokens, this.options.Slots, this.options.Threads, GgmlType.F16, FlashAttention: true));
-        freeSlots = new Stack<int>(Enumerable.Range(0, this.options.Slots).Reverse());
+            ContextSize, options.Slots, options.BatchTokens, options.Slots, options.Threads, GgmlType.F16, FlashAttention: true));
+        slots = new SlotCache(context, options.Slots, options.PrefixCache, copies: !model.Recurs);
         // A thread of its own: decoding blocks it for as long as the engine lives.
         new Thread(Run) { IsBackground = true, Name = "llama engine" }.Start();
     }
@@ -46,19 +60,34 @@ public sealed class BatchingEngine : IAsyncDisposable
     /// <summary>Tokens of prompt and completion that a sequence has room for.</summary>
     public int ContextSize { get; }
 
+    /// <summary>Bytes of its context: caches and buffers. The weights are the model's (<see cref="LlamaModel.Size"/>).</summary>
+    public long ContextMemory => context.Memory;
+
+    /// <summary>Names of the adapters that requests can use.</summary>
+    public IReadOnlyList<string> Adapters
+    {
+        get
+        {
+            lock (gate) return [.. adapters.Keys];
+        }
+    }
+
     public EngineStatistics Statistics
     {
         get
         {
-            lock (gate) return totals with { Active = active.Count, Queued = queue.Count };
+            lock (gate) return totals with { Active = active.Count, Queued = queue.Count, QueuedTokens = queue.Tokens };
         }
     }
 
-    /// <summary>Bytes of its context: caches and buffers. The weights are the model's (<see cref="LlamaModel.Size"/>).</summary>
-    public long ContextMemory => throw new NotSupportedException();
-
-    /// <summary>Names of the adapters that requests can use.</summary>
-    public IReadOnlyList<string> Adapters => throw new NotSupportedException();
+    /// <summary>Versions that were replaced or taken away and have requests under way.</summary>
+    internal int RetiredAdapters
+    {
+        get
+        {
+            lock (gate) return retired.Count;
+        }
+    }
 
     /// <summary>
     /// Loads an adapter, or replaces the one of that name: requests that come from now on use the new one, those under way finish on the one
@@ -68,24 +97,48 @@ public sealed class BatchingEngine : IAsyncDisposable
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="GgmlException">It is no LoRA adapter of this model; the message says what differs.</exception>
     /// <exception cref="ObjectDisposedException">The engine was stopped.</exception>
-    public Task LoadAdapterAsync(string name, string path, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public async Task LoadAdapterAsync(string name, string path, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        await Task.Run(() => AdapterFile.Check(path, model), cancellationToken).ConfigureAwait(false);
+        // Between two steps: llama.cpp notes the adapter with the model, where a step may be looking.
+        await RunBetweenSteps(() =>
+        {
+            var loaded = new EngineAdapter(context.LoadAdapter(path));
+            lock (gate)
+            {
+                Retire(name);
+                adapters[name] = loaded;
+            }
+        }, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Takes an adapter away; requests under way finish on it.</summary>
     /// <returns>Whether there was one.</returns>
-    public bool UnloadAdapter(string name) => throw new NotSupportedException();
+    public bool UnloadAdapter(string name)
+    {
+        lock (gate)
+        {
+            wake.Set();
+            return Retire(name);
+        }
+    }
 
     /// <summary>
     /// Streams a completion. It is queued when the enumeration begins; ending the enumeration early, or cancelling, frees its slot at the
     /// next step. The consumer's pace holds nobody up.
     /// </summary>
-    /// <exception cref="ArgumentException">The request makes no sense; thrown by this call, with everything that is wrong.</exception>
+    /// <exception cref="ArgumentException">
+    /// The request makes no sense; thrown by this call, with everything that is wrong. The grammar's errors are thrown by the enumeration.
+    /// </exception>
     /// <exception cref="PromptTooLongException">Thrown by this call.</exception>
     /// <exception cref="AdapterNotFoundException">Thrown by the enumeration.</exception>
     /// <exception cref="EngineBusyException">The queue is full; thrown by the enumeration.</exception>
     /// <exception cref="ObjectDisposedException">The engine was stopped, before or meanwhile; thrown by the enumeration.</exception>
-    /// <exception cref="GgmlException">llama.cpp failed; thrown by the enumeration.</exception>
+    /// <exception cref="GgmlException">llama.cpp failed, or no token can follow; thrown by the enumeration.</exception>
     public IAsyncEnumerable<GeneratedPiece> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
+        request = request.Copy();
         if (request.Prompt.Length >= ContextSize) throw new PromptTooLongException(request.Prompt.Length, ContextSize);
         var errors = request.Errors(vocabulary.Size);
         if (errors.Count > 0) throw new ArgumentException(string.Join("; ", errors), nameof(request));
@@ -98,6 +151,7 @@ public sealed class BatchingEngine : IAsyncDisposable
         Close(new ObjectDisposedException(nameof(BatchingEngine), "The engine was stopped."));
         await stopped.Task.ConfigureAwait(false);
         context.Dispose();
+        foreach (var adapter in retired) adapter.Handle?.Dispose();
         wake.Dispose();
     }
 
@@ -105,7 +159,9 @@ public sealed class BatchingEngine : IAsyncDisposable
         GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var generation = new Generation(request, ContextSize);
+        var grammar = request.Grammar is { } text ? context.ParseGrammar(text) : null;
+        var sampler = new TokenSampler(request.Sampling, request.Prompt, grammar, sampling);
+        var generation = new Generation(request, sampler, ContextSize, time);
         Enqueue(generation);
         try
         {
@@ -122,12 +178,23 @@ public sealed class BatchingEngine : IAsyncDisposable
 
     private void Enqueue(Generation generation)
     {
-        lock (gate)
+        try
         {
-            if (closed is not null) throw closed;
-            if (active.Count + queue.Count >= options.Slots + options.QueueLength) throw new EngineBusyException(active.Count, queue.Count, options.QueueLength);
-            queue.AddLast(generation);
-            wake.Set();
+            lock (gate)
+            {
+                if (closed is not null) throw closed;
+                generation.Adapter = generation.AdapterName is not { } name ? noAdapter
+                    : adapters.TryGetValue(name, out var adapter) ? adapter
+                    : throw new AdapterNotFoundException(name);
+                queue.Add(generation, active.Count);
+                generation.Adapter.Users++;
+                wake.Set();
+            }
+        }
+        catch
+        {
+            generation.End(null, null);
+            throw;
         }
     }
 
@@ -137,9 +204,47 @@ public sealed class BatchingEngine : IAsyncDisposable
         {
             generation.Cancelled = true;
             if (!queue.Remove(generation)) return;
+            generation.Adapter!.Users--;
             totals = totals with { Cancelled = totals.Cancelled + 1 };
         }
-        generation.End(null);
+        generation.End(null, null);
+    }
+
+    private bool Retire(string name)
+    {
+        if (!adapters.Remove(name, out var adapter)) return false;
+        retired.Add(adapter);
+        return true;
+    }
+
+    private async Task RunBetweenSteps(Action errand, CancellationToken cancellationToken)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            if (closed is not null) throw closed;
+            errands.Enqueue(() =>
+            {
+                if (closed is { } reason) done.SetException(reason);
+                else if (cancellationToken.IsCancellationRequested) done.SetCanceled(cancellationToken);
+                else Complete(errand, done);
+            });
+            wake.Set();
+        }
+        await done.Task.ConfigureAwait(false);
+    }
+
+    private static void Complete(Action errand, TaskCompletionSource done)
+    {
+        try
+        {
+            errand();
+            done.SetResult();
+        }
+        catch (Exception exception)
+        {
+            done.SetException(exception);
+        }
     }
 
     private void Close(Exception reason)
@@ -169,53 +274,91 @@ public sealed class BatchingEngine : IAsyncDisposable
         }
         lock (gate)
         {
-            foreach (var generation in active.Concat(queue)) generation.End(closed);
-            totals = totals with { Failed = totals.Failed + active.Count + queue.Count };
+            Generation[] all = [.. active, .. queue.Clear()];
+            foreach (var generation in all) generation.End(null, closed);
+            totals = totals with { Failed = totals.Failed + all.Length };
             active.Clear();
-            queue.Clear();
+            retired.AddRange(adapters.Values);
+            adapters.Clear();
         }
+        RunErrands();
         stopped.SetResult();
     }
 
-    /// <summary>Between two steps: frees the slots of those who left and gives free slots to those who waited longest.</summary>
+    /// <summary>Between two steps: frees what was left and gives free slots to those whose turn it is.</summary>
     /// <returns>Whether the engine goes on.</returns>
     private bool Admit()
     {
+        RunErrands();
         lock (gate)
         {
             if (closed is not null) return false;
             var cancelled = active.Where(generation => generation.Cancelled).ToArray();
             foreach (var generation in cancelled) Release(generation, null);
-            totals = totals with { Cancelled = totals.Cancelled + cancelled.Length };
-            while (queue.First is { } first && freeSlots.TryPop(out var slot))
+            FreeUnusedAdapters();
+            var cachedTokens = 0;
+            while (!queue.IsEmpty && slots.HasFree)
             {
-                queue.RemoveFirst();
-                active.Add(first.Value);
-                first.Value.Start(slot);
+                var next = queue.Take();
+                active.Add(next);
+                cachedTokens += next.Start(slots);
             }
+            totals = totals with
+            {
+                Cancelled = totals.Cancelled + cancelled.Length,
+                CachedPromptTokens = totals.CachedPromptTokens + cachedTokens,
+            };
             return true;
+        }
+    }
+
+    private void RunErrands()
+    {
+        while (true)
+        {
+            Action? errand;
+            lock (gate)
+            {
+                if (!errands.TryDequeue(out errand)) return;
+            }
+            errand();
+        }
+    }
+
+    private void FreeUnusedAdapters()
+    {
+        foreach (var adapter in retired.Where(adapter => adapter.Users == 0).ToArray())
+        {
+            retired.Remove(adapter);
+            slots.Forget(adapter);
+            context.SetAdapter(null); // the context must not know a freed one
+            adapter.Handle?.Dispose();
         }
     }
 
     private void Step()
     {
-        var prompts = active.Where(generation => generation.Prefilling).ToArray();
-        var outputs = FillBatch(prompts);
-        var tokens = context.Batch.Count;
-        var promptTokens = tokens - (active.Count - prompts.Length);
+        var group = NextGroup();
+        var tokens = 0;
         try
         {
+            context.SetAdapter(group[0].Adapter!.Handle);
+            var decoding = group.Count(generation => !generation.Prefilling);
+            var outputs = FillBatch(group);
+            tokens = context.Batch.Count;
             context.Decode();
-            var finished = outputs.Where(output => output.Generation.Sample(context, vocabulary, output.Index)).ToArray();
+            var ended = Sample(outputs);
             lock (gate)
             {
-                foreach (var (generation, _) in finished) Release(generation, null);
+                foreach (var (generation, error) in ended) Release(generation, error);
+                var failed = ended.Count(end => end.Error is not null);
                 totals = totals with
                 {
                     Steps = totals.Steps + 1,
-                    PromptTokens = totals.PromptTokens + promptTokens,
-                    CompletionTokens = totals.CompletionTokens + outputs.Count,
-                    Completed = totals.Completed + finished.Length,
+                    PromptTokens = totals.PromptTokens + tokens - decoding,
+                    CompletionTokens = totals.CompletionTokens + outputs.Count - failed,
+                    Completed = totals.Completed + ended.Count - failed,
+                    Failed = totals.Failed + failed,
                 };
             }
         }
@@ -225,31 +368,63 @@ public sealed class BatchingEngine : IAsyncDisposable
             logger.StepFailed(exception, tokens, active.Count);
             lock (gate)
             {
+                slots.Clear();
                 totals = totals with { Failed = totals.Failed + active.Count };
                 foreach (var generation in active.ToArray()) Release(generation, exception);
             }
         }
     }
 
-    /// <summary>Decoding sequences first, each with its one token; the rest of the batch is for the prompts.</summary>
-    private List<(Generation Generation, int Index)> FillBatch(Generation[] prompts)
+    /// <summary>The requests of the adapter whose last step is longest ago; of those that had none, of the oldest request's.</summary>
+    private List<Generation> NextGroup()
     {
-        var outputs = new List<(Generation, int)>(active.Count);
-        foreach (var generation in active.Where(generation => !generation.Prefilling))
-            if (generation.Fill(context.Batch, 1) is { } index) outputs.Add((generation, index));
+        var adapter = active.MinBy(generation => generation.Adapter!.LastStep)!.Adapter!;
+        adapter.LastStep = totals.Steps + 1;
+        return active.FindAll(generation => generation.Adapter == adapter);
+    }
+
+    /// <summary>Decoding sequences first, each with its one token; the rest of the batch is for the prompts.</summary>
+    private List<(Generation Generation, int Index)> FillBatch(List<Generation> group)
+    {
+        var outputs = new List<(Generation, int)>(group.Count);
+        var prompts = new List<Generation>();
+        foreach (var generation in group)
+        {
+            if (generation.Prefilling) prompts.Add(generation);
+            else if (generation.Fill(context.Batch, 1) is { } index) outputs.Add((generation, index));
+        }
+        if (prompts.Count == 0) return outputs;
 
         var shares = BatchShares.Divide(
             context.Batch.Capacity - context.Batch.Count, [.. prompts.Select(generation => generation.UnreadPrompt)]);
-        for (var i = 0; i < prompts.Length; i++)
+        for (var i = 0; i < prompts.Count; i++)
             if (prompts[i].Fill(context.Batch, shares[i]) is { } index) outputs.Add((prompts[i], index));
         return outputs;
     }
 
+    /// <returns>Those that ended, and why if not as they should.</returns>
+    private List<(Generation Generation, GgmlException? Error)> Sample(List<(Generation Generation, int Index)> outputs)
+    {
+        var ended = new List<(Generation, GgmlException?)>();
+        foreach (var (generation, index) in outputs)
+        {
+            var logits = context.Logits(index);
+            try
+            {
+                if (generation.Sample(logits, vocabulary)) ended.Add((generation, null));
+            }
+            catch (GgmlException exception)
+            {
+                ended.Add((generation, exception));
+            }
+        }
+        return ended;
+    }
+
     private void Release(Generation generation, Exception? error)
     {
-        context.RemoveSequence(generation.Slot);
         active.Remove(generation);
-        freeSlots.Push(generation.Slot);
-        generation.End(error);
+        generation.Adapter!.Users--;
+        generation.End(slots, error);
     }
 }

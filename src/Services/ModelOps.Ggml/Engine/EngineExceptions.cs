@@ -18,13 +18,16 @@ public sealed class EngineBusyException : Exception
     public int Queued { get; }
 }
 
-/// <summary>A prompt leaves no room for a completion, or an input does not fit a batch.</summary>
-public sealed class PromptTooLongException(int promptTokens, int contextSize)
-    : Exception($"The prompt has {promptTokens} tokens; the context holds {contextSize}, with at least one for the completion.")
+/// <summary>A prompt leaves no room for a completion, or an input has no room in a step.</summary>
+public sealed class PromptTooLongException : Exception
 {
-    public int PromptTokens { get; } = promptTokens;
+    internal PromptTooLongException(int promptTokens, int contextSize, int forCompletion = 1)
+        : base($"The prompt has {promptTokens} tokens; the context holds {contextSize}{(forCompletion > 0 ? ", with at least one for the completion" : "")}.") =>
+        (PromptTokens, ContextSize) = (promptTokens, contextSize);
 
-    public int ContextSize { get; } = contextSize;
+    public int PromptTokens { get; }
+
+    public int ContextSize { get; }
 }
 
 /// <summary>A request names an adapter that the engine does not have.</summary>

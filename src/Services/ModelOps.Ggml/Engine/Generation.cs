@@ -9,25 +9,50 @@ namespace ModelOps.Ggml;
 internal sealed class Generation
 {
     private readonly GenerationRequest request;
+    private readonly TokenSampler sampler;
+    private readonly TimeProvider time;
     private readonly int maxTokens;
     private readonly CompletionText text;
     private readonly Channel<GeneratedPiece> pieces;
     private readonly List<int> unsent = [];
-    private SamplerHandle? sampler;
+    private readonly List<TokenLogprob> unsentLogprobs = [];
+    private readonly long queuedAt;
+    private long startedAt;
+    private long firstTokenAt;
+    private Slot? slot;
     private volatile bool cancelled;
     private int lastToken;
     private int sampled;
+    private int cached;
 
-    public Generation(GenerationRequest request, int contextSize)
+    /// <param name="sampler">Owned by the generation from now on.</param>
+    public Generation(GenerationRequest request, TokenSampler sampler, int contextSize, TimeProvider time)
     {
         this.request = request;
+        this.sampler = sampler;
+        this.time = time;
         maxTokens = Math.Min(request.MaxTokens ?? int.MaxValue, contextSize - request.Prompt.Length);
         text = new CompletionText(request.Stop);
         // Room for every piece there can be: writing never waits, so that a slow consumer holds nobody up.
         pieces = Channel.CreateBounded<GeneratedPiece>(new BoundedChannelOptions(maxTokens) { SingleReader = true, SingleWriter = true });
+        queuedAt = time.GetTimestamp();
+        Turn = queuedAt + (Patience(request.Priority) * time.TimestampFrequency);
     }
 
     public ChannelReader<GeneratedPiece> Pieces => pieces.Reader;
+
+    public int PromptTokens => request.Prompt.Length;
+
+    public string? AdapterName => request.Adapter;
+
+    /// <summary>Set when it is queued.</summary>
+    public EngineAdapter? Adapter { get; set; }
+
+    /// <summary>When it could have been queued with high priority and be served at the same time.</summary>
+    public long Turn { get; }
+
+    /// <summary>In order of arrival.</summary>
+    public long Number { get; set; }
 
     public bool Cancelled
     {
@@ -35,46 +60,45 @@ internal sealed class Generation
         set => cancelled = value;
     }
 
-    public int Slot { get; private set; }
+    public bool Prefilling => slot!.Tokens.Count < request.Prompt.Length;
 
-    /// <summary>Tokens in the cache, which is also the position of the next one.</summary>
-    public int Position { get; private set; }
+    public int UnreadPrompt => request.Prompt.Length - slot!.Tokens.Count;
 
-    public bool Prefilling => Position < request.Prompt.Length;
-
-    public int UnreadPrompt => Math.Max(0, request.Prompt.Length - Position);
-
-    public void Start(int slot)
+    /// <returns>How many tokens of the prompt the cache has.</returns>
+    public int Start(SlotCache slots)
     {
-        Slot = slot;
-        sampler = SamplerChain.Create(request.Sampling);
+        startedAt = time.GetTimestamp();
+        slot = slots.Take(request.Prompt, Adapter!);
+        return cached = slot.Tokens.Count;
     }
 
     /// <summary>Adds the next tokens to the batch.</summary>
     /// <returns>The index whose logits give the next token; null while the prompt is not read to its end.</returns>
     public int? Fill(TokenBatch batch, int count)
     {
-        if (!Prefilling) return batch.Add(lastToken, Position++, Slot, output: true);
+        if (!Prefilling) return Add(batch, lastToken, output: true);
         int? output = null;
         for (var i = 0; i < count; i++)
         {
-            var last = Position == request.Prompt.Length - 1;
-            var index = batch.Add(request.Prompt[Position], Position, Slot, last);
+            var last = UnreadPrompt == 1;
+            var index = Add(batch, request.Prompt[slot!.Tokens.Count], last);
             if (last) output = index;
-            Position++;
         }
         return output;
     }
 
     /// <returns>Whether that was the last token.</returns>
-    public bool Sample(LlamaContext context, LlamaVocabulary vocabulary, int index)
+    /// <exception cref="GgmlException">Grammar and bias leave no token.</exception>
+    public bool Sample(ReadOnlySpan<float> logits, LlamaVocabulary vocabulary)
     {
-        lastToken = context.Sample(sampler!, index);
-        sampled++;
-        unsent.Add(lastToken);
-        if (vocabulary.IsEndOfGeneration(lastToken)) return Finish(text.Flush(), FinishReason.Stop);
+        if (sampler.Sample(logits) is not { } token) return FinishWithoutToken(vocabulary);
+        lastToken = token;
+        if (sampled++ == 0) firstTokenAt = time.GetTimestamp();
+        unsent.Add(token);
+        if (request.TopLogprobs is { } top) unsentLogprobs.Add(Logprobs.Of(logits, token, top, vocabulary));
+        if (vocabulary.IsEndOfGeneration(token)) return Finish(text.Flush(), FinishReason.Stop);
 
-        var released = text.Append(vocabulary.Bytes(lastToken, renderControl: false));
+        var released = text.Append(vocabulary.Bytes(token, renderControl: false));
         if (text.Stopped) return Finish(released, FinishReason.Stop);
         if (sampled == maxTokens) return Finish(released + text.Flush(), FinishReason.Length);
         if (released.Length > 0) Send(new GeneratedPiece(released, [.. unsent]));
@@ -82,21 +106,51 @@ internal sealed class Generation
     }
 
     /// <summary>Frees what it holds; its pieces end, by <paramref name="error"/> if there is one.</summary>
-    public void End(Exception? error)
+    public void End(SlotCache? slots, Exception? error)
     {
-        sampler?.Dispose();
+        if (slot is not null) slots?.Return(slot);
+        sampler.Dispose();
         pieces.Writer.TryComplete(error);
     }
 
+    private static long Patience(RequestPriority priority) => priority switch
+    {
+        RequestPriority.High => 0,
+        RequestPriority.Low => 60,
+        _ => 10,
+    };
+
+    private int Add(TokenBatch batch, int token, bool output)
+    {
+        var index = batch.Add(token, slot!.Tokens.Count, slot.Index, output);
+        slot.Tokens.Add(token);
+        return index;
+    }
+
+    // A grammar that is at its end leaves the end of generation only, if the vocabulary has that.
+    private bool FinishWithoutToken(LlamaVocabulary vocabulary) =>
+        request.Grammar is not null && !vocabulary.HasEndOfGeneration && sampled > 0
+            ? Finish(text.Flush(), FinishReason.Stop)
+            : throw new GgmlException(
+                $"No token can follow the {sampled} sampled ones: grammar and logit bias exclude all, or the model's logits are no numbers.");
+
     private bool Finish(string rest, FinishReason reason)
     {
-        Send(new GeneratedPiece(rest, [.. unsent], reason, new GenerationUsage(request.Prompt.Length, sampled, 0, default, default, default)));
+        var now = time.GetTimestamp();
+        Send(new GeneratedPiece(rest, [.. unsent], reason, new GenerationUsage(
+            request.Prompt.Length,
+            sampled,
+            cached,
+            time.GetElapsedTime(queuedAt, startedAt),
+            time.GetElapsedTime(startedAt, firstTokenAt),
+            time.GetElapsedTime(firstTokenAt, now))));
         return true;
     }
 
     private void Send(GeneratedPiece piece)
     {
-        pieces.Writer.TryWrite(piece);
+        pieces.Writer.TryWrite(unsentLogprobs.Count == 0 ? piece : piece with { Logprobs = [.. unsentLogprobs] });
         unsent.Clear();
+        unsentLogprobs.Clear();
     }
 }

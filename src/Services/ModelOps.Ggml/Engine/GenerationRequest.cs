@@ -30,6 +30,14 @@ public sealed record GenerationRequest
     /// <value>The default is normal.</value>
     public RequestPriority Priority { get; init; }
 
+    /// <summary>A copy that the caller cannot change any more once it is checked.</summary>
+    internal GenerationRequest Copy() => this with
+    {
+        Prompt = [.. Prompt],
+        Stop = [.. Stop],
+        Sampling = Sampling with { LogitBias = Sampling.LogitBias.ToDictionary() },
+    };
+
     internal IReadOnlyList<string> Errors(int vocabularySize)
     {
         var errors = new List<string>();

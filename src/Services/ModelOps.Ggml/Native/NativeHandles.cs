@@ -39,16 +39,50 @@ internal sealed class ContextHandle : SafeHandle
     }
 }
 
-/// <summary>llama_sampler*, a chain that owns what is added to it.</summary>
+/// <summary>llama_adapter_lora*; keeps its context and by that the model alive, which would free it otherwise.</summary>
+internal sealed class AdapterHandle : SafeHandle
+{
+    private readonly ContextHandle context;
+
+    public AdapterHandle(nint adapter, ContextHandle context) : base(0, ownsHandle: true)
+    {
+        var added = false;
+        context.DangerousAddRef(ref added);
+        this.context = context;
+        SetHandle(adapter);
+    }
+
+    public override bool IsInvalid => handle == 0;
+
+    protected override bool ReleaseHandle()
+    {
+        NativeLlama.FreeAdapter(handle);
+        context.DangerousRelease();
+        return true;
+    }
+}
+
+/// <summary>llama_sampler*: one, or a chain that owns what is added to it.</summary>
 internal sealed class SamplerHandle : SafeHandle
 {
-    public SamplerHandle(nint chain) : base(0, ownsHandle: true) => SetHandle(chain);
+    private readonly ContextHandle? context;
+
+    /// <param name="sampler">Owned from now on.</param>
+    /// <param name="context">Kept alive, and by that the model, whose vocabulary a grammar reads.</param>
+    public SamplerHandle(nint sampler, ContextHandle? context = null) : base(0, ownsHandle: true)
+    {
+        var added = false;
+        context?.DangerousAddRef(ref added);
+        this.context = context;
+        SetHandle(sampler);
+    }
 
     public override bool IsInvalid => handle == 0;
 
     protected override bool ReleaseHandle()
     {
         NativeLlama.FreeSampler(handle);
+        context?.DangerousRelease();
         return true;
     }
 }

@@ -60,12 +60,36 @@ internal static unsafe partial class NativeLlama
     [LibraryImport(Library, EntryPoint = "llama_model_desc")]
     public static partial int Description(ModelHandle model, byte* buffer, nuint length);
 
-    [LibraryImport(Library, EntryPoint = "llama_model_chat_template")]
-    public static partial nint ChatTemplate(ModelHandle model, nint name);
+    [LibraryImport(Library, EntryPoint = "llama_model_chat_template", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint ChatTemplate(ModelHandle model, string? name);
 
     [LibraryImport(Library, EntryPoint = "llama_model_has_encoder")]
     [return: MarshalAs(UnmanagedType.U1)]
     public static partial bool HasEncoder(ModelHandle model);
+
+    [LibraryImport(Library, EntryPoint = "llama_model_is_diffusion")]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool IsDiffusion(ModelHandle model);
+
+    [LibraryImport(Library, EntryPoint = "llama_model_is_recurrent")]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool IsRecurrent(ModelHandle model);
+
+    [LibraryImport(Library, EntryPoint = "llama_model_is_hybrid")]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool IsHybrid(ModelHandle model);
+
+    [LibraryImport(Library, EntryPoint = "llama_model_n_embd_out")]
+    public static partial int EmbeddingWidth(ModelHandle model);
+
+    [LibraryImport(Library, EntryPoint = "llama_model_n_cls_out")]
+    public static partial uint ClassCount(ModelHandle model);
+
+    [LibraryImport(Library, EntryPoint = "llama_adapter_lora_init", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint LoadAdapter(nint model, string path);
+
+    [LibraryImport(Library, EntryPoint = "llama_adapter_lora_free")]
+    public static partial void FreeAdapter(nint adapter);
 
     [LibraryImport(Library, EntryPoint = "llama_model_meta_count")]
     public static partial int MetadataCount(ModelHandle model);
@@ -90,6 +114,17 @@ internal static unsafe partial class NativeLlama
 
     [LibraryImport(Library, EntryPoint = "llama_vocab_eos")]
     public static partial int Eos(nint vocabulary);
+
+    [LibraryImport(Library, EntryPoint = "llama_vocab_sep")]
+    public static partial int Separator(nint vocabulary);
+
+    [LibraryImport(Library, EntryPoint = "llama_vocab_get_add_eos")]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool AddsEos(nint vocabulary);
+
+    [LibraryImport(Library, EntryPoint = "llama_vocab_get_add_sep")]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool AddsSeparator(nint vocabulary);
 
     [LibraryImport(Library, EntryPoint = "llama_vocab_get_add_bos")]
     [return: MarshalAs(UnmanagedType.U1)]
@@ -132,11 +167,22 @@ internal static unsafe partial class NativeLlama
     [return: MarshalAs(UnmanagedType.U1)]
     public static partial bool RemoveSequence(nint memory, int sequence, int from, int to);
 
+    // Between streams, that is, without a unified cache, it copies whole sequences only and asserts so.
+    [LibraryImport(Library, EntryPoint = "llama_memory_seq_cp")]
+    public static partial void CopySequence(nint memory, int source, int target, int from, int to);
+
+    /// <returns>0 is done.</returns>
+    [LibraryImport(Library, EntryPoint = "llama_set_adapters_lora")]
+    public static partial int SetAdapters(ContextHandle context, nint* adapters, nuint count, float* scales);
+
     [LibraryImport(Library, EntryPoint = "llama_decode")]
     public static partial int Decode(ContextHandle context, Batch batch);
 
     [LibraryImport(Library, EntryPoint = "llama_get_logits_ith")]
     public static partial float* Logits(ContextHandle context, int index);
+
+    [LibraryImport(Library, EntryPoint = "llama_get_embeddings_seq")]
+    public static partial float* SequenceEmbedding(ContextHandle context, int sequence);
 
     [LibraryImport(Library, EntryPoint = "llama_sampler_chain_default_params")]
     public static partial SamplerChainParams SamplerChainDefaults();
@@ -146,9 +192,6 @@ internal static unsafe partial class NativeLlama
 
     [LibraryImport(Library, EntryPoint = "llama_sampler_chain_add")]
     public static partial void AddSampler(SamplerHandle chain, nint sampler);
-
-    [LibraryImport(Library, EntryPoint = "llama_sampler_init_greedy")]
-    public static partial nint GreedySampler();
 
     [LibraryImport(Library, EntryPoint = "llama_sampler_init_dist")]
     public static partial nint DistributionSampler(uint seed);
@@ -165,16 +208,17 @@ internal static unsafe partial class NativeLlama
     [LibraryImport(Library, EntryPoint = "llama_sampler_init_temp")]
     public static partial nint TemperatureSampler(float temperature);
 
-    [LibraryImport(Library, EntryPoint = "llama_sampler_sample")]
-    public static partial int Sample(SamplerHandle chain, ContextHandle context, int index);
+    /// <returns>0 if the grammar is wrong; the log has the reason.</returns>
+    [LibraryImport(Library, EntryPoint = "llama_sampler_init_grammar", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint GrammarSampler(nint vocabulary, string grammar, string root);
+
+    [LibraryImport(Library, EntryPoint = "llama_sampler_apply")]
+    public static partial void ApplySampler(SamplerHandle sampler, TokenDataArray* candidates);
+
+    // A grammar aborts the process if it does not allow the token.
+    [LibraryImport(Library, EntryPoint = "llama_sampler_accept")]
+    public static partial void AcceptToken(SamplerHandle sampler, int token);
 
     [LibraryImport(Library, EntryPoint = "llama_sampler_free")]
     public static partial void FreeSampler(nint sampler);
-
-    /// <returns>Freed with the model.</returns>
-    [LibraryImport(Library, EntryPoint = "llama_adapter_lora_init", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial nint LoadAdapter(ModelHandle model, string path);
-
-    [LibraryImport(Library, EntryPoint = "llama_set_adapters_lora")]
-    public static partial int SetAdapters(ContextHandle context, nint* adapters, nuint count, float* scales);
 }

@@ -19,7 +19,7 @@ internal static unsafe class NativeLog
     private static LogLevel level;
 
     [ThreadStatic]
-    private static List<string>? captured;
+    private static List<(LogLevel Level, string Text)>? captured;
 
     public static ILogger Sink
     {
@@ -34,10 +34,15 @@ internal static unsafe class NativeLog
     }
 
     /// <summary>Runs a native call and keeps its warnings and errors, one line each.</summary>
-    public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems)
+    public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems) => Capture(call, out problems, out _);
+
+    /// <param name="call">The native call.</param>
+    /// <param name="problems">Its warnings and errors.</param>
+    /// <param name="rest">All other lines.</param>
+    public static T Capture<T>(Func<T> call, out IReadOnlyList<string> problems, out IReadOnlyList<string> rest)
     {
         var outer = captured;
-        problems = captured = [];
+        var lines = captured = [];
         try
         {
             return call();
@@ -45,6 +50,8 @@ internal static unsafe class NativeLog
         finally
         {
             captured = outer;
+            problems = [.. lines.Where(line => line.Level >= LogLevel.Warning).Select(line => line.Text)];
+            rest = [.. lines.Where(line => line.Level < LogLevel.Warning).Select(line => line.Text)];
         }
     }
 
@@ -75,7 +82,7 @@ internal static unsafe class NativeLog
         var complete = line.ToString().Trim();
         line.Clear();
         if (complete.Length == 0) return;
-        if (level >= LogLevel.Warning) captured?.Add(complete);
+        captured?.Add((level, complete));
         sink.Native(level, complete);
     }
 

@@ -113,6 +113,25 @@ internal struct SamplerChainParams
     public byte NoPerformance;
 }
 
+/// <summary>llama_token_data, 12 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct TokenData
+{
+    public int Token;
+    public float Logit;
+    public float Probability;
+}
+
+/// <summary>llama_token_data_array, 32 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TokenDataArray
+{
+    public TokenData* Data;
+    public nuint Count;
+    public long Selected;
+    public byte Sorted;
+}
+
 /// <summary>gguf_init_params, 16 bytes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct GgufParams
@@ -129,6 +148,16 @@ internal static class GgufType
     public const int Float32 = 6;
     public const int String = 8;
     public const int Array = 9;
+}
+
+/// <summary>Values of llama_pooling_type.</summary>
+internal enum Pooling
+{
+    None = 0,
+    Mean = 1,
+    Class = 2,
+    Last = 3,
+    Rank = 4,
 }
 
 /// <summary>Values of ggml_type that are named in code.</summary>

@@ -465,6 +465,41 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                     b.ToTable("dataset_versions");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.DeploymentAdapterRow", b =>
+                {
+                    b.Property<string>("Deployment")
+                        .HasColumnType("text")
+                        .HasColumnName("deployment")
+                        .UseCollation("C");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("text")
+                        .HasColumnName("name")
+                        .UseCollation("C");
+
+                    b.Property<string>("Artifact")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("artifact")
+                        .UseCollation("C");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("bigint")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("ManifestDigest")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("manifest_digest")
+                        .UseCollation("C");
+
+                    b.HasKey("Deployment", "Name");
+
+                    b.HasIndex("Artifact");
+
+                    b.ToTable("deployment_adapters");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.DeploymentRow", b =>
                 {
                     b.Property<string>("Name")
@@ -486,11 +521,19 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnType("bigint")
                         .HasColumnName("created_at");
 
+                    b.Property<int?>("KeepAliveSeconds")
+                        .HasColumnType("integer")
+                        .HasColumnName("keep_alive_seconds");
+
                     b.Property<string>("ManifestDigest")
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("manifest_digest")
                         .UseCollation("C");
+
+                    b.Property<int?>("QueueLength")
+                        .HasColumnType("integer")
+                        .HasColumnName("queue_length");
 
                     b.Property<int?>("Slots")
                         .HasColumnType("integer")
@@ -892,6 +935,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .IsRequired();
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.DeploymentAdapterRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.DeploymentRow", null)
+                        .WithMany("Adapters")
+                        .HasForeignKey("Deployment")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
             modelBuilder.Entity("ModelOps.Registry.JobEventRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
@@ -933,6 +985,11 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                     b.Navigation("Files");
 
                     b.Navigation("Parents");
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.DeploymentRow", b =>
+                {
+                    b.Navigation("Adapters");
                 });
 #pragma warning restore 612, 618
         }

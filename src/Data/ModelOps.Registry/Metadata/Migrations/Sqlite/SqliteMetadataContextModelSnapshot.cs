@@ -413,6 +413,37 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                     b.ToTable("dataset_versions");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.DeploymentAdapterRow", b =>
+                {
+                    b.Property<string>("Deployment")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("deployment");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Artifact")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("artifact");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("ManifestDigest")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("manifest_digest");
+
+                    b.HasKey("Deployment", "Name");
+
+                    b.HasIndex("Artifact");
+
+                    b.ToTable("deployment_adapters");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.DeploymentRow", b =>
                 {
                     b.Property<string>("Name")
@@ -432,10 +463,18 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
 
+                    b.Property<int?>("KeepAliveSeconds")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("keep_alive_seconds");
+
                     b.Property<string>("ManifestDigest")
                         .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("manifest_digest");
+
+                    b.Property<int?>("QueueLength")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("queue_length");
 
                     b.Property<int?>("Slots")
                         .HasColumnType("INTEGER")
@@ -806,6 +845,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .IsRequired();
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.DeploymentAdapterRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.DeploymentRow", null)
+                        .WithMany("Adapters")
+                        .HasForeignKey("Deployment")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
             modelBuilder.Entity("ModelOps.Registry.JobEventRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
@@ -847,6 +895,11 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                     b.Navigation("Files");
 
                     b.Navigation("Parents");
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.DeploymentRow", b =>
+                {
+                    b.Navigation("Adapters");
                 });
 #pragma warning restore 612, 618
         }

@@ -1,0 +1,55 @@
+using ModelOps.Ggml;
+using ModelOps.Workflows;
+
+namespace ModelOps.Worker.Inference;
+
+/// <summary>A deployment's model, in memory or not. All of it changes under the gate of its <see cref="ModelHost"/>.</summary>
+/// <param name="past">What the one before it of the same name did.</param>
+internal sealed class HostedModel(ModelSpec spec, LoadedModel loaded, long lastUsed, EngineStatistics past)
+{
+    private EngineStatistics past = past;
+
+    public string Name => spec.Name;
+
+    public TimeSpan? KeepAlive => spec.KeepAlive;
+
+    public Dictionary<string, PinnedArtifact> Adapters { get; } = new(spec.Adapters, StringComparer.Ordinal);
+
+    /// <summary>What to load, with the adapters that it has now.</summary>
+    public ModelSpec Wanted => spec with { Adapters = new Dictionary<string, PinnedArtifact>(Adapters, StringComparer.Ordinal) };
+
+    /// <summary>Null while it is not in memory.</summary>
+    public LoadedModel? Loaded { get; set; } = loaded;
+
+    /// <summary>Requests that run on it.</summary>
+    public int Active { get; set; }
+
+    /// <summary>Timestamp of the last request's end, or of its load.</summary>
+    public long LastUsed { get; set; } = lastUsed;
+
+    /// <summary>Another took its name: it goes with its last request.</summary>
+    public bool IsRetired { get; set; }
+
+    public long ColdStarts { get; set; }
+
+    /// <summary>Looks whether it may leave after its keep-alive.</summary>
+    public ITimer? Timer { get; set; }
+
+    public EngineStatistics Statistics => (Loaded?.Generator?.Statistics ?? Loaded?.Embedder?.Statistics ?? Loaded?.Ranker?.Statistics) is { } now
+        ? now with
+        {
+            PromptTokens = now.PromptTokens + past.PromptTokens,
+            CachedPromptTokens = now.CachedPromptTokens + past.CachedPromptTokens,
+            CompletionTokens = now.CompletionTokens + past.CompletionTokens,
+        }
+        : past with { Active = 0, Queued = 0 };
+
+    /// <returns>What it had in memory, to dispose outside the gate.</returns>
+    public LoadedModel? Leave()
+    {
+        past = Statistics;
+        var leaving = Loaded;
+        Loaded = null;
+        return leaving;
+    }
+}
