@@ -22,7 +22,7 @@ public sealed class BackendTests(ServingFixture fixture)
         var relayed = await fixture.Second.Client.Chat.CompleteAsync(request, _ => pieces++, Cancel);
         Assert.NotEmpty(direct.Content);
         Assert.Equal(direct, relayed);
-        Assert.True(pieces > 3, $"{pieces} pieces: it was not streamed");
+        Assert.True(pieces > 1, $"{pieces} pieces: it was not streamed");
     }
 
     [Theory]
