@@ -34,8 +34,10 @@ internal sealed class PooledEngine : IAsyncDisposable
         this.logger = logger ?? NullLogger.Instance;
         vocabulary = model.Vocabulary;
         ContextSize = Math.Min(options.BatchTokens, model.ContextLength);
+        // llama.cpp plans for a batch with as many tokens of each sequence, and asserts that there are no fewer outputs than tokens.
+        var batch = (options.BatchTokens + options.Slots - 1) / options.Slots * options.Slots;
         context = new LlamaContext(model, new ContextShape(
-            options.BatchTokens, options.Slots, options.BatchTokens, options.BatchTokens, options.Threads, GgmlType.F16, FlashAttention: true, model.Pooling));
+            batch, options.Slots, batch, batch, options.Threads, GgmlType.F16, FlashAttention: true, model.Pooling));
         new Thread(Run) { IsBackground = true, Name = "llama embeddings" }.Start();
     }
 

@@ -55,7 +55,10 @@ public sealed class RerankEngine : IAsyncDisposable
 
     private static float Sigmoid(float logit) => 1 / (1 + MathF.Exp(-logit));
 
-    /// <summary>As llama.cpp's own server does: the model's template for ranking, or [BOS] query [EOS] [SEP] document [EOS].</summary>
+    /// <summary>
+    /// The model's template for ranking, or what its tokenizer wants around pairs: BERT's is [CLS] query [SEP] document [SEP], RoBERTa's
+    /// &lt;s&gt; query &lt;/s&gt; &lt;/s&gt; document &lt;/s&gt;.
+    /// </summary>
     private int[] Pair(string query, string document)
     {
         if (template is not null)
@@ -66,9 +69,9 @@ public sealed class RerankEngine : IAsyncDisposable
             return [.. Special(head[0]), .. Plain(head.Length > 1 ? query : ""), .. Special(head.ElementAtOrDefault(1)),
                 .. Plain(document), .. Special(parts.ElementAtOrDefault(1))];
         }
-        var end = vocabulary.Eos ?? vocabulary.Separator;
-        return [.. If(vocabulary.AddsBos, vocabulary.Bos), .. Plain(query), .. If(vocabulary.AddsEos, end),
-            .. If(vocabulary.AddsSeparator, vocabulary.Separator), .. Plain(document), .. If(vocabulary.AddsEos, end)];
+        int[] separator = If(vocabulary.AddsSeparator, vocabulary.Separator);
+        int[] end = If(vocabulary.AddsEos, vocabulary.Eos ?? vocabulary.Separator);
+        return [.. If(vocabulary.AddsBos, vocabulary.Bos), .. Plain(query), .. end, .. separator, .. Plain(document), .. end.Length > 0 ? end : separator];
     }
 
     private int[] Special(string? text) => vocabulary.Tokenize(text ?? "", addSpecial: false, parseSpecial: true);
