@@ -76,10 +76,10 @@ internal static class GatewayBenchmark
     private static async Task<double> FirstAsync(IAnswering engine, string prompt, CancellationToken cancellationToken)
     {
         var clock = Stopwatch.StartNew();
-        var first = 0.0;
+        double? first = null;
         await foreach (var piece in engine.AnswerAsync(prompt, maxTokens: 4, cancellationToken))
-            if (first == 0 && piece.Text.Length > 0) first = clock.Elapsed.TotalMilliseconds;
-        return first;
+            if (piece.Text.Length > 0) first ??= clock.Elapsed.TotalMilliseconds;
+        return first ?? throw new InvalidOperationException($"'{prompt}' was answered with nothing");
     }
 
     private static async Task ThroughputAsync(IAnswering direct, IAnswering gateway, Load load, CancellationToken cancellationToken)

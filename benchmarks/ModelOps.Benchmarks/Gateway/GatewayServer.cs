@@ -24,7 +24,7 @@ internal sealed class GatewayServer : IAnswering, IAsyncDisposable
     public static async Task<GatewayServer> StartAsync(
         string program, string home, string folder, int slots, int contextSize, int threads, CancellationToken cancellationToken)
     {
-        var process = Process.Start(new ProcessStartInfo(
+        var started = Process.Start(new ProcessStartInfo(
             program,
             ["--home", home, "--port", "0", "--set", $"workers:inference:threads={threads.ToString(CultureInfo.InvariantCulture)}", "--set", "rate_limits:enabled=false"])
         {
@@ -32,10 +32,12 @@ internal sealed class GatewayServer : IAnswering, IAsyncDisposable
             RedirectStandardError = true,
             RedirectStandardOutput = true,
         })!;
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginErrorReadLine();
-        process.BeginOutputReadLine();
-        var server = new GatewayServer(process, await ConnectAsync(process, home, cancellationToken));
+        started.ErrorDataReceived += (_, _) => { };
+        started.BeginErrorReadLine();
+        started.BeginOutputReadLine();
+#pragma warning disable CA2000 // the server disposes it
+        var server = new GatewayServer(started, await ConnectAsync(started, home, cancellationToken));
+#pragma warning restore CA2000
         try
         {
             using var client = new ModelOpsClient(server.http.BaseAddress!, server.http.DefaultRequestHeaders.Authorization!.Parameter, Authority(home));
@@ -97,15 +99,26 @@ internal sealed class GatewayServer : IAnswering, IAsyncDisposable
             await tick.WaitForNextTickAsync(cancellationToken);
         }
         using var document = JsonDocument.Parse(await File.ReadAllBytesAsync(credentials, cancellationToken));
-        var handler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true };
-        handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
+#pragma warning disable CA2000 // the client disposes its handler
+        return new HttpClient(Handler(home))
+#pragma warning restore CA2000
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(Authority(home)) },
-            RevocationMode = X509RevocationMode.NoCheck,
+            BaseAddress = new Uri(document.RootElement.GetProperty("server").GetString()!),
+            DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", document.RootElement.GetProperty("api_key").GetString()) },
         };
-        var http = new HttpClient(handler) { BaseAddress = new Uri(document.RootElement.GetProperty("server").GetString()!) };
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", document.RootElement.GetProperty("api_key").GetString());
-        return http;
     }
+
+    private static SocketsHttpHandler Handler(string home) => new()
+    {
+        EnableMultipleHttp2Connections = true,
+        SslOptions =
+        {
+            CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(Authority(home)) },
+                RevocationMode = X509RevocationMode.NoCheck,
+            },
+        },
+    };
 }

@@ -123,7 +123,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(config.Inference).AddSingleton(config.Deployments).AddSingleton<DeployableArtifacts>().AddSingleton<WorkerMetrics>();
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
     services.AddBackends();
-    services.AddGrpc();
+    services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true); // what is not there is 404, as elsewhere
     if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it
     services.AddSecurity(home, config.SignIn);
     services.AddRateLimits(config.RateLimits, config.Redis);

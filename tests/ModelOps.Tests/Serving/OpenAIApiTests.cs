@@ -78,9 +78,19 @@ public sealed class OpenAIApiTests(ServingFixture fixture)
         Assert.Equal("object", sent.Text("response_format", "json_schema", "schema", "type"));
         foreach (var (name, value) in new Dictionary<string, double>
         {
-            ["temperature"] = 0.5, ["top_p"] = 0.75, ["top_k"] = 7, ["min_p"] = 0.125, ["seed"] = 11, ["frequency_penalty"] = 0.5, ["presence_penalty"] = -0.5,
-            ["repetition_penalty"] = 1.25, ["max_tokens"] = 9, ["top_logprobs"] = 2, ["priority"] = -1,
-        }) Assert.Equal(value, sent.GetProperty(name).GetDouble(), 6);
+            ["temperature"] = 0.5,
+            ["top_p"] = 0.75,
+            ["top_k"] = 7,
+            ["min_p"] = 0.125,
+            ["seed"] = 11,
+            ["frequency_penalty"] = 0.5,
+            ["presence_penalty"] = -0.5,
+            ["repetition_penalty"] = 1.25,
+            ["max_tokens"] = 9,
+            ["top_logprobs"] = 2,
+            ["priority"] = -1,
+        })
+            Assert.Equal(value, sent.GetProperty(name).GetDouble(), 6);
         Assert.Equal(-100, sent.GetProperty("logit_bias").GetProperty("42").GetDouble());
         Assert.Equal("END", Assert.Single(sent.GetProperty("stop").EnumerateArray()).GetString());
         Assert.False(sent.GetProperty("chat_template_kwargs").GetProperty("enable_thinking").GetBoolean());
@@ -322,6 +332,42 @@ public sealed class OpenAIApiTests(ServingFixture fixture)
         using var http = ServingFixture.Connect(fixture.Server);
         var (status, answer) = await http.PostAsync("/v1/responses", $$"""{"model":"text","input":"x",{{parameters}}}""", Cancel);
         Assert.Equal((400, param), (status, answer.Text("error", "param")));
+    }
+
+    /// <summary>What is no request is the caller's fault, whatever it is.</summary>
+    [Theory]
+    [InlineData("/v1/chat/completions", """{"model":null,"messages":[{"role":"user","content":"x"}]}""")]
+    [InlineData("/v1/chat/completions", """{"model":"text","messages":null}""")]
+    [InlineData("/v1/chat/completions", """{"model":"text","messages":[null]}""")]
+    [InlineData("/v1/chat/completions", """{"model":"text","messages":[{"content":"x"}]}""")]
+    [InlineData("/v1/chat/completions", """{"model":"text","messages":[{"role":"assistant","content":"x","tool_calls":[null]}]}""")]
+    [InlineData("/v1/chat/completions", """{"model":"text","messages":[{"role":"user","content":"x"}],"tools":[null]}""")]
+    [InlineData("/v1/chat/completions", """{"model":"text","messages":[{"role":"user","content":"x"}],"logit_bias":[1]}""")]
+    [InlineData("/v1/chat/completions", "null")]
+    [InlineData("/v1/chat/completions", "[]")]
+    [InlineData("/v1/completions", """{"model":"text"}""")]
+    [InlineData("/v1/completions", """{"model":"text","prompt":[null]}""")]
+    [InlineData("/v1/embeddings", """{"model":"vectors","input":[null]}""")]
+    [InlineData("/v1/embeddings", """{"model":"vectors","input":{}}""")]
+    [InlineData("/v1/rerank", """{"model":"vectors","query":"x","documents":[null]}""")]
+    [InlineData("/v1/responses", """{"model":"text","input":[null]}""")]
+    [InlineData("/v1/responses", """{"model":"text","input":[{"type":"function_call_output"}]}""")]
+    [InlineData("/v1/responses", """{"model":"text","input":[5]}""")]
+    [InlineData("/v1/responses", """{"model":"text","input":"x","tools":[null]}""")]
+    [InlineData("/v1/responses", """{"model":"text","input":"x","tool_choice":{"name":5}}""")]
+    [InlineData("/v1/responses", """{"model":"text","input":"x","text":{"format":{"schema":5}}}""")]
+    [InlineData("/api/chat", """{"model":"text","messages":[null]}""")]
+    [InlineData("/api/chat", """{"model":"text","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":5}}]}]}""")]
+    [InlineData("/api/generate", """{"model":"text","prompt":"x","options":{"stop":[null]}}""")]
+    [InlineData("/api/generate", """{"model":"text","prompt":"x","format":"xml"}""")]
+    [InlineData("/api/show", "{}")]
+    [InlineData("/api/embed", """{"model":"vectors","input":[[1]]}""")]
+    public async Task Malformed_IsRefusedAsTheCallersFault(string path, string body)
+    {
+        using var http = ServingFixture.Connect(fixture.Server);
+        var (status, answer) = await http.PostAsync(path, body, Cancel);
+        Assert.True(status == 400, $"{status}: {answer}");
+        Assert.NotEmpty(path.StartsWith("/v1", StringComparison.Ordinal) ? answer.Text("error", "message") : answer.Text("error"));
     }
 
     [Fact]

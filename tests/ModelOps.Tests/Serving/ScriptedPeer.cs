@@ -37,21 +37,21 @@ internal sealed class ScriptedPeer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0));
-        var app = builder.Build();
-        var peer = new ScriptedPeer(app);
-        app.Use((context, next) =>
+        var host = builder.Build();
+        var peer = new ScriptedPeer(host);
+        host.Use((context, next) =>
         {
             if (peer.IsDown) context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             else if (context.Request.Headers.Authorization != $"Bearer {Key}") context.Response.StatusCode = StatusCodes.Status401Unauthorized;
             else return next(context);
             return Task.CompletedTask;
         });
-        app.MapGet("/v1/models", () => Results.Json(new { @object = "list", data = models.Select(id => new { id, @object = "model", created = 1, owned_by = "peer" }) }));
-        app.MapPost("/v1/chat/completions", peer.AnswerAsync);
-        app.MapPost("/v1/completions", peer.AnswerAsync);
-        app.MapPost("/v1/embeddings", peer.EmbedAsync);
-        app.MapPost("/v1/rerank", RerankAsync);
-        await app.StartAsync();
+        host.MapGet("/v1/models", () => Results.Json(new { @object = "list", data = models.Select(id => new { id, @object = "model", created = 1, owned_by = "peer" }) }));
+        host.MapPost("/v1/chat/completions", peer.AnswerAsync);
+        host.MapPost("/v1/completions", peer.AnswerAsync);
+        host.MapPost("/v1/embeddings", peer.EmbedAsync);
+        host.MapPost("/v1/rerank", RerankAsync);
+        await host.StartAsync();
         return peer;
     }
 

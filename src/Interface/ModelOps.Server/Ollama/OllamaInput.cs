@@ -14,7 +14,7 @@ internal static class OllamaInput
 
     public static GenerationRequest Read(OllamaChatRequest request, string model, Faults faults)
     {
-        var turns = (request.Messages ?? []).Select((message, i) => Turn(message, $"messages[{i}]", faults)).ToList();
+        var turns = faults.Present("messages", request.Messages).Select((message, i) => Turn(message, $"messages[{i}]", faults)).ToList();
         NameCalls(turns);
         return Read(request, model, new GenerationInput.Chat(turns) { Tools = ChatInput.Tools(request.Tools, faults), TemplateVariables = Variables(request) }, faults);
     }
@@ -46,7 +46,7 @@ internal static class OllamaInput
             Model = model,
             Input = input,
             MaxTokens = options.NumPredict > 0 ? options.NumPredict : null,
-            Stop = [.. (options.Stop ?? []).Where(stop => stop.Length > 0)],
+            Stop = [.. faults.Present("options.stop", options.Stop).Where(stop => stop.Length > 0)],
             Constraint = Format(request.Format, faults),
             TopLogprobs = request.Logprobs == true ? request.TopLogprobs ?? 0 : null,
             Sampling = new SamplingSettings
@@ -67,7 +67,7 @@ internal static class OllamaInput
     {
         if (message.Role is not ("system" or "user" or "assistant" or "tool")) faults.Add($"{param}.role", $"'{message.Role}' is not offered; use system, user, assistant or tool");
         if (message.Images is { Count: > 0 }) faults.Add($"{param}.images", "are not offered");
-        var calls = (message.ToolCalls ?? []).Select((call, i) => Call(call, $"{param}.tool_calls[{i}]", faults)).ToList();
+        var calls = faults.Present($"{param}.tool_calls", message.ToolCalls).Select((call, i) => Call(call, $"{param}.tool_calls[{i}]", faults)).ToList();
         return new ChatTurn(message.Role, message.Content is { Length: 0 } && calls.Count > 0 ? null : message.Content ?? "")
         {
             Name = message.ToolName,

@@ -74,7 +74,7 @@ public sealed record OllamaOptions
     public float? FrequencyPenalty { get; init; }
 }
 
-public sealed record OllamaMessage(string Role, string? Content)
+public sealed record OllamaMessage(string Role, string? Content = null)
 {
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Thinking { get; init; }
@@ -187,7 +187,8 @@ public sealed record OllamaVersion(string Version);
 
 public sealed record OllamaError(string Error);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(OllamaAnswer))]
 [JsonSerializable(typeof(OllamaChatRequest))]
 [JsonSerializable(typeof(OllamaEmbeddings))]

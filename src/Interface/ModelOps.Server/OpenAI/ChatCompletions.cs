@@ -35,7 +35,7 @@ internal static class ChatCompletions
     public static IReadOnlyList<GenerationRequest> Read(ChatCompletionRequest request, Faults faults)
     {
         if (request.Messages.Count == 0) faults.Add("messages", "must have at least one message");
-        var turns = request.Messages.Select((message, i) => ChatInput.Turn(message, $"messages[{i}]", faults)).ToList();
+        var turns = faults.Present("messages", request.Messages).Select((message, i) => ChatInput.Turn(message, $"messages[{i}]", faults)).ToList();
         var tools = ChatInput.Tools(request.Tools, faults);
         faults.Check("top_logprobs", request.TopLogprobs, value => value is >= 0 and <= MostAlternatives, $"from 0 to {MostAlternatives}");
         if (request is { TopLogprobs: not null, Logprobs: not true }) faults.Add("top_logprobs", "needs logprobs to be true");

@@ -15,7 +15,7 @@ internal static partial class ChatInput
             faults.Add($"{param}.role", $"'{message.Role}' is not offered; use {string.Join(", ", roles[..^1])} or {roles[^1]}");
         if (message is { Role: "tool", ToolCallId: null }) faults.Add($"{param}.tool_call_id", "must name the call that this message answers");
         if (message is { Role: not "assistant", ToolCalls.Count: > 0 }) faults.Add($"{param}.tool_calls", "are an assistant's alone");
-        var calls = (message.ToolCalls ?? []).Select((call, i) => Call(call, $"{param}.tool_calls[{i}]", faults)).ToList();
+        var calls = faults.Present($"{param}.tool_calls", message.ToolCalls).Select((call, i) => Call(call, $"{param}.tool_calls[{i}]", faults)).ToList();
         // OpenAI's developer is what templates know as system.
         return new ChatTurn(message.Role == "developer" ? "system" : message.Role, Text(message.Content, $"{param}.content", mayBeAbsent: calls.Count > 0, faults))
         {

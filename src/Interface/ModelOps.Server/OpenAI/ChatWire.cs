@@ -32,7 +32,7 @@ public sealed record ChatCompletionRequest : GenerationBody
 }
 
 /// <param name="Content">A string, or a list of parts of type text; absent where an assistant only calls tools.</param>
-public sealed record ChatMessage(string Role, JsonElement? Content)
+public sealed record ChatMessage(string Role, JsonElement? Content = null)
 {
     public string? Name { get; init; }
     public IReadOnlyList<ChatToolCall>? ToolCalls { get; init; }

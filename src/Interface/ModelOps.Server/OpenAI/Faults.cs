@@ -19,6 +19,15 @@ internal sealed class Faults
         messages.Add($"{param} {rule}");
     }
 
+    /// <summary>The items of a list; a null among them is a fault.</summary>
+    public IReadOnlyList<T> Present<T>(string param, IReadOnlyList<T?>? items)
+        where T : class
+    {
+        for (var i = 0; i < items?.Count; i++)
+            if (items[i] is null) Add($"{param}[{i}]", "must not be null");
+        return [.. (items ?? []).OfType<T>()];
+    }
+
     /// <param name="rule">What must hold for a value that is given.</param>
     public void Check<T>(string param, T? value, Func<T, bool> rule, string allowed)
         where T : struct

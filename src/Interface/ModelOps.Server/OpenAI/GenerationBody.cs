@@ -54,7 +54,7 @@ public abstract record GenerationBody
     public IDictionary<string, JsonElement>? Others { get; set; } // set: the deserializer fills it last
 }
 
-public sealed record StreamOptions(bool? IncludeUsage);
+public sealed record StreamOptions(bool? IncludeUsage = null);
 
 /// <summary>What the common parameters mean.</summary>
 internal static class GenerationRules

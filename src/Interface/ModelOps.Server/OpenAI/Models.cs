@@ -12,7 +12,12 @@ internal static class Models
     public static IResult List(ModelRouter router) =>
         Results.Json(new ModelList("list", [.. router.List().Select(route => Entry(route.Key, route.Value))]), OpenAIJson.Default.ModelList);
 
-    public static IResult Get(string id, ModelRouter router) => Results.Json(Entry(id, router.Find(id)), OpenAIJson.Default.ModelEntry);
+    /// <param name="id">A slash in a name, as in org/name, comes escaped: a route value keeps it so.</param>
+    public static IResult Get(string id, ModelRouter router)
+    {
+        var name = Uri.UnescapeDataString(id);
+        return Results.Json(Entry(name, router.Find(name)), OpenAIJson.Default.ModelEntry);
+    }
 
     private static ModelEntry Entry(string id, ModelRoute route) => new(id, "model", route.CreatedAt.ToUnixTimeSeconds(), route.OwnedBy);
 }

@@ -9,7 +9,7 @@ public static class OpenAIEndpoints
         var api = routes.MapGroup("/v1").WithTags("openai");
         api.MapGet("/models", Models.List)
             .WithName("openaiListModels").WithSummary("Lists the models that are served.").Produces<ModelList>();
-        api.MapGet("/models/{**id}", Models.Get)
+        api.MapGet("/models/{id}", Models.Get)
             .WithName("openaiGetModel").WithSummary("Tells of a served model.").Produces<ModelEntry>();
         api.MapPost("/chat/completions", ChatCompletions.CreateAsync)
             .WithName("openaiCreateChatCompletion").WithSummary("Answers a chat, whole or as a stream of chunks.")

@@ -36,7 +36,7 @@ internal static class Responses
     {
         if (request.Store == true) faults.Add("store", "must be false or left out: nothing of a response is kept here");
         GenerationRules.RefuseOthers(request.Others, (name, value) => IsDefault(name, value, faults), faults);
-        var tools = ChatInput.Tools([.. (request.Tools ?? []).Select(ToChatTool)], faults);
+        var tools = ChatInput.Tools([.. faults.Present("tools", request.Tools).Select(ToChatTool)], faults);
         var turns = ResponseInput.Turns(request.Input, faults);
         if (request.Instructions is { } instructions) turns.Insert(0, new ChatTurn("system", instructions));
         faults.Check("top_logprobs", request.TopLogprobs, value => value is >= 0 and <= 20, "from 0 to 20");

@@ -37,16 +37,16 @@ public sealed record ResponseRequest
     public IDictionary<string, JsonElement>? Others { get; set; } // set: the deserializer fills it last
 }
 
-public sealed record ResponseTool(string Type, string? Name, JsonElement? Parameters, bool? Strict)
+public sealed record ResponseTool(string Type, string? Name = null, JsonElement? Parameters = null, bool? Strict = null)
 {
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Description { get; init; }
 }
 
 /// <param name="Format">Of type text, json_object or json_schema.</param>
-public sealed record ResponseText([property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonElement? Format);
+public sealed record ResponseText([property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonElement? Format = null);
 
-public sealed record ResponseReasoning([property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Effort);
+public sealed record ResponseReasoning([property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Effort = null);
 
 public sealed record ResponseObject
 {

@@ -123,7 +123,7 @@ public static class Access
         Row("GET /api/v1/workers", readers, "workers:read"),
 
         Row("GET /v1/models", readers, "inference"),
-        Row("GET /v1/models/{**id}", readers, "inference"),
+        Row("GET /v1/models/{id}", readers, "inference"),
         Row("POST /v1/chat/completions", callers, "inference"),
         Row("POST /v1/completions", callers, "inference"),
         Row("POST /v1/responses", callers, "inference"),

@@ -24,7 +24,8 @@ public sealed record StreamOutput(string Type, [property: JsonIgnore(Condition =
     public OpenAIError? Error { get; init; }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(StreamInput))]
 [JsonSerializable(typeof(StreamOutput))]
 internal sealed partial class StreamJson : JsonSerializerContext;
