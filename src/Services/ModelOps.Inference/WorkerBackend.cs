@@ -87,7 +87,7 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
     public async IAsyncEnumerable<GenerationPiece> GenerateAsync(
         GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var call = worker.Generate(ToWire(request), cancellationToken: cancellationToken);
+        using var call = Start(() => worker.Generate(ToWire(request), cancellationToken: cancellationToken));
         while (true)
         {
             try
@@ -122,11 +122,23 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
     {
         try
         {
-            return await call().ConfigureAwait(false);
+            return await Start(call).ConfigureAwait(false);
         }
         catch (RpcException e)
         {
             throw Translate(e, cancellationToken);
+        }
+    }
+
+    private static T Start<T>(Func<T> call)
+    {
+        try
+        {
+            return call();
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new InferenceException(InferenceError.Unavailable, "the inference worker has ended and is started again", e); // its channel went with it
         }
     }
 
@@ -262,6 +274,7 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
         StatusCode.OutOfRange => new InferenceException(InferenceError.PromptTooLong, e.Status.Detail, e),
         StatusCode.Unimplemented => new InferenceException(InferenceError.NotSupported, e.Status.Detail, e),
         StatusCode.InvalidArgument or StatusCode.FailedPrecondition => new InferenceException(InferenceError.InvalidRequest, e.Status.Detail, e),
+        StatusCode.Internal => new InferenceException(InferenceError.Unavailable, e.Status.Detail, e),
         StatusCode.ResourceExhausted => new InferenceException(InferenceError.Busy, e.Status.Detail, e),
         _ => new InferenceException(InferenceError.Unavailable, $"the inference worker does not answer: {e.Status.Detail}", e),
     };

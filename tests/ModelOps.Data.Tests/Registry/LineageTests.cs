@@ -25,6 +25,7 @@ public abstract class LineageTests(TestDatabase database)
                 Artifact = "gguf@1",
                 ManifestDigest = gguf.Digest,
                 CreatedAt = registry.Time.GetUtcNow(),
+                Adapters = [new() { Deployment = "chat", Name = "formal", Artifact = "adapter@1", ManifestDigest = adapter.Digest, CreatedAt = registry.Time.GetUtcNow() }],
             });
             await context.SaveChangesAsync(Stop);
         }
@@ -34,7 +35,7 @@ public abstract class LineageTests(TestDatabase database)
         Assert.Equal(["base@1", "adapter@1", "gguf@1"], up.Artifacts.Select(artifact => artifact.Reference));
         Assert.Equal(["base@1 base adapter@1", "adapter@1 adapter gguf@1", "base@1 base gguf@1"], Edges(up));
         Assert.Equal(["job-1 adapter@1"], up.Jobs.Select(job => $"{job.Id} {job.Artifact}"));
-        Assert.Equal([("chat", gguf.Digest)], up.Deployments.Select(deployment => (deployment.Name, deployment.Digest)));
+        Assert.Equal([("chat", gguf.Digest), ("chat:formal", adapter.Digest)], up.Deployments.Select(deployment => (deployment.Name, deployment.Digest)));
 
         var down = (await lineage.GetAsync("base", LineageDirections.Downstream, Stop))!;
         Assert.Equal(["base@1", "adapter@1", "gguf@1", "sibling@1"], down.Artifacts.Select(artifact => artifact.Reference));

@@ -49,6 +49,7 @@ public abstract class RetentionTests(TestDatabase database)
         using var registry = await TestRegistry.CreateAsync(database);
         await registry.RegisterChainAsync();
         await registry.RegisterAsync(await registry.DraftAsync("served", ArtifactKinds.Gguf));
+        await registry.RegisterAsync(await registry.DraftAsync("voice", ArtifactKinds.Gguf));
         await registry.RegisterAsync(await registry.DraftAsync("queued"));
         using (var context = await registry.Contexts.CreateDbContextAsync(Stop))
         {
@@ -58,18 +59,19 @@ public abstract class RetentionTests(TestDatabase database)
                 Artifact = "served@1",
                 ManifestDigest = new string('0', 64),
                 CreatedAt = registry.Time.GetUtcNow(),
+                Adapters = [new() { Deployment = "chat", Name = "formal", Artifact = "voice@1", ManifestDigest = new string('0', 64), CreatedAt = registry.Time.GetUtcNow() }],
             });
             context.Jobs.Add(Job(registry, """{"base":"queued@1","name":"next"}"""));
             await context.SaveChangesAsync(Stop);
         }
-        foreach (var name in new[] { "base", "gguf", "served", "queued" })
+        foreach (var name in new[] { "base", "gguf", "served", "voice", "queued" })
             await ArchiveAsync(registry, name);
         Age(registry, TimeSpan.FromDays(31));
 
         var report = await Retention(registry).RunAsync(thirtyDays, "bob", cancellationToken: Stop);
         Assert.Equal(["gguf@1"], report.Removed.Select(removed => removed.Artifact)); // the adapter stands without what was made of it
         Assert.Equal(
-            ["base@1: adapter adapter@1", "served@1: deployment chat", "queued@1: job job-1"],
+            ["base@1: adapter adapter@1", "served@1: deployment chat", "voice@1: adapter formal of deployment chat", "queued@1: job job-1"],
             report.Kept.Select(kept => $"{kept.Artifact}: {kept.Reason}"));
         Assert.True((await registry.Artifacts.VerifyAsync("base", Stop))!.Verified);
 

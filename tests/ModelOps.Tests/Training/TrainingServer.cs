@@ -13,6 +13,8 @@ public sealed class TrainingServer : IAsyncLifetime
 
     public ModelOpsClient Client => server!.Client;
 
+    internal TestServer Server => server!;
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
@@ -31,11 +33,12 @@ public sealed class TrainingServer : IAsyncLifetime
     }
 
     /// <summary>Pulls the plug, and starts another server on the same home.</summary>
-    public async Task RestartAsync()
+    /// <param name="settings">Each <c>section:key=value</c>.</param>
+    public async Task RestartAsync(params string[] settings)
     {
         await server!.KillAsync();
         await server.DisposeAsync();
-        server = await TestServer.StartAsync(Home, Cancel);
+        server = await TestServer.StartAsync(Home, Cancel, settings);
     }
 
     public async Task<Job> SucceedAsync(Job job)

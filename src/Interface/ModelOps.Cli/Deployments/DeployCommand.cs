@@ -12,10 +12,19 @@ internal static class DeployCommand
         var name = new Option<string>("--name") { Description = "The model id that answers", Required = true };
         var contextSize = new Option<int?>("--context-size") { Description = "Tokens of context per request", HelpName = "N" };
         var slots = new Option<int?>("--slots") { Description = "Requests decoded together", HelpName = "N" };
+        var queueLength = new Option<int?>("--queue-length") { Description = "Requests that may wait for a slot", HelpName = "N" };
+        var keepAlive = new Option<int?>("--keep-alive") { Description = "Without a request for so long its weights leave memory", HelpName = "SECONDS" };
+        var adapters = new Option<string[]>("--adapter")
+        {
+            Description = "Adapter to serve beside the model, as NAME:ADAPTER", HelpName = "ADAPTER=ARTIFACT", AllowMultipleArgumentsPerToken = true,
+        };
         return cli.Command(
-            "deploy", "Verifies a model, loads it, and lets it answer under a name.",
-            ["modelops deploy support-q8-0 --name support", "modelops deploy support-q8-0@2 --name support --slots 8"],
-            [artifact, name, contextSize, slots],
+            "deploy", "Verifies a model, loads it, and lets it answer under a name; replaces what has the name.",
+            [
+                "modelops deploy support-q8-0 --name support", "modelops deploy support-q8-0@2 --name support --slots 8",
+                "modelops deploy base-q8-0 --name base --adapter formal=formal-lora --adapter short=short-lora@3",
+            ],
+            [artifact, name, contextSize, slots, queueLength, keepAlive, adapters],
             async (invocation, cancellationToken) =>
             {
                 var request = new CreateDeployment
@@ -24,6 +33,9 @@ internal static class DeployCommand
                     Name = invocation.Get(name)!,
                     ContextSize = invocation.Get(contextSize),
                     Slots = invocation.Get(slots),
+                    QueueLength = invocation.Get(queueLength),
+                    KeepAliveSeconds = invocation.Get(keepAlive),
+                    Adapters = Adapters(invocation.Get(adapters) ?? []),
                 };
                 var deployment = await ProgressView.RunAsync(invocation, $"Deploy {request.Artifact}", progress =>
                 {
@@ -37,5 +49,17 @@ internal static class DeployCommand
                 });
                 return ExitCodes.Done;
             });
+    }
+
+    private static Dictionary<string, string> Adapters(string[] written)
+    {
+        var adapters = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var adapter in written)
+        {
+            if (adapter.Split('=', 2) is not [{ Length: > 0 } name, { Length: > 0 } artifact])
+                throw UsageException.Of($"'{adapter}' is not ADAPTER=ARTIFACT; write it like formal=formal-lora@2.");
+            if (!adapters.TryAdd(name, artifact)) throw UsageException.Of($"the adapter '{name}' is given twice.");
+        }
+        return adapters;
     }
 }

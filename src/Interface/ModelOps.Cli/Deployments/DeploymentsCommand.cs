@@ -8,20 +8,28 @@ namespace ModelOps.Cli.Deployments;
 internal static class DeploymentsCommand
 {
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "deployments", "Models that answer.", [List(cli), ShowOne(cli), Stop(cli)]);
+        "deployments", "Models that answer.", [List(cli), ShowOne(cli), Stop(cli), AdaptersCommand.Create(cli)]);
 
     public static void Show(Invocation invocation, IReadOnlyList<Deployment> deployments)
     {
-        var table = invocation.Table("deployment", "artifact", "state", "context", "slots", "created");
+        var table = invocation.Table("model", "artifact", "state", "memory", "context", "slots", "created");
         foreach (var deployment in deployments)
         {
             table.AddTextRow(
-                deployment.Name, deployment.Artifact,
-                deployment.Error is null ? deployment.State : $"{deployment.State}: {deployment.Error}",
+                deployment.Name, deployment.Artifact, StateOf(deployment), Human.Bytes(deployment.MemoryBytes),
                 $"{deployment.ContextSize}", $"{deployment.Slots}", Human.Time(deployment.CreatedAt));
+            foreach (var adapter in deployment.Adapters)
+                table.AddTextRow(adapter.Model, adapter.Artifact, "adapter", "", "", "", Human.Time(adapter.CreatedAt));
         }
         invocation.Screen.Write(table);
     }
+
+    private static string StateOf(Deployment deployment) => deployment switch
+    {
+        { Error: { } error } => $"{deployment.State}: {error}",
+        { State: "ready", InMemory: false } => "ready, not in memory",
+        _ => deployment.State,
+    };
 
     private static Command List(CommandFactory cli) => cli.Command(
         "list", "Lists the deployments.", ["modelops deployments list"], [],

@@ -70,7 +70,7 @@ public sealed class DeployableArtifacts(ArtifactRegistry registry, ArtifactRefus
     {
         while (true)
         {
-            var source = model.Parents.FirstOrDefault(parent => parent.Role is "source" or "base");
+            var source = model.Parents.FirstOrDefault(parent => parent.Role == "source");
             if (source is null || await registry.GetAsync(source.Artifact, cancellationToken) is not { Manifest: { Kind: ArtifactKinds.Gguf } before }) return source;
             model = before;
         }

@@ -287,7 +287,11 @@ public sealed partial class DeploymentManager(
         Serve(
             ToWire(row, DeploymentStates.Ready) with
             {
-                ContextSize = loaded.ContextSize, Slots = loaded.Slots, LoadSeconds = loaded.Took.TotalSeconds, InMemory = true, MemoryBytes = loaded.MemoryBytes,
+                ContextSize = loaded.ContextSize,
+                Slots = loaded.Slots,
+                LoadSeconds = loaded.Took.TotalSeconds,
+                InMemory = true,
+                MemoryBytes = loaded.MemoryBytes,
             },
             backend);
         foreach (var gone in before.Where(adapter => row.Adapters.TrueForAll(other => other.Name != adapter.Name))) router.Remove(gone.Model);

@@ -23,6 +23,15 @@ public sealed partial class WorkerPool(
     private DateTimeOffset? retryAt;
     private string? lastError;
 
+    /// <summary>When one that died may be started again; null when nothing waits for that.</summary>
+    public DateTimeOffset? RetryAt
+    {
+        get
+        {
+            lock (gate) return retryAt;
+        }
+    }
+
     /// <summary>Starts and stops what the backlog asks for. It returns at once: what it begins goes on by itself.</summary>
     /// <param name="backlog">Tasks that wait for a process of the role, besides those that asked here.</param>
     public void Adjust(int backlog)

@@ -19,6 +19,7 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
     private static readonly TimeSpan interval = TimeSpan.FromSeconds(1);
     private readonly Dictionary<WorkerRole, WorkerPool> pools;
     private readonly WorkerBacklog backlog;
+    private readonly TimeProvider time;
     private readonly ILogger logger;
     private readonly SemaphoreSlim wake = new(0);
     private bool disposed;
@@ -27,7 +28,7 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
         ServerHome home, ObjectStoreOptions objects, WorkersOptions options, InferenceOptions inference, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
         ILoggerFactory loggers)
     {
-        (this.backlog, logger) = (backlog, loggers.CreateLogger<WorkerSupervisor>());
+        (this.backlog, this.time, logger) = (backlog, time, loggers.CreateLogger<WorkerSupervisor>());
         pools = Enum.GetValues<WorkerRole>().Where(role => role != WorkerRole.Control).ToDictionary(
             role => role,
             role => new WorkerPool(
@@ -85,8 +86,15 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
         while (true)
         {
             foreach (var (role, pool) in pools) await AdjustAsync(role, pool, stoppingToken);
-            await wake.WaitAsync(interval, stoppingToken);
+            await wake.WaitAsync(UntilNextLook(), stoppingToken);
         }
+    }
+
+    /// <summary>A second, or less where a process that died may be started again before that.</summary>
+    private TimeSpan UntilNextLook()
+    {
+        var pauses = pools.Values.Select(pool => pool.RetryAt - time.GetUtcNow()).OfType<TimeSpan>().Append(interval);
+        return pauses.Min() is { Ticks: > 0 } shortest ? shortest : TimeSpan.Zero;
     }
 
     private async Task AdjustAsync(WorkerRole role, WorkerPool pool, CancellationToken stopping)

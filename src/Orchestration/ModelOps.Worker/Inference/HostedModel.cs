@@ -21,6 +21,9 @@ internal sealed class HostedModel(ModelSpec spec, LoadedModel loaded, long lastU
     /// <summary>Null while it is not in memory.</summary>
     public LoadedModel? Loaded { get; set; } = loaded;
 
+    /// <summary>Bytes that it takes while it is in memory.</summary>
+    public long Size { get; } = loaded.Memory;
+
     /// <summary>Requests that run on it.</summary>
     public int Active { get; set; }
 

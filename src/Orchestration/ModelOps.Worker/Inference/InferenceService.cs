@@ -135,6 +135,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
         Stop = request.Stop,
         Adapter = request.Adapter.Length > 0 ? request.Adapter : null,
         Grammar = prepared.Grammar,
+        ShowControl = prepared.ShowControl,
         TopLogprobs = request.HasTopLogprobs ? (int)request.TopLogprobs : null,
         Priority = request.Priority switch
         {

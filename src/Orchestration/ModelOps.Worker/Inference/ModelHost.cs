@@ -23,21 +23,15 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
     public async Task<LoadedModel> LoadAsync(ModelSpec spec, CancellationToken cancellationToken)
     {
         var (file, adapters) = await FilesAsync(spec, FileChecks.EveryByte, cancellationToken);
-        var need = Estimate(spec, file);
-        if (need > options.ModelMemory)
-        {
-            throw new RpcException(new Status(
-                StatusCode.FailedPrecondition,
-                $"{spec.Artifact} needs {ModelMemory.Text(need)} of memory for its weights and the caches of its slots; inference:memory_budget is "
-                + $"{ModelMemory.Text(options.ModelMemory)}: choose fewer slots, a smaller context or a smaller quantization, or raise the budget"));
-        }
+        var estimate = Estimate(spec, file);
+        ThrowIfTooLarge(spec, estimate);
         HostedModel? before;
         LoadedModel loaded;
         await loads.WaitAsync(cancellationToken);
         try
         {
             lock (gate) before = models.GetValueOrDefault(spec.Name);
-            loaded = await BringInAsync(spec, file, adapters, need, replaced: before, cancellationToken);
+            loaded = await BringInAsync(spec, file, adapters, estimate, replaced: before, cancellationToken);
             var hosted = new HostedModel(spec, loaded, time.GetTimestamp(), before?.Statistics ?? new()) { ColdStarts = before?.ColdStarts ?? 0 };
             hosted.Timer = time.CreateTimer(_ => LeaveWhenIdle(hosted), state: null, spec.KeepAlive ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             lock (gate) models[spec.Name] = hosted;
@@ -88,9 +82,10 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
         {
             if (TryAcquire(name) is { } meanwhile) return meanwhile with { ColdStart = clock.Elapsed };
             ModelSpec spec;
-            lock (gate) spec = Find(name).Wanted;
+            long size;
+            lock (gate) (spec, size) = (Find(name).Wanted, Find(name).Size);
             var (file, adapters) = await FilesAsync(spec, FileChecks.Remembered, cancellationToken);
-            var loaded = await BringInAsync(spec, file, adapters, Estimate(spec, file), replaced: null, cancellationToken);
+            var loaded = await BringInAsync(spec, file, adapters, size, replaced: null, cancellationToken);
             lock (gate)
             {
                 if (models.GetValueOrDefault(name) is { } hosted)
@@ -195,6 +190,7 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
         _ = leaving.DisposeAsync().AsTask(); // waits for the engine's last step, in which nothing is left to do
     }
 
+    /// <param name="need">Bytes, as far as they are known before it is loaded.</param>
     private async Task<LoadedModel> BringInAsync(
         ModelSpec spec, string file, IReadOnlyDictionary<string, string> adapters, long need, HostedModel? replaced, CancellationToken cancellationToken)
     {
@@ -202,6 +198,9 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
         var loaded = await Task.Run(() => LoadedModel.LoadAsync(file, spec, options.Threads, logger), cancellationToken);
         try
         {
+            // Only now is it known what buffers the engine takes.
+            ThrowIfTooLarge(spec, loaded.Memory);
+            await MakeRoomAsync(spec, loaded.Memory, replaced);
             foreach (var (name, path) in adapters) await AddAsync(loaded, name, spec.Adapters[name], path, cancellationToken);
             return loaded;
         }
@@ -256,6 +255,15 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
         var adapters = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, artifact) in spec.Adapters) adapters[name] = await files.AdapterAsync(artifact, checks, cancellationToken);
         return (model, adapters);
+    }
+
+    private void ThrowIfTooLarge(ModelSpec spec, long need)
+    {
+        if (need <= options.ModelMemory) return;
+        throw new RpcException(new Status(
+            StatusCode.FailedPrecondition,
+            $"{spec.Artifact} needs {ModelMemory.Text(need)} of memory for its weights, caches and buffers; inference:memory_budget is "
+            + $"{ModelMemory.Text(options.ModelMemory)}: choose fewer slots, a smaller context or a smaller quantization, or raise the budget"));
     }
 
     private static long Estimate(ModelSpec spec, string file)

@@ -13,6 +13,9 @@ namespace ModelOps.Worker.Inference;
 /// <param name="Style">How calls in the answer are written.</param>
 internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerParser? Parser, ToolCallStyle? Style)
 {
+    /// <summary>Whether the mark of a call may be a control token.</summary>
+    public bool ShowControl => Parser is not null && Style is ToolCallStyle.Llama or ToolCallStyle.Mistral;
+
     private const string FunctionPrefix = "function:";
 
     /// <exception cref="RpcException">The request is wrong, or the model cannot do what it asks for.</exception>
@@ -58,6 +61,7 @@ internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerPars
         var rendered = template.Render(described ? ToolPrompt.Apply(input) : input).Text;
         var withinThoughts = loaded.Style.MarksReasoning && rendered.AsSpan().TrimEnd().EndsWith(AnswerStyle.ThinkStart);
         grammar = ChoiceGrammar(request, style, offered) ?? grammar;
+        if (offered.Count == 0) style = null;
         return new(
             loaded.Model.Tokenize(rendered, addSpecial: false, parseSpecial: true),
             grammar is not null && withinThoughts ? ToolCallGrammar.BehindThoughts(grammar) : grammar,

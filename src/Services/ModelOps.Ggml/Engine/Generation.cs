@@ -98,7 +98,7 @@ internal sealed class Generation
         if (request.TopLogprobs is { } top) unsentLogprobs.Add(Logprobs.Of(logits, token, top, vocabulary));
         if (vocabulary.IsEndOfGeneration(token)) return Finish(text.Flush(), FinishReason.Stop);
 
-        var released = text.Append(vocabulary.Bytes(token, renderControl: false));
+        var released = text.Append(vocabulary.Bytes(token, request.ShowControl));
         if (text.Stopped) return Finish(released, FinishReason.Stop);
         if (sampled == maxTokens) return Finish(released + text.Flush(), FinishReason.Length);
         if (released.Length > 0) Send(new GeneratedPiece(released, [.. unsent]));

@@ -23,6 +23,10 @@ public sealed record GenerationRequest
     /// <value>The default is null: any text.</value>
     public string? Grammar { get; init; }
 
+    /// <summary>Whether the text has the completion's control tokens too: some models begin calls of tools with one.</summary>
+    /// <value>The default is false.</value>
+    public bool ShowControl { get; init; }
+
     /// <summary>How many alternatives, 0 to 20, <see cref="GeneratedPiece.Logprobs"/> has for each token.</summary>
     /// <value>The default is null: no log probabilities at all.</value>
     public int? TopLogprobs { get; init; }
