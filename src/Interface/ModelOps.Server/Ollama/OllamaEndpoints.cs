@@ -202,7 +202,7 @@ internal static class OllamaModelList
         if (deployments.Get(route.Model) is { } deployment)
             info["modelops.context_length"] = JsonSerializer.SerializeToElement(deployment.ContextSize, OpenAIJson.Default.Int32);
         return Results.Json(
-            new OllamaShown($"FROM {name}", "", "", shown.Details, info, ["completion"], route.CreatedAt), OllamaJson.Default.OllamaShown);
+            new OllamaShown($"FROM {name}", "", "", shown.Details, info, route.CreatedAt), OllamaJson.Default.OllamaShown);
     }
 
     private static async Task<ArtifactEntry?> EntryAsync(string deployment, DeploymentManager deployments, ArtifactRegistry registry, CancellationToken cancellationToken) =>

@@ -180,8 +180,7 @@ public sealed record OllamaShowRequest
 }
 
 public sealed record OllamaShown(
-    string Modelfile, string Parameters, string Template, OllamaDetails Details, IReadOnlyDictionary<string, JsonElement> ModelInfo, IReadOnlyList<string> Capabilities,
-    DateTimeOffset ModifiedAt);
+    string Modelfile, string Parameters, string Template, OllamaDetails Details, IReadOnlyDictionary<string, JsonElement> ModelInfo, DateTimeOffset ModifiedAt);
 
 public sealed record OllamaVersion(string Version);
 
