@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using ModelOps.ModelFiles.ChatTemplates;
 using ModelOps.ModelFiles.ChatTemplates.ToolCalls;
 
 namespace ModelOps.Services.Tests.ChatTemplates;
@@ -140,6 +141,25 @@ public sealed class AnswerParserTests
     {
         var style = AnswerStyle.Of(template);
         Assert.Equal((calls, reasons), (style.ToolCalls, style.MarksReasoning));
+    }
+
+    [Fact]
+    public void ToolPrompt_ForATemplateWithoutTools_TellsOfThemAndOfPastCallsAsText()
+    {
+        var tool = JsonElement.Parse("""{"type": "function", "function": {"name": "add"}}""");
+        var calls = JsonElement.Parse("""[{"id": "1", "type": "function", "function": {"name": "add", "arguments": "{\"a\": 1}"}}]""");
+        var told = ToolPrompt.Apply(Chats.Input(
+            Chats.System("Be kind."), Chats.User("1+1?"), new ChatMessage("assistant", null) { ToolCalls = calls }, new ChatMessage("tool", "2") { ToolCallId = "1" }) with
+        {
+            Tools = [tool],
+        });
+        Assert.Null(told.Tools);
+        Assert.Equal(["system", "user", "assistant", "user"], told.Messages.Select(message => message.Role));
+        Assert.StartsWith("Be kind.\n\nYou may call", told.Messages[0].Content, StringComparison.Ordinal);
+        Assert.Contains(tool.GetRawText(), told.Messages[0].Content, StringComparison.Ordinal);
+        Assert.Equal("add{\"a\": 1}", Show(Parse(ToolCallStyle.Hermes, [told.Messages[2].Content!]))); // as it asks for calls
+        Assert.Equal("<tool_response>\n2\n</tool_response>", told.Messages[3].Content);
+        Assert.Equal(["user"], ToolPrompt.Apply(Chats.Input(Chats.User("Hi"))).Messages.Select(message => message.Role));
     }
 
     private static List<AnswerPart> Parse(ToolCallStyle? style, IReadOnlyList<string> pieces)

@@ -158,7 +158,9 @@ public sealed class DeploymentTests(ServingServer server)
         using var authority = X509CertificateLoader.LoadCertificateFromFile(server.Server.CaCertificate);
         handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { authority }, RevocationMode = X509RevocationMode.NoCheck,
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            CustomTrustStore = { authority },
+            RevocationMode = X509RevocationMode.NoCheck,
         };
         using var http = new HttpClient(handler) { BaseAddress = server.Client.Server };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", server.Server.ApiKey);

@@ -16,7 +16,8 @@ internal static class DeployCommand
         var keepAlive = new Option<int?>("--keep-alive") { Description = "Without a request for so long its weights leave memory", HelpName = "SECONDS" };
         var adapters = new Option<string[]>("--adapter")
         {
-            Description = "Adapter to serve beside the model, as NAME:ADAPTER", HelpName = "ADAPTER=ARTIFACT", AllowMultipleArgumentsPerToken = true,
+            Description = "Adapter to serve beside the model, as NAME:ADAPTER; may be repeated",
+            HelpName = "ADAPTER=ARTIFACT",
         };
         return cli.Command(
             "deploy", "Verifies a model, loads it, and lets it answer under a name; replaces what has the name.",
