@@ -85,7 +85,7 @@ internal static class GatewayBenchmark
     private static async Task ThroughputAsync(IAnswering direct, IAnswering gateway, Load load, CancellationToken cancellationToken)
     {
         var (near, far) = (new List<double>(), new List<double>());
-        for (var run = -1; run < 5; run++) // the first one warms up
+        for (var run = -2; run < 5; run++) // the first ones warm up
         {
             var (one, other) = (await TokensPerSecondAsync(direct, load, cancellationToken), await TokensPerSecondAsync(gateway, load, cancellationToken));
             if (run < 0) continue;
