@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ModelOps.Benchmarks.Delta;
 using ModelOps.Benchmarks.Engine;
+using ModelOps.Benchmarks.Gateway;
 using ModelOps.Benchmarks.Ingestion;
 using ModelOps.Benchmarks.Quality;
 using ModelOps.Benchmarks.Quantization;
@@ -14,6 +15,7 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
 {
     DeltaBenchmark.Create(),
     EngineBenchmark.Create(),
+    GatewayBenchmark.Create(),
     IngestionBenchmark.Create(),
     QualityBenchmark.Create(),
     QuantizationBenchmark.Create(),

@@ -45,6 +45,7 @@ public sealed class ModelOpsClient : IDisposable
         Keys = new KeysClient(connection);
         Audit = new AuditClient(connection);
         Workers = new WorkersClient(connection);
+        Backends = new BackendsClient(connection);
     }
 
     /// <summary>A client that asks for the access token of each request, so that it can be renewed.</summary>
@@ -80,6 +81,8 @@ public sealed class ModelOpsClient : IDisposable
     public AuditClient Audit { get; }
 
     public WorkersClient Workers { get; }
+
+    public BackendsClient Backends { get; }
 
     /// <summary>Asks once, without retries, whether the server is ready; it names the parts that are not.</summary>
     /// <exception cref="ServerUnreachableException">Nothing answers.</exception>

@@ -53,6 +53,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Page<Approval>))]
 [JsonSerializable(typeof(Page<Artifact>))]
 [JsonSerializable(typeof(Page<AuditEntry>))]
+[JsonSerializable(typeof(Page<BackendStatus>))]
 [JsonSerializable(typeof(Page<Dataset>))]
 [JsonSerializable(typeof(Page<DatasetHistoryEntry>))]
 [JsonSerializable(typeof(QueryDataset))]

@@ -1,15 +1,19 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using ModelOps.Client;
 using ModelOps.Inference;
+using ModelOps.Server.Ollama;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.Telemetry;
 
 namespace ModelOps.Server;
 
-/// <summary>Every refusal, in the shape of the surface that was asked: RFC 9457 under /api/v1, OpenAI's error object under /v1.</summary>
+/// <summary>Every refusal, in the shape of the surface that was asked: RFC 9457 under /api/v1, OpenAI's error object under /v1, Ollama's beside them.</summary>
 public static partial class Problems
 {
+    private static readonly TimeSpan pause = TimeSpan.FromSeconds(1); // a slot is mostly free again by then
+
     private const string TooLarge = "the body is larger than limits:request_bytes allows; files go to /api/v1/blobs, which has no limit";
 
     public static IResult NotFound(string detail) => Of(ProblemTypes.NotFound, StatusCodes.Status404NotFound, detail);
@@ -22,11 +26,22 @@ public static partial class Problems
     public static IResult Invalid(params IReadOnlyList<string> errors) =>
         Of(ProblemTypes.Invalid, StatusCodes.Status400BadRequest, errors.Count == 1 ? errors[0] : $"{errors.Count} faults", errors);
 
+    internal static IResult Invalid(Faults faults) => Refusal(faults);
+
+    internal static ProblemResult Refusal(Faults faults) => new(
+        Describe(
+            ProblemTypes.Invalid, StatusCodes.Status400BadRequest, faults.Messages.Count == 1 ? faults.Messages[0] : $"{faults.Messages.Count} faults", faults.Messages),
+        faults.Param);
+
     public static IResult VerificationFailed(string detail) =>
         Of(ProblemTypes.VerificationFailed, StatusCodes.Status422UnprocessableEntity, detail);
 
-    public static IResult Of(string type, int status, string detail, IReadOnlyList<string>? errors = null) =>
-        new ProblemResult(new Problem { Type = type, Title = Title(type), Status = status, Detail = detail, Errors = errors ?? [] });
+    public static IResult Of(string type, int status, string detail, IReadOnlyList<string>? errors = null) => Refusal(type, status, detail, errors);
+
+    internal static ProblemResult Refusal(string type, int status, string detail, IReadOnlyList<string>? errors = null) => new(Describe(type, status, detail, errors));
+
+    /// <summary>What an exception means to a caller; what nobody expected is logged.</summary>
+    internal static ProblemResult From(Exception error, IServiceProvider services) => FromException(error, services.GetRequiredService<ILoggerFactory>());
 
     public static void UseProblems(this WebApplication app)
     {
@@ -34,7 +49,7 @@ public static partial class Problems
         {
             var error = context.Features.Get<IExceptionHandlerFeature>()!.Error;
             if (context.RequestAborted.IsCancellationRequested) return Task.CompletedTask;
-            return FromException(error, context.RequestServices.GetRequiredService<ILoggerFactory>()).ExecuteAsync(context);
+            return From(error, context.RequestServices).ExecuteAsync(context);
         }));
         app.UseStatusCodePages(pages => FromStatus(pages.HttpContext).ExecuteAsync(pages.HttpContext));
     }
@@ -70,18 +85,38 @@ public static partial class Problems
     }
 
     // The serializer wraps what its reader says: then the text is no JSON at all, else it is JSON of another shape.
-    private static IResult FromJson(JsonException json) => Of(
-        json.InnerException is JsonException ? ProblemTypes.Malformed : ProblemTypes.Invalid, StatusCodes.Status400BadRequest, json.Message);
+    private static ProblemResult FromJson(JsonException json) => new(
+        Describe(json.InnerException is JsonException ? ProblemTypes.Malformed : ProblemTypes.Invalid, StatusCodes.Status400BadRequest, json.Message),
+        json.Path?.TrimStart('$').TrimStart('.') is { Length: > 0 } path ? path : null);
 
-    private static IResult FromBadRequest(BadHttpRequestException bad) => (bad.StatusCode, bad.InnerException) switch
+    private static ProblemResult FromBadRequest(BadHttpRequestException bad) => (bad.StatusCode, bad.InnerException) switch
     {
         (StatusCodes.Status400BadRequest, JsonException json) => FromJson(json),
-        (StatusCodes.Status413PayloadTooLarge, _) => Of(ProblemTypes.TooLarge, bad.StatusCode, TooLarge),
-        (StatusCodes.Status408RequestTimeout, _) => Of(ProblemTypes.RequestTimeout, bad.StatusCode, bad.Message),
-        _ => Of(TypeOf(bad.StatusCode), bad.StatusCode, bad.Message),
+        (StatusCodes.Status413PayloadTooLarge, _) => new(Describe(ProblemTypes.TooLarge, bad.StatusCode, TooLarge)),
+        (StatusCodes.Status408RequestTimeout, _) => new(Describe(ProblemTypes.RequestTimeout, bad.StatusCode, bad.Message)),
+        _ => new(Describe(TypeOf(bad.StatusCode), bad.StatusCode, bad.Message)),
     };
 
-    private static IResult FromException(Exception error, ILoggerFactory loggers)
+    private static ProblemResult FromInference(InferenceException error)
+    {
+        var (type, status, param, code) = error.Error switch
+        {
+            InferenceError.ModelNotFound => (ProblemTypes.NotFound, StatusCodes.Status404NotFound, "model", "model_not_found"),
+            InferenceError.VerificationFailed => (ProblemTypes.VerificationFailed, StatusCodes.Status422UnprocessableEntity, "model", "verification_failed"),
+            InferenceError.PromptTooLong => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest, "messages", "context_length_exceeded"),
+            InferenceError.NotSupported => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest, null, "unsupported"),
+            InferenceError.InvalidRequest => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest, (string?)null, (string?)null),
+            InferenceError.Busy => (ProblemTypes.TooManyRequests, StatusCodes.Status429TooManyRequests, null, null),
+            _ => (ProblemTypes.Unavailable, StatusCodes.Status503ServiceUnavailable, null, null),
+        };
+        var retryAfter = error.Error == InferenceError.Busy ? error.RetryAfter ?? pause : error.RetryAfter;
+        return new(Describe(type, status, error.Message), param, code) { RetryAfter = retryAfter };
+    }
+
+    private static Problem Describe(string type, int status, string detail, IReadOnlyList<string>? errors = null) =>
+        new() { Type = type, Title = Title(type), Status = status, Detail = detail, Errors = errors ?? [] };
+
+    private static ProblemResult FromException(Exception error, ILoggerFactory loggers)
     {
         switch (error)
         {
@@ -90,18 +125,10 @@ public static partial class Problems
             case JsonException json:
                 return FromJson(json);
             case InferenceException inference:
-                var (type, status) = inference.Error switch
-                {
-                    InferenceError.ModelNotFound => (ProblemTypes.NotFound, StatusCodes.Status404NotFound),
-                    InferenceError.VerificationFailed => (ProblemTypes.VerificationFailed, StatusCodes.Status422UnprocessableEntity),
-                    InferenceError.InvalidRequest or InferenceError.PromptTooLong or InferenceError.NotSupported => (ProblemTypes.Invalid, StatusCodes.Status400BadRequest),
-                    InferenceError.Busy => (ProblemTypes.TooManyRequests, StatusCodes.Status429TooManyRequests),
-                    _ => (ProblemTypes.Unavailable, StatusCodes.Status503ServiceUnavailable),
-                };
-                return Of(type, status, inference.Message);
+                return FromInference(inference);
             default:
                 Log.Unexpected(loggers.CreateLogger("ModelOps.Server.Problems"), error);
-                return Of(ProblemTypes.Internal, StatusCodes.Status500InternalServerError, "an unexpected error; the server's log has it");
+                return new(Describe(ProblemTypes.Internal, StatusCodes.Status500InternalServerError, "an unexpected error; the server's log has it"));
         }
     }
 
@@ -125,15 +152,23 @@ public static partial class Problems
         _ => "Unexpected error",
     };
 
-    private sealed class ProblemResult(Problem problem) : IResult
+    /// <param name="Param">Where in the request the fault is, for OpenAI's clients.</param>
+    /// <param name="Code">OpenAI's, where it is more precise than the type.</param>
+    internal sealed record ProblemResult(Problem Problem, string? Param = null, string? Code = null) : IResult
     {
+        public TimeSpan? RetryAfter { get; init; }
+
+        public OpenAIErrorEnvelope ToOpenAI() => OpenAI.OpenAIError.From(Problem, Param, Code);
+
         public Task ExecuteAsync(HttpContext httpContext)
         {
-            httpContext.Response.StatusCode = problem.Status;
-            httpContext.RequestServices.GetRequiredService<ServerMetrics>().Problem(problem.Type, problem.Status);
-            return httpContext.Request.Path.StartsWithSegments("/v1")
-                ? httpContext.Response.WriteAsJsonAsync(OpenAI.OpenAIError.From(problem), OpenAIJson.Default.OpenAIErrorEnvelope)
-                : httpContext.Response.WriteAsJsonAsync(problem, WireJson.Default.Problem, "application/problem+json");
+            var (request, response) = (httpContext.Request, httpContext.Response);
+            response.StatusCode = Problem.Status;
+            if (RetryAfter is { } wait) response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            httpContext.RequestServices.GetRequiredService<ServerMetrics>().Problem(Problem.Type, Problem.Status);
+            if (request.Path.StartsWithSegments("/v1")) return response.WriteAsJsonAsync(ToOpenAI(), OpenAIJson.Default.OpenAIErrorEnvelope);
+            if (OllamaEndpoints.Owns(request.Path)) return response.WriteAsJsonAsync(new OllamaError(ToOpenAI().Error.Message), OllamaJson.Default.OllamaError);
+            return response.WriteAsJsonAsync(Problem, WireJson.Default.Problem, "application/problem+json");
         }
     }
 

@@ -8,6 +8,7 @@ using ModelOps.Inference;
 using ModelOps.Registry;
 using ModelOps.Server;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Backends;
 using ModelOps.Server.Backup;
 using ModelOps.Server.Configuration;
 using ModelOps.Server.Datasets;
@@ -16,10 +17,12 @@ using ModelOps.Server.Evaluations;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.Lifecycle;
+using ModelOps.Server.Ollama;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
+using ModelOps.Server.Streaming;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
@@ -119,6 +122,8 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<InferenceMetrics>().AddSingleton<ModelRouter>();
     services.AddSingleton(config.Inference).AddSingleton(config.Deployments).AddSingleton<DeployableArtifacts>().AddSingleton<WorkerMetrics>();
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
+    services.AddBackends();
+    services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true); // what is not there is 404, as elsewhere
     if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it
     services.AddSecurity(home, config.SignIn);
     services.AddRateLimits(config.RateLimits, config.Redis);
@@ -171,7 +176,11 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     api.MapTraining();
     api.MapEvaluations();
     api.MapWorkers();
+    api.MapBackends();
+    api.MapStream();
     app.MapOpenAI();
+    app.MapOllama();
+    app.MapGrpcService<InferenceService>();
     WorkflowGateway.Map(app);
 }
 

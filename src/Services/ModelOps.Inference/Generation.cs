@@ -159,7 +159,10 @@ public sealed record ToolCallDelta(int Index, string? Id, string? Name, string A
 /// <param name="Top">The likeliest at its place, likeliest first.</param>
 public sealed record TokenLogprob(ReadOnlyMemory<byte> Token, float LogProbability, IReadOnlyList<TokenLogprob> Top);
 
-/// <summary>A piece of the answer, whole UTF-8 characters only; the last one has <see cref="Finish"/> and <see cref="Usage"/>.</summary>
+/// <summary>
+/// A piece of the answer, whole UTF-8 characters only; the last one has <see cref="Finish"/> and <see cref="Usage"/>, the usage unless another server
+/// answers that does not count.
+/// </summary>
 public sealed record GenerationPiece(string Text, FinishReason? Finish = null, TokenUsage? Usage = null)
 {
     /// <summary>What the model thought, where its template marks that.</summary>
@@ -172,6 +175,9 @@ public sealed record GenerationPiece(string Text, FinishReason? Finish = null, T
 
     /// <summary>On the last piece, if the backend tells.</summary>
     public GenerationTimes? Times { get; init; }
+
+    /// <summary>Nothing of the answer is in it.</summary>
+    public bool IsEmpty => Text.Length == 0 && Reasoning.Length == 0 && ToolCalls.Count == 0 && Logprobs.Count == 0;
 }
 
 /// <summary>A text, or tokens in its place.</summary>
@@ -219,4 +225,7 @@ public enum InferenceError
 public sealed class InferenceException(InferenceError error, string message, Exception? cause = null) : Exception(message, cause)
 {
     public InferenceError Error { get; } = error;
+
+    /// <summary>After which a busy backend may be asked again, if it tells.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }

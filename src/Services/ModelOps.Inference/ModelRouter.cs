@@ -8,8 +8,12 @@ public sealed record ModelRoute(IInferenceBackend Backend, string Model)
     /// <value>The default is null: the model itself.</value>
     public string? Adapter { get; init; }
 
-    /// <summary>When it was deployed.</summary>
+    /// <summary>When it was deployed, or first seen at a backend.</summary>
     public DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>Who serves it.</summary>
+    /// <value>The default is <c>modelops</c>: a deployment; else the name of a configured backend.</value>
+    public string OwnedBy { get; init; } = "modelops";
 }
 
 /// <summary>Which backend answers for a model name. Every generation goes through it and is measured here.</summary>
@@ -21,6 +25,13 @@ public sealed class ModelRouter(InferenceMetrics? metrics = null)
     public void Set(string model, ModelRoute route) => routes[model] = route;
 
     public void Remove(string model) => routes.TryRemove(model, out _);
+
+    /// <summary>Routes these models to a backend, and no others any longer; a name that somebody else serves stays theirs.</summary>
+    public void SetAll(IInferenceBackend backend, IReadOnlyDictionary<string, ModelRoute> models)
+    {
+        foreach (var stale in routes.Where(route => route.Value.Backend == backend && !models.ContainsKey(route.Key))) routes.TryRemove(stale);
+        foreach (var (model, route) in models) routes.TryAdd(model, route);
+    }
 
     /// <summary>The models that can answer now, by name.</summary>
     public IReadOnlyList<KeyValuePair<string, ModelRoute>> List() =>

@@ -156,7 +156,7 @@ public sealed partial class GatewayTests(GatewayFixture fixture) : IClassFixture
     [InlineData("{\"model\":\"m\",\"messages\":[]}", "at least one message")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"robot\",\"content\":\"x\"}]}", "robot")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", "parts of type text")]
-    [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"n\":3}", "n is not offered")]
+    [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"suffix\":\"x\"}", "suffix is not offered")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stop\":[\"\"]}", "stop must be")]
     public async Task Chat_WithABadRequest_IsRefusedByName(string body, string hint)
     {

@@ -46,9 +46,11 @@ public static partial class ConfigDocuments
         var text = new StringBuilder();
         foreach (var property in ((ConfigNode.Section)ConfigNode.Of(typeof(ServerConfig))).Properties)
         {
-            text.Append($"## {property.Name}\n\n{docs.Of(((ConfigNode.Section)property.Node).Type)}\n\n");
+            // A section, or sections with names of the user's.
+            var (section, name) = property.Node is ConfigNode.Map map ? ((ConfigNode.Section)map.Element, property.Name + ":NAME") : ((ConfigNode.Section)property.Node, property.Name);
+            text.Append($"## {property.Name}\n\n{docs.Of(section.Type)}\n\n");
             text.Append("| key | default | allowed | what it is |\n|---|---|---|---|\n");
-            AppendRows(text, property.Node, property.Name, property.Property.GetValue(new ServerConfig()), docs);
+            AppendRows(text, section, name, property.Node is ConfigNode.Map ? Activator.CreateInstance(section.Type) : property.Property.GetValue(new ServerConfig()), docs);
             text.Append('\n');
         }
         return text.ToString().TrimEnd('\n');
@@ -110,7 +112,12 @@ public static partial class ConfigDocuments
             var value = defaults is null ? null : property.Property.GetValue(defaults);
             var schema = Schema(property.Node, property.Rules, value, docs);
             schema["description"] = docs.Of(property.Property) is { Length: > 0 } text ? text
-                : property.Node is ConfigNode.Section below ? docs.Of(below.Type) : "";
+                : property.Node switch
+                {
+                    ConfigNode.Section below => docs.Of(below.Type),
+                    ConfigNode.Map { Element: ConfigNode.Section below } => docs.Of(below.Type),
+                    _ => "",
+                };
             if (property.Node is ConfigNode.Scalar && value is not null) schema["default"] = JsonValueOf(value);
             properties[property.Name] = schema;
         }

@@ -1,5 +1,6 @@
 using System.Collections;
 using ModelOps.Registry;
+using ModelOps.Server.Backends;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
@@ -47,6 +48,8 @@ public sealed record ServerConfig
     public RedisOptions Redis { get; init; } = new();
 
     public WorkersOptions Workers { get; init; } = new();
+
+    public IReadOnlyDictionary<string, BackendOptions> Backends { get; init; } = new Dictionary<string, BackendOptions>();
 
     public InferenceOptions Inference { get; init; } = new();
 

@@ -1,216 +1,128 @@
-using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
-using ModelOps.Client;
 using ModelOps.Inference;
-using ModelOps.Server.Deployments;
+using ModelOps.Server.Generations;
 
 namespace ModelOps.Server.OpenAI;
-
-public static class OpenAIEndpoints
-{
-    public static void MapOpenAI(this IEndpointRouteBuilder routes)
-    {
-        var api = routes.MapGroup("/v1").WithTags("openai");
-        api.MapGet("/models", (DeploymentManager deployments) => Json(new ModelList("list", [.. Ready(deployments).Select(ToModel)])))
-            .WithName("openaiListModels").WithSummary("Lists the models that are served.").Produces<ModelList>();
-        api.MapGet("/models/{id}", (string id, DeploymentManager deployments) =>
-            Ready(deployments).FirstOrDefault(deployment => deployment.Name == id) is { } found
-                ? Results.Json(ToModel(found), OpenAIJson.Default.ModelEntry)
-                : Problems.NotFound($"no model '{id}' is deployed; see /v1/models for those that are"))
-            .WithName("openaiGetModel").WithSummary("Tells of a served model.").Produces<ModelEntry>();
-        api.MapPost("/chat/completions", ChatCompletions.CreateAsync)
-            .WithName("openaiCreateChatCompletion").WithSummary("Answers a chat, whole or as a stream of chunks.")
-            .Accepts<ChatCompletionRequest>("application/json")
-            .Produces<ChatCompletion>().Produces<ChatCompletionChunk>(StatusCodes.Status200OK, "text/event-stream");
-    }
-
-    private static IEnumerable<Deployment> Ready(DeploymentManager deployments) =>
-        deployments.List().Where(deployment => deployment.State == DeploymentStates.Ready);
-
-    private static ModelEntry ToModel(Deployment deployment) =>
-        new(deployment.Name, "model", deployment.CreatedAt.ToUnixTimeSeconds(), "modelops");
-
-    private static IResult Json(ModelList list) => Results.Json(list, OpenAIJson.Default.ModelList);
-}
 
 /// <summary>POST /v1/chat/completions: a stream of chunks, or the same stream folded into one answer.</summary>
 internal static class ChatCompletions
 {
-    /// <summary>Accepted and without effect on the answer, as OpenAI documents them.</summary>
-    private static readonly string[] harmless = ["user", "metadata", "store", "safety_identifier", "prompt_cache_key", "service_tier"];
+    private const int MostAlternatives = 20;
 
-    public static async Task<IResult> CreateAsync(
-        HttpContext context, ModelRouter router, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<IResult> CreateAsync(HttpContext context, ModelRouter router, TimeProvider time, CancellationToken cancellationToken)
     {
         var request = await context.Request.ReadFromJsonAsync(OpenAIJson.Default.ChatCompletionRequest, cancellationToken)
             ?? throw new BadHttpRequestException("the body is null");
-        if (Validate(request, out var generation) is { Count: > 0 } errors) return Problems.Invalid(errors);
-
-        // The first piece is awaited before anything is answered: what is wrong with a request is a status, not a broken stream.
-        var pieces = router.GenerateAsync(generation, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        try
-        {
-            await pieces.MoveNextAsync();
-        }
-        catch
-        {
-            await pieces.DisposeAsync();
-            throw;
-        }
-        var id = $"chatcmpl-{Guid.CreateVersion7(time.GetUtcNow()):N}";
-        var created = time.GetUtcNow().ToUnixTimeSeconds();
-        if (request.Stream != true) return await FoldAsync(id, created, request.Model, pieces);
-        return TypedResults.ServerSentEvents(
-            StreamAsync(id, created, request.Model, request.StreamOptions?.IncludeUsage == true, pieces, cancellationToken));
+        var faults = new Faults();
+        var generations = Read(request, faults);
+        if (faults.Any) return Problems.Invalid(faults);
+        var chat = await BeginAsync(request, generations, router, time, cancellationToken);
+        if (request.Stream != true) return Results.Json(await chat.FoldAsync(), OpenAIJson.Default.ChatCompletion);
+        return TypedResults.ServerSentEvents(EventStream.Of(chat.ChunksAsync(cancellationToken), OpenAIJson.Default.ChatCompletionChunk, context, cancellationToken));
     }
 
-    private static async Task<IResult> FoldAsync(string id, long created, string model, IAsyncEnumerator<GenerationPiece> pieces)
+    /// <summary>Returns once the first piece is there.</summary>
+    /// <exception cref="InferenceException">The request is refused.</exception>
+    public static async Task<StartedChat> BeginAsync(
+        ChatCompletionRequest request, IReadOnlyList<GenerationRequest> generations, ModelRouter router, TimeProvider time, CancellationToken cancellationToken)
     {
-        var text = new StringBuilder();
-        await using (pieces)
-        {
-            do
-            {
-                text.Append(pieces.Current.Text);
-                if (pieces.Current is { Finish: { } finish, Usage: { } usage })
-                    return Results.Json(
-                        new ChatCompletion(
-                            id,
-                            "chat.completion",
-                            created,
-                            model,
-                            [new ChatChoice(0, new ChatAnswer("assistant", text.ToString(), Refusal: null), Logprobs: null, Text(finish))],
-                            ToWire(usage)),
-                        OpenAIJson.Default.ChatCompletion);
-            }
-            while (await pieces.MoveNextAsync());
-        }
-        throw new InferenceException(InferenceError.Unavailable, "the backend ended the answer without a finish reason");
+        var answers = await StartedAnswers.BeginAsync(router, generations, cancellationToken);
+        return new StartedChat(request, generations.Count, answers, time.GetUtcNow());
     }
 
-    private static async IAsyncEnumerable<SseItem<string>> StreamAsync(
-        string id, long created, string model, bool includeUsage, IAsyncEnumerator<GenerationPiece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>A generation for each answer that is wanted; good only if no fault was added.</summary>
+    public static IReadOnlyList<GenerationRequest> Read(ChatCompletionRequest request, Faults faults)
     {
-        SseItem<string> Chunk(IReadOnlyList<ChunkChoice> choices, CompletionUsage? usage = null) => new(JsonSerializer.Serialize(
-            new ChatCompletionChunk(id, "chat.completion.chunk", created, model, choices, usage), OpenAIJson.Default.ChatCompletionChunk));
-        SseItem<string> Delta(string? role, string? content, string? finish = null) =>
-            Chunk([new ChunkChoice(0, new ChunkDelta(role, content), Logprobs: null, finish)]);
-
-        yield return Delta("assistant", "");
-        await using (pieces)
+        if (request.Messages.Count == 0) faults.Add("messages", "must have at least one message");
+        var turns = faults.Present("messages", request.Messages).Select((message, i) => ChatInput.Turn(message, $"messages[{i}]", faults)).ToList();
+        var tools = ChatInput.Tools(request.Tools, faults);
+        faults.Check("top_logprobs", request.TopLogprobs, value => value is >= 0 and <= MostAlternatives, $"from 0 to {MostAlternatives}");
+        if (request is { TopLogprobs: not null, Logprobs: not true }) faults.Add("top_logprobs", "needs logprobs to be true");
+        GenerationRules.RefuseOthers(request.Others, IsDefault, faults);
+        var chat = new GenerationInput.Chat(turns)
         {
-            for (var more = true; more;)
-            {
-                var piece = pieces.Current;
-                if (piece.Text.Length > 0) yield return Delta(role: null, piece.Text);
-                if (piece.Finish is { } finish)
-                {
-                    yield return Delta(role: null, content: null, Text(finish));
-                    if (includeUsage && piece.Usage is { } usage) yield return Chunk([], ToWire(usage));
-                    break;
-                }
-                string? broken = null;
-                try
-                {
-                    more = await pieces.MoveNextAsync();
-                }
-                catch (InferenceException e)
-                {
-                    broken = e.Message; // the status is long sent: the error travels in the stream, as OpenAI's does
-                }
-                cancellationToken.ThrowIfCancellationRequested();
-                if (broken is null) continue;
-                yield return new(JsonSerializer.Serialize(
-                    new OpenAIErrorEnvelope(new OpenAIError(broken, "server_error", Param: null, Code: null)), OpenAIJson.Default.OpenAIErrorEnvelope));
-                yield break;
-            }
-        }
-        yield return new("[DONE]");
-    }
-
-    /// <summary>Every fault of the request at once; <paramref name="generation"/> is good only if there is none.</summary>
-    private static List<string> Validate(ChatCompletionRequest request, out GenerationRequest generation)
-    {
-        var errors = new List<string>();
-        if (request.Messages.Count == 0) errors.Add("messages must have at least one message");
-        var turns = request.Messages.Select((message, i) => new ChatTurn(message.Role, Content(message, i, errors))).ToList();
-        if (request.Temperature is not (null or (>= 0 and <= 2))) errors.Add($"temperature must be from 0 to 2, not {request.Temperature}");
-        if (request.TopP is not (null or (> 0 and <= 1))) errors.Add($"top_p must be above 0 and at most 1, not {request.TopP}");
-        var maxTokens = request.MaxCompletionTokens ?? request.MaxTokens;
-        if (maxTokens < 1) errors.Add($"max_tokens must be at least 1, not {maxTokens}");
-        var stop = Stops(request.Stop, errors);
-        errors.AddRange((request.Others ?? new Dictionary<string, JsonElement>())
-            .Where(other => !harmless.Contains(other.Key, StringComparer.Ordinal) && !IsDefault(other.Key, other.Value))
-            .Select(other => $"{other.Key} is not offered by this server"));
-        generation = new GenerationRequest
-        {
-            Model = request.Model,
-            Input = new GenerationInput.Chat(turns),
-            MaxTokens = maxTokens,
-            Stop = stop,
-            Sampling = new SamplingSettings
-            {
-                Temperature = request.Temperature ?? 1,
-                TopP = request.TopP ?? 1,
-                Seed = request.Seed is { } seed ? unchecked((uint)seed) : (uint)RandomNumberGenerator.GetInt32(int.MaxValue),
-            },
+            Tools = tools,
+            ToolChoice = ChatInput.Choice(request.ToolChoice, tools, faults),
+            TemplateVariables = TemplateVariables(request),
         };
-        return errors;
+        var generation = GenerationRules.Read(
+            request, chat, request.MaxCompletionTokens ?? request.MaxTokens, request.Logprobs == true ? request.TopLogprobs ?? 0 : null,
+            ChatInput.Format(request.ResponseFormat, faults), faults);
+        return GenerationRules.Repeat(generation, faults.Any ? 1 : request.N ?? 1);
     }
 
-    private static string Content(ChatMessage message, int index, List<string> errors)
-    {
-        if (message.Role is not ("system" or "developer" or "user" or "assistant"))
-            errors.Add($"messages[{index}].role '{message.Role}' is not offered; use system, developer, user or assistant");
-        switch (message.Content)
+    private static IReadOnlyDictionary<string, JsonElement>? TemplateVariables(ChatCompletionRequest request) =>
+        request.ReasoningEffort is not { } effort ? request.ChatTemplateKwargs
+        : new Dictionary<string, JsonElement>(request.ChatTemplateKwargs ?? new Dictionary<string, JsonElement>(), StringComparer.Ordinal)
         {
-            case { ValueKind: JsonValueKind.String } text:
-                return text.GetString()!;
-            case { ValueKind: JsonValueKind.Array } parts when parts.EnumerateArray().All(IsTextPart):
-                return string.Concat(parts.EnumerateArray().Select(part => part.GetProperty("text").GetString()));
-            default:
-                errors.Add($"messages[{index}].content must be a string or a list of parts of type text");
-                return "";
-        }
-    }
+            ["reasoning_effort"] = JsonSerializer.SerializeToElement(effort, OpenAIJson.Default.String),
+        };
 
-    private static bool IsTextPart(JsonElement part) =>
-        part.ValueKind == JsonValueKind.Object
-        && part.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text")
-        && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String;
-
-    private static IReadOnlyList<string> Stops(JsonElement? stop, List<string> errors)
+    private static bool IsDefault(string name, JsonElement value) => name switch
     {
-        switch (stop)
-        {
-            case null or { ValueKind: JsonValueKind.Null }:
-                return [];
-            case { ValueKind: JsonValueKind.String } one when one.GetString()!.Length > 0:
-                return [one.GetString()!];
-            case { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() <= 4
-                && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String && item.GetString()!.Length > 0):
-                return [.. list.EnumerateArray().Select(item => item.GetString()!)];
-            default:
-                errors.Add("stop must be a string or a list of up to four strings, none of them empty");
-                return [];
-        }
-    }
-
-    private static bool IsDefault(string name, JsonElement value) => value.ValueKind == JsonValueKind.Null || name switch
-    {
-        "n" => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n == 1,
-        "frequency_penalty" or "presence_penalty" => value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0,
-        "logprobs" => value.ValueKind == JsonValueKind.False,
-        "response_format" => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type)
-            && type.ValueKind == JsonValueKind.String && type.ValueEquals("text"),
+        "modalities" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String && item.ValueEquals("text")),
+        "functions" => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0,
         _ => false,
     };
+}
 
-    private static string Text(FinishReason reason) => reason == FinishReason.Length ? "length" : "stop";
+/// <summary>A chat whose first piece is there: to be told as chunks, or folded; one of the two, once.</summary>
+internal sealed class StartedChat(ChatCompletionRequest request, int count, StartedAnswers answers, DateTimeOffset now)
+{
+    private readonly string id = $"chatcmpl-{Guid.CreateVersion7(now):N}";
+    private readonly long created = now.ToUnixTimeSeconds();
 
-    private static CompletionUsage ToWire(TokenUsage usage) =>
-        new(usage.PromptTokens, usage.CompletionTokens, usage.PromptTokens + usage.CompletionTokens);
+    public async Task<ChatCompletion> FoldAsync()
+    {
+        var folded = await FoldedAnswer.AllAsync(PiecesAsync(), count);
+        return new(
+            id, "chat.completion", created, request.Model,
+            [.. folded.Select((answer, i) => new ChatChoice(i, Answer(answer), Logprobs(answer.Logprobs), OpenAIText.Of(answer.Finish!.Value)))],
+            OpenAIText.Of(FoldedAnswer.Sum([.. folded.Select(answer => answer.Usage)], count)));
+    }
+
+    public async IAsyncEnumerable<ChatCompletionChunk> ChunksAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var usages = new TokenUsage?[count];
+        var open = count;
+        for (var i = 0; i < count; i++) yield return Chunk(i, new ChunkDelta { Role = "assistant", Content = "" });
+        await foreach (var (index, piece) in PiecesAsync().WithCancellation(cancellationToken))
+        {
+            if (!piece.IsEmpty) yield return Chunk(index, Delta(piece), Logprobs(piece.Logprobs));
+            if (piece.Finish is not { } finish) continue;
+            usages[index] = piece.Usage;
+            open--;
+            yield return Chunk(index, new ChunkDelta(), finish: OpenAIText.Of(finish));
+        }
+        if (open > 0) throw FoldedAnswer.CutOff();
+        if (request.StreamOptions?.IncludeUsage == true && OpenAIText.Of(FoldedAnswer.Sum(usages, count)) is { } usage)
+            yield return new(id, "chat.completion.chunk", created, request.Model, [], usage);
+    }
+
+    private IAsyncEnumerable<AnswerPiece> PiecesAsync() => answers.PiecesAsync(oneToolCall: request.ParallelToolCalls == false);
+
+    private ChatCompletionChunk Chunk(int index, ChunkDelta delta, ChatLogprobs? logprobs = null, string? finish = null) =>
+        new(id, "chat.completion.chunk", created, request.Model, [new ChunkChoice(index, delta, logprobs, finish)], Usage: null);
+
+    private static ChunkDelta Delta(GenerationPiece piece) => new()
+    {
+        Content = piece.Text.Length > 0 ? piece.Text : null,
+        ReasoningContent = piece.Reasoning.Length > 0 ? piece.Reasoning : null,
+        ToolCalls = piece.ToolCalls.Count == 0 ? null
+            : [.. piece.ToolCalls.Select(call => new ChunkToolCall(call.Index, new(call.Name, call.Arguments)) { Id = call.Id, Type = call.Id is null ? null : "function" })],
+    };
+
+    private static ChatAnswer Answer(FoldedAnswer answer)
+    {
+        var calls = answer.ToolCalls;
+        return new ChatAnswer("assistant", answer.Text.Length == 0 && calls.Count > 0 ? null : answer.Text, Refusal: null)
+        {
+            ReasoningContent = answer.Reasoning.Length > 0 ? answer.Reasoning : null,
+            ToolCalls = calls.Count == 0 ? null : [.. calls.Select(call => new ChatToolCall(call.Id, "function", new(call.Name, call.Arguments)))],
+        };
+    }
+
+    private ChatLogprobs? Logprobs(IReadOnlyList<TokenLogprob> logprobs) =>
+        request.Logprobs == true ? new([.. logprobs.Select(OpenAIText.Of)], Refusal: null) : null;
 }

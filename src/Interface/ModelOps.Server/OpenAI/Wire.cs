@@ -1,64 +1,17 @@
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using ModelOps.Client;
 
 namespace ModelOps.Server.OpenAI;
 
-// The shapes of OpenAI's API description (openai/openai-openapi), as far as they are offered.
-
-public sealed record ChatCompletionRequest
-{
-    public required string Model { get; init; }
-    public required IReadOnlyList<ChatMessage> Messages { get; init; }
-    public bool? Stream { get; init; }
-    public StreamOptions? StreamOptions { get; init; }
-    public int? MaxTokens { get; init; }
-    public int? MaxCompletionTokens { get; init; }
-    public float? Temperature { get; init; }
-    public float? TopP { get; init; }
-    public long? Seed { get; init; }
-
-    /// <summary>A string or a list of up to four.</summary>
-    public JsonElement? Stop { get; init; }
-
-    /// <summary>What this server does not know or does not offer yet; it is refused by name, never ignored in silence.</summary>
-    [JsonExtensionData]
-    public IDictionary<string, JsonElement>? Others { get; set; } // set: the deserializer fills it last
-}
-
-public sealed record StreamOptions(bool? IncludeUsage);
-
-/// <param name="Content">A string, or a list of parts of type text.</param>
-public sealed record ChatMessage(string Role, JsonElement? Content);
-
-public sealed record ChatCompletion(
-    string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, CompletionUsage Usage);
-
-public sealed record ChatChoice(int Index, ChatAnswer Message, object? Logprobs, string FinishReason);
-
-public sealed record ChatAnswer(string Role, string Content, string? Refusal);
-
-public sealed record ChatCompletionChunk(
-    string Id, string Object, long Created, string Model, IReadOnlyList<ChunkChoice> Choices, CompletionUsage? Usage);
-
-public sealed record ChunkChoice(int Index, ChunkDelta Delta, object? Logprobs, string? FinishReason);
-
-public sealed record ChunkDelta(
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Content);
-
-public sealed record CompletionUsage(int PromptTokens, int CompletionTokens, int TotalTokens);
-
-public sealed record ModelList(string Object, IReadOnlyList<ModelEntry> Data);
-
-public sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy);
-
 public sealed record OpenAIErrorEnvelope(OpenAIError Error);
 
+/// <param name="Param">Where in the request the fault is.</param>
 public sealed record OpenAIError(string Message, string Type, string? Param, string? Code)
 {
     /// <summary>A problem in OpenAI's words, so that their SDKs raise the exception that their users expect.</summary>
-    public static OpenAIErrorEnvelope From(Problem problem) => new(new OpenAIError(
+    /// <param name="code">What is more precise than the problem's type.</param>
+    internal static OpenAIErrorEnvelope From(Problem problem, string? param, string? code) => new(new OpenAIError(
         problem.Errors.Count > 1 ? string.Join('\n', problem.Errors) : problem.Detail ?? problem.Title,
         problem.Type switch
         {
@@ -69,21 +22,34 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
             ProblemTypes.Forbidden => "permission_error",
             _ => "invalid_request_error",
         },
-        Param: null,
-        problem.Type switch
+        param,
+        code ?? problem.Type switch
         {
-            ProblemTypes.NotFound => "model_not_found",
             ProblemTypes.Unauthorized => "invalid_api_key",
             ProblemTypes.TooManyRequests or ProblemTypes.QuotaExceeded => "rate_limit_exceeded",
             _ => null,
         }));
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatCompletionChunk))]
 [JsonSerializable(typeof(ChatCompletionRequest))]
+[JsonSerializable(typeof(Completion))]
+[JsonSerializable(typeof(CompletionRequest))]
+[JsonSerializable(typeof(EmbeddingList))]
+[JsonSerializable(typeof(EmbeddingRequest))]
+[JsonSerializable(typeof(float[]))]
+[JsonSerializable(typeof(int))]
+[JsonSerializable(typeof(JsonObject))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelEntry))]
 [JsonSerializable(typeof(OpenAIErrorEnvelope))]
+[JsonSerializable(typeof(RerankRequest))]
+[JsonSerializable(typeof(RerankResponse))]
+[JsonSerializable(typeof(ResponseEvent))]
+[JsonSerializable(typeof(ResponseRequest))]
+[JsonSerializable(typeof(ResponseObject))]
 internal sealed partial class OpenAIJson : JsonSerializerContext;

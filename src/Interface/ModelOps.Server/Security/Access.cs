@@ -120,11 +120,25 @@ public static class Access
         Row("PUT /api/v1/deployments/{name}/adapters/{adapter}", makers, "deployments:write", "deployment.adapter_added"),
         Row("DELETE /api/v1/deployments/{name}/adapters/{adapter}", makers, "deployments:write", "deployment.adapter_removed"),
 
+        Row("GET /api/v1/backends", readers, "deployments:read"),
         Row("GET /api/v1/workers", readers, "workers:read"),
 
         Row("GET /v1/models", readers, "inference"),
         Row("GET /v1/models/{id}", readers, "inference"),
         Row("POST /v1/chat/completions", callers, "inference"),
+        Row("POST /v1/completions", callers, "inference"),
+        Row("POST /v1/responses", callers, "inference"),
+        Row("POST /v1/embeddings", callers, "inference"),
+        Row("POST /v1/rerank", callers, "inference"),
+        Row("* /api/v1/stream", callers, "inference"),
+        Row("POST /modelops.inference.v1.Inference/**", callers, "inference"),
+
+        Row("GET /api/version", readers, "inference"),
+        Row("GET /api/tags", readers, "inference"),
+        Row("POST /api/show", readers, "inference"),
+        Row("POST /api/chat", callers, "inference"),
+        Row("POST /api/generate", callers, "inference"),
+        Row("POST /api/embed", callers, "inference"),
     ];
 
     private static readonly FrozenDictionary<(string Method, string Route), AccessRule> exact =

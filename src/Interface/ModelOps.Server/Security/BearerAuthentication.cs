@@ -2,29 +2,22 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 using ModelOps.Client;
-using ModelOps.Registry;
-using ModelOps.Server.Workers;
 
 namespace ModelOps.Server.Security;
 
-/// <summary><c>Authorization: Bearer</c> with an API key (<c>mo_…</c>), an access token of a session here or of the external issuer, or the token of this server's workers.</summary>
+/// <summary><c>Authorization: Bearer</c> with what <see cref="BearerSecrets"/> knows.</summary>
 public sealed class BearerAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder,
-    ApiKeys keys, AccessTokens tokens, WorkerLink workers, AuditTrail audit)
+    BearerSecrets secrets, AuditTrail audit)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     public const string SchemeName = "Bearer";
-    private const string prefix = "Bearer ";
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         if (AccessPolicy.RuleOf(Context) is { IsPublic: true }) return AuthenticateResult.NoResult(); // it answers even without a database
-        var header = Request.Headers.Authorization.ToString();
-        if (!header.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
-        var secret = header[prefix.Length..].Trim();
-        var principal = WorkerLink.IsToken(secret) ? workers.Authenticate(secret)
-            : secret.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal) ? await keys.AuthenticateAsync(secret, Context.RequestAborted)
-            : await tokens.ValidateAsync(secret, Context.RequestAborted);
+        if (!BearerSecrets.Has(Request)) return AuthenticateResult.NoResult();
+        var principal = await secrets.PrincipalAsync(Request, Context.RequestAborted);
         return principal is null
             ? AuthenticateResult.Fail("unknown API key or access token")
             : AuthenticateResult.Success(new AuthenticationTicket(principal.ToClaims(SchemeName), SchemeName));

@@ -18,7 +18,7 @@ public static class SecuritySetup
         services.AddSingleton<Sessions>().AddSingleton<Users>().AddSingleton<ApiKeys>();
         services.AddSingleton<Passwords>().AddSingleton<SignInThrottle>();
         services.AddSingleton(provider => TokenKeys.Open(home.Keys, provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<ExternalIssuer>().AddSingleton<AccessTokens>();
+        services.AddSingleton<ExternalIssuer>().AddSingleton<AccessTokens>().AddSingleton<BearerSecrets>();
         services.AddHostedService<SessionWatch>();
         // Not AddAuthentication: it brings data protection, whose keys would be written outside the home folder and never used.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = BearerAuthentication.SchemeName);
