@@ -504,7 +504,7 @@ public sealed record CreateDeployment
     /// <summary>Seconds without a request after which the weights leave memory, until the next one; null: they leave only for lack of memory.</summary>
     public int? KeepAliveSeconds { get; init; }
     /// <summary>Adapter artifacts, <c>name[@version]</c>, by the name under which each is served: <c>formal</c> answers as <c>deployment:formal</c>.</summary>
-    public IReadOnlyDictionary<string, string> Adapters { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Adapters { get; set; } = new Dictionary<string, string>();
 }
 
 public sealed record Deployment

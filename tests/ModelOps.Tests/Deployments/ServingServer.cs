@@ -30,8 +30,8 @@ public sealed class ServingServer : IAsyncLifetime
         [
             await Client.Jobs.StartTrainingAsync(
                 new CreateTraining { Base = "base", Dataset = "rows", Name = "tone", MaxSteps = 12, LearningRate = 0.02, BatchSize = 4, SequenceLength = 64, Seed = 7 }, Cancel),
-            await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Type = "Q8_0", Name = "base-q8" }, Cancel),
-            await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "other", Type = "Q8_0", Name = "other-q8" }, Cancel),
+            await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Types = ["Q8_0"], Name = "base-q8" }, Cancel),
+            await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "other", Types = ["Q8_0"], Name = "other-q8" }, Cancel),
         ];
         await Task.WhenAll(jobs.Select(training.SucceedAsync));
     }

@@ -88,7 +88,7 @@ public sealed class ServingFixture : IAsyncLifetime
     {
         var files = await LocalFiles.HashFolderAsync(Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"), cancel);
         await client.Artifacts.PushAsync("base", "model", files, progress: null, cancel);
-        var job = await client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Type = "Q8_0", Name = "words-q8" }, cancel);
+        var job = await client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Types = ["Q8_0"], Name = "words-q8" }, cancel);
         await client.Jobs.WatchAsync(job.Id, cancellationToken: cancel).LastAsync(cancel);
         var ended = await client.Jobs.GetAsync(job.Id, cancel);
         Assert.True(ended.State == JobState.Succeeded, $"{ended.State} {ended.Error}");

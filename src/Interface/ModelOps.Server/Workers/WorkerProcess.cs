@@ -47,6 +47,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         (this.launch, this.process, this.socketFolder, this.loggers, this.time) = (launch, process, socketFolder, loggers, time);
         Channel = channel;
         Id = process.Id;
+        ReadOutputs(); // first: the wait for the end is one for the end of what is read, its last words
         Exited = ExitAsync();
     }
 
@@ -87,7 +88,6 @@ public sealed partial class WorkerProcess : IAsyncDisposable
             throw new WorkerStartException($"the {launch.Role.Name()} worker cannot be started from {program.Path}: {e.Message}", e);
         }
         var worker = new WorkerProcess(launch, child, folder, Connect(socket), loggers, time);
-        worker.ReadOutputs();
         try
         {
             if (await Task.WhenAny(worker.ready.Task, worker.Exited).WaitAsync(startTimeout, cancellationToken) == worker.Exited)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Grpc.Core;
+using ModelOps.Ggml;
 using ModelOps.ModelFiles;
 using ModelOps.ModelFiles.Conversion;
 using ModelOps.ModelFiles.Peft;
@@ -12,7 +13,6 @@ namespace ModelOps.Worker.Inference;
 /// <summary>The GGUF files of verified artifacts; an adapter in PEFT's layout is converted once in this process.</summary>
 internal sealed class ServedFiles(VerifiedArtifacts artifacts, WorkerOptions options)
 {
-    private const string FirstShard = "-00001-of-";
     private readonly ConcurrentDictionary<string, SemaphoreSlim> conversions = new(StringComparer.Ordinal);
 
     // Of this process, gone with it: nobody signed what lies here, so that no later process takes it for verified.
@@ -23,9 +23,7 @@ internal sealed class ServedFiles(VerifiedArtifacts artifacts, WorkerOptions opt
     public async Task<string> ModelAsync(PinnedArtifact artifact, FileChecks checks, CancellationToken cancellationToken)
     {
         var (_, folder) = await OpenAsync(artifact, checks, cancellationToken);
-        var files = Directory.GetFiles(folder, "*.gguf");
-        return (files is [var only] ? only : Array.Find(files, file => file.Contains(FirstShard, StringComparison.Ordinal)))
-            ?? throw Refused($"{artifact} does not have exactly one model in .gguf files");
+        return GgufFiles.ModelIn(folder) ?? throw Refused($"{artifact} does not have exactly one model in .gguf files");
     }
 
     /// <inheritdoc cref="ModelAsync"/>
