@@ -267,7 +267,8 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
 
     private static Exception Translate(RpcException e, CancellationToken cancellationToken) => e.StatusCode switch
     {
-        StatusCode.Cancelled when cancellationToken.IsCancellationRequested =>
+        // The client tells of a call that is canceled while it reads as of one whose connection broke.
+        StatusCode.Cancelled or StatusCode.Unavailable when cancellationToken.IsCancellationRequested =>
             new OperationCanceledException(e.Status.Detail, e, cancellationToken),
         StatusCode.NotFound => new InferenceException(InferenceError.ModelNotFound, e.Status.Detail, e),
         StatusCode.DataLoss => new InferenceException(InferenceError.VerificationFailed, e.Status.Detail, e),

@@ -67,6 +67,7 @@ public sealed class EvaluationTests : IDisposable
     }
 
     [Fact]
+    [EmbeddedOnly("what is refused is the same wherever the rows lie")]
     public async Task Evaluate_WhatCannotBeMeasured_SaysWhy()
     {
         await using var server = await TestServer.StartAsync(home, Cancel);
@@ -90,6 +91,7 @@ public sealed class EvaluationTests : IDisposable
     }
 
     [Fact]
+    [EmbeddedOnly("plugins are files of the worker's machine")]
     public async Task Evaluate_MetricOfAPlugin_OnlyWhereItsDigestIsAllowed()
     {
         const string Plugin = "ExamplePlugin";

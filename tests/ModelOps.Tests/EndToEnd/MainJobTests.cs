@@ -109,23 +109,23 @@ public sealed class MainJobTests : IAsyncLifetime
         Assert.Contains(gguf.Path, refused.Problem.Detail, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("broken.jsonl", "{\"messages\": [\n", "line 1")]
-    [InlineData("empty.jsonl", "", "empty")]
-    [InlineData("unknown.jsonl", "{\"foo\": 1}\n", "foo")]
-    public async Task Ingestion_OfABrokenFile_SaysWhereAndLeavesNothing(string name, string content, string hint)
+    [Fact]
+    public async Task Ingestion_OfABrokenFile_SaysWhereAndLeavesNothing()
     {
         var cancel = TestContext.Current.CancellationToken;
         await using var server = await TestServer.StartAsync(home, cancel);
-        var path = Path.Combine(home, name);
-        await File.WriteAllTextAsync(path, content, cancel);
-        var job = await server.Client.Datasets.CreateVersionAsync("broken", path, new IngestionOptions { MaxBad = "0" }, progress: null, cancel);
-        var ended = await EndAsync(server.Client, job, _ => { });
-        Assert.Equal(JobState.Failed, ended.State);
-        Assert.Equal("invalid_rows", ended.Error!.Type);
-        Assert.Contains(hint, ended.Error.Message, StringComparison.OrdinalIgnoreCase);
-        Assert.Empty(await server.Client.Datasets.ListAsync(cancel));
-        Assert.Empty(await server.Client.Artifacts.ListAsync(kind: null, cancel));
+        foreach (var (content, hint) in new[] { ("{\"messages\": [\n", "line 1"), ("", "empty"), ("{\"foo\": 1}\n", "foo") })
+        {
+            var path = Path.Combine(home, "broken.jsonl");
+            await File.WriteAllTextAsync(path, content, cancel);
+            var job = await server.Client.Datasets.CreateVersionAsync("broken", path, new IngestionOptions { MaxBad = "0" }, progress: null, cancel);
+            var ended = await EndAsync(server.Client, job, _ => { });
+            Assert.Equal(JobState.Failed, ended.State);
+            Assert.Equal("invalid_rows", ended.Error!.Type);
+            Assert.Contains(hint, ended.Error.Message, StringComparison.OrdinalIgnoreCase);
+            Assert.Empty(await server.Client.Datasets.ListAsync(cancel));
+            Assert.Empty(await server.Client.Artifacts.ListAsync(kind: null, cancel));
+        }
     }
 
     [Fact]
@@ -161,7 +161,8 @@ public sealed class MainJobTests : IAsyncLifetime
         var streamed = seen.GetProperty("streamed");
         Assert.Equal(text, streamed.GetProperty("text").GetString());
         Assert.True(streamed.GetProperty("chunks").GetInt32() > 3);
-        Assert.Equal(usage.ToString(), streamed.GetProperty("usage").ToString());
+        foreach (var count in (string[])["prompt_tokens", "completion_tokens", "total_tokens"]) // the cache has the prompt the second time
+            Assert.Equal(usage.GetProperty(count).GetInt32(), streamed.GetProperty("usage").GetProperty(count).GetInt32());
         Assert.All(seen.GetProperty("parallel").EnumerateArray(), answer => Assert.StartsWith(answer.GetString()!, text, StringComparison.Ordinal));
         Assert.Equal(404, seen.GetProperty("unknownModel").GetProperty("status").GetInt32());
         Assert.Equal("NotFoundError", seen.GetProperty("unknownModel").GetProperty("name").GetString());

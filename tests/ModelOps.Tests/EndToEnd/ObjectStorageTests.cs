@@ -29,6 +29,7 @@ public sealed class ObjectStorageTests(MotoServer moto) : IClassFixture<MotoServ
     }
 
     [Fact]
+    [EmbeddedOnly("it brings a bucket of its own; MainJobTests are what runs on the cluster's")]
     public async Task MainJob_OnEncryptedS3_WorksAndLeavesOnlyCiphertextInTheBucket()
     {
         var keyFile = Path.Combine(home, "master.key");
