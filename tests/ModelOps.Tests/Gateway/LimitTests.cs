@@ -29,6 +29,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 120_000)]
+    [EmbeddedOnly("no backend is asked")]
     public async Task Post_BodyOverTheLimit_Is413WithItsType()
     {
         using var http = Connect();
@@ -53,6 +54,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 120_000)]
+    [EmbeddedOnly("no backend is asked")]
     public async Task Connection_HeaderNeverEnds_IsClosed()
     {
         await using var tls = await RawAsync();
@@ -61,6 +63,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 120_000)]
+    [EmbeddedOnly("no backend is asked")]
     public async Task Connection_BodyDrips_IsRefusedAsTooSlow()
     {
         await using var tls = await RawAsync();

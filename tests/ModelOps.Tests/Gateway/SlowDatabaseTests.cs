@@ -7,6 +7,7 @@ using Npgsql;
 namespace ModelOps.Tests.Gateway;
 
 /// <summary>A database that keeps the start waiting, by a lock that somebody else holds.</summary>
+[EmbeddedOnly("it brings a database of its own")]
 public sealed class SlowDatabaseTests : IAsyncLifetime
 {
     private readonly string home = TestServer.NewHome();

@@ -9,6 +9,7 @@ namespace ModelOps.Registry;
 /// <summary>The database behind <see cref="MetadataContext"/>, and what SQLite and PostgreSQL do differently.</summary>
 public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAsyncDisposable
 {
+    private static readonly Lock preparation = new();
     private readonly Lazy<IReadOnlyList<string>> migrations;
 
     private protected MetadataDatabase() => migrations = new(() => MigrationsOf(ContextType));
@@ -64,11 +65,14 @@ public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAs
         }
     }
 
-    /// <summary>Makes what the first query of any instance needs, without connecting.</summary>
+    /// <summary>
+    /// Makes what the first query of any instance needs, without connecting. Before two threads query: EF Core makes the tables' model with the
+    /// first query, and one that comes just when it is ready fails (<c>ModelNotFinalized</c>).
+    /// </summary>
     public void Prepare()
     {
         using var context = CreateDbContext();
-        _ = context.Model;
+        lock (preparation) _ = context.Model.GetRelationalModel();
     }
 
     /// <summary>Whether it answers.</summary>

@@ -45,12 +45,15 @@ internal static class JobWatch
                 {
                     losses.Add(loss);
                 }
-                progress.Report(new ProgressUpdate(made.Stage.Replace('_', ' '), made.Step, made.Total, NoteOf(made, losses)));
+                progress.Report(new ProgressUpdate(NameOf(made.Stage), made.Step, made.Total, NoteOf(made, losses)));
             }
         }
         var ended = await client.Jobs.GetAsync(job.Id, cancellationToken);
         return ended.State == JobState.Succeeded ? (ended, losses) : throw JobFailed.Of(ended);
     }
+
+    /// <summary>A stage is a word of the contract, such as <c>evaluate_before</c>, or a text in which names like Q8_0 stand.</summary>
+    private static string NameOf(string stage) => stage.Contains(' ', StringComparison.Ordinal) ? stage : stage.Replace('_', ' ');
 
     private static string? NoteOf(JobProgress made, List<double> losses)
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text.Json.Serialization.Metadata;
 
 namespace ModelOps.Client;
@@ -144,7 +145,14 @@ internal sealed class ApiConnection : IDisposable
         }
         message.Version = HttpVersion.Version20; // a message made by hand does not take the HttpClient's default
         message.VersionPolicy = HttpVersionPolicy.RequestVersionOrLower;
-        return await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        }
+        catch (SocketException exception) // of a server that died between accepting a connection and the client's look at its address
+        {
+            throw new HttpRequestException(HttpRequestError.ConnectionError, exception.Message, exception);
+        }
     }
 
     private async Task<T> ReadAsync<T>(Func<HttpRequestMessage> request, JsonTypeInfo<T> type, CancellationToken cancellationToken)

@@ -24,6 +24,7 @@ public static class MetadataServices
         try
         {
             await database.MigrateAsync();
+            database.Prepare();
             await RestoredKeys.ApplyAsync(home.Keys, database);
             return database;
         }
