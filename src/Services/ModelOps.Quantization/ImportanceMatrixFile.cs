@@ -5,7 +5,7 @@ using ModelOps.ModelFiles.Gguf;
 namespace ModelOps.Quantization;
 
 /// <summary>
-/// An importance matrix in the format of llama.cpp's own tools, which is GGUF: <c>llama-quantize --imatrix</c> reads it.
+/// An importance matrix in the format of llama.cpp's own tools, which is GGUF.
 /// https://github.com/ggml-org/llama.cpp/tree/master/tools/imatrix.
 /// </summary>
 public static class ImportanceMatrixFile

@@ -19,8 +19,8 @@ internal static class EvalCommand
             HelpName = "NAME",
             AllowMultipleArgumentsPerToken = true,
         };
-        var rows = Count("--rows", "Rows at most, from the first on");
-        var maxTokens = Count("--max-tokens", "Tokens of an answer at most (256)");
+        var rows = TrainFlags.Count("--rows", "Rows at most, from the first on");
+        var maxTokens = TrainFlags.Count("--max-tokens", "Tokens of an answer at most (256)");
         var seed = new Option<int>("--seed") { Description = "Seed of the bootstrap", HelpName = "N" };
         var name = new Option<string>("--name") { Description = "Name of the evaluation made; without it ARTIFACT-eval" };
         var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
@@ -49,18 +49,5 @@ internal static class EvalCommand
                     },
                     cancellationToken),
                 $"Evaluate {invocation.Get(artifact)}", invocation.Get(watch), cancellationToken));
-    }
-
-    private static Option<int?> Count(string name, string description)
-    {
-        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int?>() is not > 0)
-            {
-                result.AddError($"{name} must be greater than 0.");
-            }
-        });
-        return option;
     }
 }

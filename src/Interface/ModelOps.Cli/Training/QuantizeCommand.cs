@@ -19,9 +19,9 @@ internal static class QuantizeCommand
         };
         var name = new Option<string>("--name") { Description = "Name of the gguf artifact made; of several types each has its own behind it", Required = true };
         var dataset = new Option<string>("--dataset") { Description = "Dataset on whose validation rows it is compared with its source; without it the one that an adapter was trained on", HelpName = "DATASET" };
-        var rows = Count("--rows", "Rows to compare on (64)");
+        var rows = TrainFlags.Count("--rows", "Rows to compare on (64)");
         var importance = new Option<string>("--imatrix") { Description = "Dataset from whose training rows an importance matrix is computed", HelpName = "DATASET" };
-        var importanceRows = Count("--imatrix-rows", "Rows to compute it from (256)");
+        var importanceRows = TrainFlags.Count("--imatrix-rows", "Rows to compute it from (256)");
         var plot = new Option<FileInfo>("--plot") { Description = "SVG file to draw size and quality into, with --watch", HelpName = "FILE" };
         var (watch, priority) = (JobRun.WatchOption(), JobRun.PriorityOption());
         var command = cli.Command(
@@ -66,18 +66,5 @@ internal static class QuantizeCommand
     {
         if (plot is null || job.Result is not { } result) return;
         File.WriteAllText(plot.FullName, QuantizationPlot.Svg(result.Deserialize(WireJson.Default.QuantizationResult)!.Artifacts));
-    }
-
-    private static Option<int?> Count(string name, string description)
-    {
-        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int?>() is not > 0)
-            {
-                result.AddError($"{name} must be greater than 0.");
-            }
-        });
-        return option;
     }
 }
