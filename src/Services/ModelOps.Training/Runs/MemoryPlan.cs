@@ -19,7 +19,7 @@ internal sealed record MemoryPlan(IReadOnlyList<MemoryPart> Parts)
 
     /// <summary>
     /// Activations that a layer keeps for the backward pass, in widths of what goes through it; counted in the decoder's operations. On the bundled
-    /// model and the shape of SmolLM2-135M the whole plan is within 4 % of the most that LoRA took (<c>benchmarks training</c>).
+    /// model and the shape of SmolLM2-135M the whole plan is within 6 % of the most that LoRA took (<c>benchmarks training</c>).
     /// </summary>
     private const double KeptHidden = 10;
     private const double KeptHeads = 8;
