@@ -51,7 +51,7 @@ internal sealed unsafe partial class LlamaContext : IDisposable
         var context = NativeLog.Capture(() => NativeLlama.CreateContext(weights, parameters), out var problems, out var buffers);
         if (context == 0)
             throw new GgmlException($"llama.cpp cannot make a context for {model.Path} ({shape}): {NativeLog.Reason(problems)}");
-        handle = new ContextHandle(context, weights);
+        handle = new ContextHandle(context, weights, shape.Threads);
         memory = NativeLlama.Memory(handle);
         batch = new TokenBatch(shape.BatchTokens);
         this.model = weights.DangerousGetHandle(); // alive as long as the context

@@ -16,6 +16,8 @@ internal static unsafe class NativeBuild
         var model = NativeLlama.ModelDefaults();
         var context = NativeLlama.ContextDefaults();
         var quantize = NativeLlama.QuantizeDefaults();
+        var threads = default(ThreadPoolParams);
+        NativeGgml.ThreadPoolDefaults(&threads, 3);
         return
         [
             new("llama_version", "0.5.0-dev", Text(NativeLlama.Version())),
@@ -38,6 +40,7 @@ internal static unsafe class NativeBuild
                 $"{quantize.Threads} {quantize.FileType} {quantize.OutputTensorType} {quantize.TokenEmbeddingType} | " +
                 $"{quantize.AllowRequantize} {quantize.QuantizeOutputTensor} {quantize.OnlyCopy} {quantize.Pure} {quantize.KeepSplit} " +
                 $"{quantize.DryRun} | {quantize.MaxBufferSize}"),
+            new("defaults of ggml_threadpool_params", "3 0 50 0 0", $"{threads.Threads} {threads.Priority} {threads.Polling} {threads.StrictCpus} {threads.Paused}"),
             new("top-k 1 and temperature 0.5 of llama_token_data 7: 1, 9: 2", "1 | 9 4", Sampled()),
         ];
     }

@@ -29,6 +29,18 @@ internal static unsafe partial class NativeGgml
     [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_backend_dev_description")]
     public static partial nint DeviceDescription(nint device);
 
+    [LibraryImport(NativeLibraries.Ggml, EntryPoint = "ggml_backend_dev_by_type")]
+    public static partial nint DeviceOfType(int type);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_backend_dev_backend_reg")]
+    public static partial nint BackendOf(nint device);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_backend_reg_get_proc_address", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint FunctionOf(nint backend, string name);
+
+    [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_threadpool_params_init")]
+    public static partial void ThreadPoolDefaults(ThreadPoolParams* parameters, int threads);
+
     [LibraryImport(NativeLibraries.Base, EntryPoint = "ggml_type_name")]
     public static partial nint TypeName(int type);
 

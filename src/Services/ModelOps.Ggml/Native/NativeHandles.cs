@@ -16,17 +16,23 @@ internal sealed class ModelHandle : SafeHandle
     }
 }
 
-/// <summary>llama_context*; keeps its model alive.</summary>
+/// <summary>llama_context* with the threads that compute for it; keeps its model alive.</summary>
 internal sealed class ContextHandle : SafeHandle
 {
     private readonly ModelHandle model;
+    private readonly nint threads;
 
-    public ContextHandle(nint context, ModelHandle model) : base(0, ownsHandle: true)
+    /// <param name="context">Owned from now on.</param>
+    /// <param name="model">Its model.</param>
+    /// <param name="threadCount">Of those that compute, the caller's with them.</param>
+    public ContextHandle(nint context, ModelHandle model, int threadCount) : base(0, ownsHandle: true)
     {
         var added = false;
         model.DangerousAddRef(ref added);
         this.model = model;
         SetHandle(context);
+        threads = ThreadPool.Create(threadCount);
+        if (threads != 0) NativeLlama.AttachThreadPool(this, threads, batchPool: 0);
     }
 
     public override bool IsInvalid => handle == 0;
@@ -34,6 +40,7 @@ internal sealed class ContextHandle : SafeHandle
     protected override bool ReleaseHandle()
     {
         NativeLlama.FreeContext(handle);
+        if (threads != 0) ThreadPool.Free(threads);
         model.DangerousRelease();
         return true;
     }

@@ -154,6 +154,9 @@ internal static unsafe partial class NativeLlama
     [LibraryImport(Library, EntryPoint = "llama_free")]
     public static partial void FreeContext(nint context);
 
+    [LibraryImport(Library, EntryPoint = "llama_attach_threadpool")]
+    public static partial void AttachThreadPool(ContextHandle context, nint pool, nint batchPool);
+
     [LibraryImport(Library, EntryPoint = "llama_n_ctx_seq")]
     public static partial uint ContextPerSequence(ContextHandle context);
 

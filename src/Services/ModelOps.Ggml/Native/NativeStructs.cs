@@ -92,6 +92,18 @@ internal struct QuantizeParams
     public nuint MaxBufferSize;
 }
 
+/// <summary>ggml_threadpool_params, 528 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct ThreadPoolParams
+{
+    public fixed byte Cpus[512];
+    public int Threads;
+    public int Priority;
+    public uint Polling;
+    public byte StrictCpus;
+    public byte Paused;
+}
+
 /// <summary>llama_batch, 56 bytes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Batch
