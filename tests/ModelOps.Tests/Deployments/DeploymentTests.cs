@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net.Http.Headers;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using ModelOps.Cli;
 using ModelOps.Client;
@@ -152,20 +150,5 @@ public sealed class DeploymentTests(ServingServer server)
     }
 
     /// <summary>An answer is measured behind its last piece, which its client may have first.</summary>
-    private Task MeasuredAsync(Predicate<Sample> wanted) => Eventually.HoldsAsync(async () => (await MetricsAsync()).Any(sample => wanted(sample)), Cancel);
-
-    private async Task<IReadOnlyList<Sample>> MetricsAsync()
-    {
-        using var handler = new SocketsHttpHandler();
-        using var authority = X509CertificateLoader.LoadCertificateFromFile(server.Server.CaCertificate);
-        handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            CustomTrustStore = { authority },
-            RevocationMode = X509RevocationMode.NoCheck,
-        };
-        using var http = new HttpClient(handler) { BaseAddress = server.Client.Server };
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", server.Server.ApiKey);
-        return PrometheusText.Parse(await http.GetStringAsync(new Uri("metrics", UriKind.Relative), Cancel));
-    }
+    private Task MeasuredAsync(Predicate<Sample> wanted) => Eventually.HoldsAsync(async () => (await server.MetricsAsync()).Any(sample => wanted(sample)), Cancel);
 }
