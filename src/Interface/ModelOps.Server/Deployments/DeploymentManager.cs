@@ -183,6 +183,7 @@ public sealed partial class DeploymentManager(
         lock (state) return Task.WhenAll(seats.Select(seat => seat.LeaveAsync()));
     }
 
+    /// <summary>The container disposes it for each way that it is registered.</summary>
     public void Dispose()
     {
         foreach (var seat in seats) seat.Dispose();

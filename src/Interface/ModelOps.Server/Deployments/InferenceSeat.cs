@@ -41,6 +41,7 @@ internal sealed partial class InferenceSeat : IDisposable
     private volatile TaskCompletionSource<SeatedWorker> taken = NewSignal();
     private volatile SeatedWorker? worker;
     private Task life = Task.CompletedTask;
+    private bool disposed;
 
     /// <param name="number">From 1; no two have the same.</param>
     public InferenceSeat(int number, WorkerSupervisor workers, WorkerMetrics metrics, SeatDuties duties, TimeProvider time, ILogger logger)
@@ -85,6 +86,8 @@ internal sealed partial class InferenceSeat : IDisposable
     /// <summary>Where the server could not start nobody told it to leave.</summary>
     public void Dispose()
     {
+        if (disposed) return;
+        disposed = true;
         leaving.Cancel();
         leaving.Dispose();
     }
