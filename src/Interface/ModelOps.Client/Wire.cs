@@ -495,6 +495,8 @@ public sealed record CreateDeployment
     public required string Name { get; init; }
     /// <summary><c>name[@version]</c> of a gguf artifact.</summary>
     public required string Artifact { get; init; }
+    /// <summary>Worker processes in which it is loaded, at most <c>workers:inference:max</c>; null: 1.</summary>
+    public int? Replicas { get; init; }
     /// <summary>Tokens of prompt and answer of a request; null: what the model was trained for, at most 4096.</summary>
     public int? ContextSize { get; init; }
     /// <summary>Requests decoded together; null: 4.</summary>
@@ -511,18 +513,22 @@ public sealed record Deployment
 {
     public required string Name { get; init; }
     public required string Artifact { get; init; }
-    /// <summary>ready, loading or failed.</summary>
+    /// <summary>ready, loading or failed; ready as soon as one replica answers.</summary>
     public required string State { get; init; }
+    /// <summary>Worker processes in which it is to be loaded.</summary>
+    public int Replicas { get; set; } = 1;
+    /// <summary>Those of them that answer now.</summary>
+    public int ReadyReplicas { get; init; }
     public required int ContextSize { get; init; }
     public required int Slots { get; init; }
     /// <summary>Null: the engine's.</summary>
     public int? QueueLength { get; init; }
     public int? KeepAliveSeconds { get; init; }
-    /// <summary>False: its weights left memory, and the next request waits until they are back.</summary>
+    /// <summary>False: the weights of a replica left memory, and its next request waits until they are back.</summary>
     public bool InMemory { get; init; }
-    /// <summary>Bytes of weights, caches and buffers; 0 while it is not in memory.</summary>
+    /// <summary>Bytes of weights, caches and buffers of all replicas; 0 while it is not in memory.</summary>
     public long MemoryBytes { get; init; }
-    /// <summary>What verifying and loading took.</summary>
+    /// <summary>What verifying and loading took, of the replica that took longest.</summary>
     public double? LoadSeconds { get; init; }
     public IReadOnlyList<DeployedAdapter> Adapters { get; init; } = [];
     public required DateTimeOffset CreatedAt { get; init; }

@@ -60,6 +60,7 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     try
     {
         using var home = ServerHome.Open(folder);
+        Listener.ThrowIfTaken(config.Listen);
         var file = home.Database;
         var prepared = Task.Run(() => MetadataServices.PrepareAsync(config.Database, file)); // beside the certificates and the database's opening
         var faults = new List<string>();
@@ -81,7 +82,7 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     catch (ServerStartException e)
     {
         await Console.Error.WriteLineAsync($"modelops: {e.Message}");
-        return 1;
+        return e.ExitCode;
     }
 }
 

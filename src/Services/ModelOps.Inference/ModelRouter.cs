@@ -35,7 +35,7 @@ public sealed class ModelRouter(InferenceMetrics? metrics = null)
 
     /// <summary>The models that can answer now, by name.</summary>
     public IReadOnlyList<KeyValuePair<string, ModelRoute>> List() =>
-        [.. routes.Where(route => route.Value.Backend is not UnavailableBackend).OrderBy(route => route.Key, StringComparer.Ordinal)];
+        [.. routes.Where(route => route.Value.Backend is not ReplicaBackend { IsDown: true }).OrderBy(route => route.Key, StringComparer.Ordinal)];
 
     /// <exception cref="InferenceException">No such model.</exception>
     public ModelRoute Find(string model) =>

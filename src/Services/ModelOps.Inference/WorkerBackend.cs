@@ -7,8 +7,17 @@ using ModelOps.Inference.Wire;
 namespace ModelOps.Inference;
 
 /// <summary>A model to hold in memory: a gguf artifact, pinned by the SHA-256 of its manifest (hex).</summary>
+/// <param name="Name">What requests to the worker call it.</param>
 public sealed record ModelToLoad(string Name, string Artifact, string ManifestDigest)
 {
+    /// <summary>The deployment's name, for people.</summary>
+    /// <value>The default is null: the name.</value>
+    public string? Title { get; init; }
+
+    /// <summary>The model that goes once requests come to this one: it is not counted against the budget of memory, and what it did is this one's.</summary>
+    /// <value>The default is null: none.</value>
+    public string? Replaces { get; init; }
+
     /// <summary>Tokens per sequence.</summary>
     /// <value>The default is null: the model's own.</value>
     public int? ContextSize { get; init; }
@@ -46,6 +55,8 @@ public sealed class WorkerBackend(InferenceEngine.InferenceEngineClient worker) 
             Name = model.Name,
             Artifact = model.Artifact,
             ManifestDigest = model.ManifestDigest,
+            Title = model.Title ?? "",
+            Replaces = model.Replaces ?? "",
             ContextSize = (uint)(model.ContextSize ?? 0),
             Slots = (uint)(model.Slots ?? 0),
             QueueLength = (uint)(model.QueueLength ?? 0),

@@ -151,10 +151,10 @@ public abstract class BackupTests(TestDatabase database)
     }
 
     [Theory]
-    [InlineData("deployments", """{"name":"d"}""", "it is not an object of 8 columns")]
-    [InlineData("deployments", """{"artifact":"a","context_size":1.5,"created_at":1,"keep_alive_seconds":1,"manifest_digest":"m","name":"d","queue_length":1,"slots":1}""", "column context_size holds no Int32")]
-    [InlineData("deployments", """{"artifact":null,"context_size":1,"created_at":1,"keep_alive_seconds":1,"manifest_digest":"m","name":"d","queue_length":1,"slots":1}""", "column artifact must not be null")]
-    [InlineData("deployments", """{"artifact":"a","context_size":1,"created_at":1,"keep_alive_seconds":1,"manifest_digest":"m","name":"d","queue_length":1,"rows":1}""", "column slots is missing")]
+    [InlineData("deployments", """{"name":"d"}""", "it is not an object of 9 columns")]
+    [InlineData("deployments", """{"artifact":"a","context_size":1.5,"created_at":1,"keep_alive_seconds":1,"manifest_digest":"m","name":"d","queue_length":1,"replicas":1,"slots":1}""", "column context_size holds no Int32")]
+    [InlineData("deployments", """{"artifact":null,"context_size":1,"created_at":1,"keep_alive_seconds":1,"manifest_digest":"m","name":"d","queue_length":1,"replicas":1,"slots":1}""", "column artifact must not be null")]
+    [InlineData("deployments", """{"artifact":"a","context_size":1,"created_at":1,"keep_alive_seconds":1,"manifest_digest":"m","name":"d","queue_length":1,"replicas":1,"rows":1}""", "column slots is missing")]
     [InlineData("job_events", """{"at":1,"job_id":"nobody","message":null,"progress":null,"sequence":1,"state":"queued"}""", "refused by the database")]
     public async Task RestoreAsync_ConsistentArchiveWithAWrongRow_IsRefusedAndNothingChanged(string table, string row, string fault)
     {

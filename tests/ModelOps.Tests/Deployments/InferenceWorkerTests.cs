@@ -1,11 +1,16 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using ModelOps.Client;
 using ModelOps.Inference;
 using ModelOps.Inference.Wire;
+using ModelOps.ModelFiles;
+using ModelOps.ModelFiles.Conversion;
+using ModelOps.ModelFiles.Gguf;
 using ModelOps.Server.Workers;
 using ModelOps.Storage;
 using ModelOps.Tests.EndToEnd;
+using ModelOps.Tests.Repository;
 using ModelOps.Workflows;
 using FinishReason = ModelOps.Inference.FinishReason;
 using ToolCall = ModelOps.Inference.ToolCall;
@@ -112,6 +117,46 @@ public sealed class InferenceWorkerTests(ServingServer server) : IAsyncLifetime
         Assert.Equal(["tone"], status.Adapters);
     }
 
+    /// <summary>Each style as its models' templates show it, a grammar that forces it, and the parser that takes the call out of the answer.</summary>
+    [Fact]
+    [EmbeddedOnly("the worker reads the home's files")]
+    public async Task Generate_AForcedCall_IsWrittenAndReadInTheStyleOfTheTemplate()
+    {
+        await using var worker = await StartAsync(budget: null);
+        var backend = Backend(worker);
+        var add = JsonElement.Parse("""{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["a"], "additionalProperties": false}}}""");
+        var plain = await PlainAsync();
+        foreach (var (style, shown) in new[]
+        {
+            ("hermes", "<tool_call>{\"name\": NAME, \"arguments\": ARGUMENTS}</tool_call>"),
+            ("llama", "{\"name\": NAME, \"parameters\": ARGUMENTS}"),
+            ("mistral", "[TOOL_CALLS][{\"name\": NAME, \"arguments\": ARGUMENTS}]"),
+            ("functionary", "<function=NAME>ARGUMENTS</function>"),
+        })
+        {
+            await backend.LoadAsync(new ModelToLoad(style, $"{style}@1", await PushAsync(style, plain, shown)) { Slots = 1, ContextSize = 512 }, Cancel);
+            var answer = await AnswerAsync(backend, Chat(style, "") with
+            {
+                Input = new GenerationInput.Chat([new("user", "Weather?")]) { Tools = [weather, add], ToolChoice = new ToolChoice.Required() },
+            });
+            Assert.Equal((style, FinishReason.ToolCalls, ""), (style, answer.Finish, answer.Text));
+            var call = Assert.Single(answer.Calls);
+            Assert.Matches(style == "mistral" ? "^[A-Za-z0-9]{9}$" : "^call_[A-Za-z0-9]{24}$", call.Id);
+            var arguments = JsonElement.Parse(call.Arguments);
+            if (call.Name == "add")
+            {
+                Assert.InRange(arguments.GetProperty("a").GetInt32(), 1, 9);
+            }
+            else
+            {
+                Assert.Equal("weather", call.Name);
+                Assert.Contains(arguments.GetProperty("city").GetString(), new[] { "Bern", "Oslo" });
+                Assert.InRange(arguments.GetProperty("days").GetInt32(), 1, 9);
+            }
+            await backend.UnloadAsync(style, Cancel);
+        }
+    }
+
     [Fact]
     [EmbeddedOnly("the worker reads the home's files")]
     public async Task Load_BeyondTheBudget_LetsTheLeastRecentlyUsedGo()
@@ -169,6 +214,39 @@ public sealed class InferenceWorkerTests(ServingServer server) : IAsyncLifetime
         Assert.True(status.ColdStarts == 1 && status.CompletionTokens == (ulong)cold.Usage.CompletionTokens, "what it did is not forgotten");
         await backend.UnloadAsync("m", Cancel);
         Assert.Empty((await backend.StatusAsync(Cancel)).Models);
+    }
+
+    /// <summary>The bundled model as a GGUF.</summary>
+    private async Task<string> PlainAsync()
+    {
+        var path = Path.Combine(server.Home, "plain.gguf");
+        var folder = ModelFolder.Open(Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"));
+        await Task.Run(() => GgufConversion.Convert(folder, path, GgufWeightType.F16, new GgufDescription { Name = "plain" }, Cancel), Cancel);
+        return path;
+    }
+
+    /// <summary>Stores a GGUF as one whose template renders tools and shows how they are called.</summary>
+    /// <returns>The artifact's digest.</returns>
+    private async Task<string> PushAsync(string name, string plain, string shown)
+    {
+        var template = $"{{% if tools %}}{{{{ '{shown}' }}}}{{% for tool in tools %}}{{{{ tool | tojson }}}}{{% endfor %}}{{% endif %}}"
+            + "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}{{ '<|im_start|>assistant\\n' }}";
+        var folder = Directory.CreateDirectory(Path.Combine(server.Home, "styles", name)).FullName;
+        using (var file = GgufFile.Open(plain))
+        {
+            GgufWriter.Write(
+                Path.Combine(folder, $"{name}.gguf"),
+                file.Metadata.Where(pair => pair.Key != "tokenizer.chat_template").Append(new("tokenizer.chat_template", template)),
+                [
+                    .. file.Tensors.Values.Select(tensor => new GgufTensorSource(tensor.Name, tensor.Type, tensor.Dimensions, stream =>
+                    {
+                        var bytes = new byte[tensor.Length];
+                        file.Read(tensor.Name, bytes);
+                        stream.Write(bytes);
+                    })),
+                ]);
+        }
+        return (await server.Client.Artifacts.PushAsync(name, "gguf", await LocalFiles.HashFolderAsync(folder, Cancel), progress: null, Cancel)).Digest;
     }
 
     private async Task<long> SizeAsync()

@@ -30,7 +30,9 @@ public sealed class ModelRouterTests
         listener.Start();
         using var measured = new InferenceMetrics(services.GetRequiredService<IMeterFactory>(), TimeProvider.System);
         var router = new ModelRouter(measured);
-        router.Set("m:a", new ModelRoute(new UnavailableBackend("m is loading"), "m") { Adapter = "a" });
+        var backend = new ReplicaBackend();
+        backend.Hold("m is loading");
+        router.Set("m:a", new ModelRoute(backend, "m") { Adapter = "a" });
 
         Assert.Empty(router.List());
         var down = await Assert.ThrowsAsync<InferenceException>(async () => await router.GenerateAsync(request, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken));

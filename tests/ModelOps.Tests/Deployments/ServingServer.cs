@@ -1,6 +1,9 @@
+using System.Net.Http.Headers;
+using System.Security.Cryptography.X509Certificates;
 using ModelOps.Client;
 using ModelOps.Tests.EndToEnd;
 using ModelOps.Tests.Repository;
+using ModelOps.Tests.Telemetry;
 using ModelOps.Tests.Training;
 
 namespace ModelOps.Tests.Deployments;
@@ -48,6 +51,22 @@ public sealed class ServingServer : IAsyncLifetime
     /// <returns>What the model says first, greedily.</returns>
     public async Task<string> AskAsync(string model) => (await Client.Chat.CompleteAsync(
         new ChatRequest { Model = model, Messages = [new("user", "What does \"river\" mean?")], MaxTokens = 16, Temperature = 0 }, cancellationToken: Cancel)).Content;
+
+    /// <summary>What /metrics tells now.</summary>
+    internal async Task<IReadOnlyList<Sample>> MetricsAsync()
+    {
+        using var handler = new SocketsHttpHandler();
+        using var authority = X509CertificateLoader.LoadCertificateFromFile(Server.CaCertificate);
+        handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            CustomTrustStore = { authority },
+            RevocationMode = X509RevocationMode.NoCheck,
+        };
+        using var http = new HttpClient(handler) { BaseAddress = Client.Server };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Server.ApiKey);
+        return PrometheusText.Parse(await http.GetStringAsync(new Uri("metrics", UriKind.Relative), Cancel));
+    }
 }
 
 /// <summary>The tests that share one <see cref="ServingServer"/>, one after the other.</summary>

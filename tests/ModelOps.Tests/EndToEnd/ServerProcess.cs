@@ -65,6 +65,14 @@ internal sealed class ServerProcess : IDisposable
         }
     }
 
+    /// <summary>Waits for its end, which it comes to by itself.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> EndAsync(CancellationToken cancellationToken)
+    {
+        await process.WaitForExitAsync(cancellationToken).WaitAsync(patience, cancellationToken);
+        return process.ExitCode;
+    }
+
     /// <summary>Asks it to stop, and waits.</summary>
     /// <returns>Its exit code.</returns>
     public async Task<int> StopAsync()

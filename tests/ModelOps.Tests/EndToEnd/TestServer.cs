@@ -63,7 +63,8 @@ internal sealed class TestServer : IAsyncDisposable
     public async Task<TimeSpan> StopAsync()
     {
         var clock = Stopwatch.StartNew();
-        await process.StopAsync();
+        var code = await process.StopAsync();
+        Assert.True(code == 0, $"it ended with code {code}:\n{Log}");
         return clock.Elapsed;
     }
 

@@ -18,6 +18,7 @@ public sealed class SchemaTests(ServingFixture fixture)
     public async Task Answers_HaveTheShapeOfOpenAIsDescription()
     {
         var description = SharedData("openai/openapi.json");
+        await fixture.DeployEncoderAsync("encoder", pooling: 1, Cancel);
         using var http = ServingFixture.Connect(fixture.Server);
         var documents = new JsonArray();
         void Add(string schema, JsonElement document) => documents.Add((JsonNode)new JsonObject { ["schema"] = schema, ["document"] = JsonNode.Parse(document.GetRawText()) });
@@ -52,6 +53,7 @@ public sealed class SchemaTests(ServingFixture fixture)
         await StreamAsync("ResponseStreamEvent", "/v1/responses", """{"model":"broken","input":"x","stream":true}""");
         await WholeAsync("CreateCompletionResponse", "/v1/completions", """{"model":"text","prompt":["a","b"],"logprobs":1}""");
         await WholeAsync("CreateEmbeddingResponse", "/v1/embeddings", """{"model":"vectors","input":["a","b"]}""");
+        await WholeAsync("CreateEmbeddingResponse", "/v1/embeddings", """{"model":"encoder","input":["a","b c"]}""");
         foreach (var path in new[] { "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses" })
         {
             await WholeAsync("ErrorResponse", path, "{", 400);

@@ -5,6 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using ModelOps.Client;
+using ModelOps.Services.Tests.Ggml;
 using ModelOps.Tests.EndToEnd;
 using ModelOps.Tests.Repository;
 
@@ -83,6 +84,20 @@ public sealed class ServingFixture : IAsyncLifetime
         CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(to.CaCertificate) },
         RevocationMode = X509RevocationMode.NoCheck,
     };
+
+    /// <summary>Deploys a small random encoder on the first server.</summary>
+    /// <param name="pooling">1: it has vectors for texts; 4: it scores documents.</param>
+    /// <returns>Its file.</returns>
+    internal async Task<string> DeployEncoderAsync(string name, uint pooling, CancellationToken cancel)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Server.Home, "encoders", name)).FullName;
+        var file = Path.Combine(folder, $"{name}.gguf");
+        new TinyBert { Pooling = pooling }.Write(file);
+        await Server.Client.Artifacts.PushAsync($"{name}-gguf", "gguf", await LocalFiles.HashFolderAsync(folder, cancel), progress: null, cancel);
+        var deployed = await Server.Client.Deployments.CreateAsync(new CreateDeployment { Name = name, Artifact = $"{name}-gguf" }, cancel);
+        Assert.True(deployed.State == "ready", deployed.Error);
+        return file;
+    }
 
     private static async Task DeployAsync(ModelOpsClient client, CancellationToken cancel)
     {

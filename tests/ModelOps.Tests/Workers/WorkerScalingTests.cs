@@ -13,7 +13,7 @@ public sealed class WorkerScalingTests
         HealthyAfter = TimeSpan.FromSeconds(30),
     };
 
-    /// <param name="processes">A letter each: b runs something, i is idle and may stop, f has been idle for a moment only.</param>
+    /// <param name="processes">A letter each: s starts, b runs something, i is idle and may stop, f has been idle for a moment only.</param>
     /// <param name="failedAgo">Seconds since the last death.</param>
     [Theory]
     // from the backlog, between min and max
@@ -25,6 +25,9 @@ public sealed class WorkerScalingTests
     [InlineData(0, 3, 1, "bbb", 0, 0, 0, "")]
     [InlineData(0, 3, 1, "f", 0, 0, 0, "")]
     [InlineData(0, 3, 2, "bf", 0, 0, 1, "")]
+    [InlineData(0, 3, 1, "s", 0, 0, 0, "")] // it is for the one that waits
+    [InlineData(0, 3, 2, "bs", 0, 0, 1, "")]
+    [InlineData(0, 3, 0, "si", 0, 0, 0, "2")]
     // idle ones go, the longest idle first, never below min, never while tasks wait for them
     [InlineData(0, 3, 0, "i", 0, 0, 0, "1")]
     [InlineData(0, 3, 0, "f", 0, 0, 0, "")]
@@ -45,7 +48,7 @@ public sealed class WorkerScalingTests
     public void Decide_OfARole_StartsAndStops(int min, int max, int waiting, string processes, int failures, double failedAgo, int start, string stop)
     {
         var snapshots = processes.Select((kind, i) => new ProcessSnapshot(
-            i + 1, kind != 'b', now - (kind == 'i' ? options.IdleStop + TimeSpan.FromSeconds(10 - i) : TimeSpan.FromSeconds(1))));
+            i + 1, kind == 'b', kind is 'i' or 'f', now - (kind == 'i' ? options.IdleStop + TimeSpan.FromSeconds(10 - i) : TimeSpan.FromSeconds(1))));
         var snapshot = new RoleSnapshot(waiting, [.. snapshots], failures, now - TimeSpan.FromSeconds(failedAgo));
 
         var decision = WorkerScaling.Decide(new RoleOptions { Min = min, Max = max }, options, snapshot, now);

@@ -67,6 +67,8 @@ public sealed class WorkerServerTests : IDisposable
             var took = await server.StopAsync();
             Assert.Empty(TestServer.Workers(home));
             Assert.True(took < TimeSpan.FromSeconds(5), $"the stop took {took}");
+            Assert.Contains("training worker 1 started", server.Log, StringComparison.Ordinal);
+            Assert.DoesNotContain("WorkflowService/", server.Log, StringComparison.Ordinal); // its polls and heartbeats
         }
         await using var again = await TestServer.StartAsync(home, Cancel); // takes the job up again
         await Eventually.HoldsAsync(async () => (await TrainingAsync(again.Client)).Any(worker => worker.Tasks > 0), Cancel);

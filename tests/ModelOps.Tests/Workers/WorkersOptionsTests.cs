@@ -11,11 +11,11 @@ public sealed class WorkersOptionsTests
     public void Load_WithFaults_NamesThemAll()
     {
         var bound = Load(
-            ("MODELOPS__WORKERS__DATA__MIN", "3"), ("MODELOPS__WORKERS__INFERENCE__MAX", "2"), ("MODELOPS__WORKERS__TRAINING__THREADS", "0"),
+            ("MODELOPS__WORKERS__DATA__MIN", "3"), ("MODELOPS__WORKERS__INFERENCE__MAX", "0"), ("MODELOPS__WORKERS__TRAINING__THREADS", "0"),
             ("MODELOPS__WORKERS__FIRST_PAUSE", "1m"), ("MODELOPS__WORKERS__IDEL_STOP", "1m"));
         Assert.Equal(5, bound.Errors.Count);
         Assert.Contains(bound.Errors, error => error.Contains("workers:data: min is 3 and max 1", StringComparison.Ordinal));
-        Assert.Contains(bound.Errors, error => error.Contains("workers:inference: max is 2", StringComparison.Ordinal));
+        Assert.Contains(bound.Errors, error => error.Contains("workers:inference: max is 0; deployments are loaded in processes of this server: at least 1", StringComparison.Ordinal));
         Assert.Contains(bound.Errors, error => error.Contains("workers:training:threads is '0'", StringComparison.Ordinal));
         Assert.Contains(bound.Errors, error => error.Contains("workers:first_pause: it is longer than longest_pause", StringComparison.Ordinal));
         Assert.Contains(bound.Errors, error => error.Contains("did you mean workers:idle_stop?", StringComparison.Ordinal));

@@ -6,6 +6,8 @@ public sealed class DeploymentRow
     /// <summary><c>name@version</c>.</summary>
     public required string Artifact { get; set; }
     public required string ManifestDigest { get; set; }
+    /// <summary>In how many workers it is loaded.</summary>
+    public int Replicas { get; set; } = 1;
     public int? ContextSize { get; set; }
     public int? Slots { get; set; }
     public int? QueueLength { get; set; }

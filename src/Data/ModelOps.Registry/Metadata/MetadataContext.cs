@@ -95,6 +95,7 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
         modelBuilder.Entity<DeploymentRow>(deployment =>
         {
             deployment.HasKey(row => row.Name);
+            deployment.Property(row => row.Replicas).HasDefaultValue(1);
             deployment.HasMany(row => row.Adapters).WithOne().HasForeignKey(adapter => adapter.Deployment);
         });
         modelBuilder.Entity<DeploymentAdapterRow>(adapter =>

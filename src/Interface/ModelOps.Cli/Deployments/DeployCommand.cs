@@ -10,6 +10,7 @@ internal static class DeployCommand
     {
         var artifact = new Argument<string>("artifact") { Description = "gguf artifact, name or name@version" };
         var name = new Option<string>("--name") { Description = "The model id that answers", Required = true };
+        var replicas = new Option<int?>("--replicas") { Description = "Worker processes in which it is loaded", HelpName = "N" };
         var contextSize = new Option<int?>("--context-size") { Description = "Tokens of context per request", HelpName = "N" };
         var slots = new Option<int?>("--slots") { Description = "Requests decoded together", HelpName = "N" };
         var queueLength = new Option<int?>("--queue-length") { Description = "Requests that may wait for a slot", HelpName = "N" };
@@ -22,16 +23,17 @@ internal static class DeployCommand
         return cli.Command(
             "deploy", "Verifies a model, loads it, and lets it answer under a name; replaces what has the name.",
             [
-                "modelops deploy support-q8-0 --name support", "modelops deploy support-q8-0@2 --name support --slots 8",
+                "modelops deploy support-q8-0 --name support", "modelops deploy support-q8-0@2 --name support --slots 8 --replicas 2",
                 "modelops deploy base-q8-0 --name base --adapter formal=formal-lora --adapter short=short-lora@3",
             ],
-            [artifact, name, contextSize, slots, queueLength, keepAlive, adapters],
+            [artifact, name, replicas, contextSize, slots, queueLength, keepAlive, adapters],
             async (invocation, cancellationToken) =>
             {
                 var request = new CreateDeployment
                 {
                     Artifact = invocation.Get(artifact),
                     Name = invocation.Get(name)!,
+                    Replicas = invocation.Get(replicas),
                     ContextSize = invocation.Get(contextSize),
                     Slots = invocation.Get(slots),
                     QueueLength = invocation.Get(queueLength),

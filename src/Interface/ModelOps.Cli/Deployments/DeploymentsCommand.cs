@@ -12,14 +12,14 @@ internal static class DeploymentsCommand
 
     public static void Show(Invocation invocation, IReadOnlyList<Deployment> deployments)
     {
-        var table = invocation.Table("model", "artifact", "state", "memory", "context", "slots", "created");
+        var table = invocation.Table("model", "artifact", "state", "replicas", "memory", "context", "slots", "created");
         foreach (var deployment in deployments)
         {
             table.AddTextRow(
-                deployment.Name, deployment.Artifact, StateOf(deployment), Human.Bytes(deployment.MemoryBytes),
+                deployment.Name, deployment.Artifact, StateOf(deployment), $"{deployment.ReadyReplicas} of {deployment.Replicas}", Human.Bytes(deployment.MemoryBytes),
                 $"{deployment.ContextSize}", $"{deployment.Slots}", Human.Time(deployment.CreatedAt));
             foreach (var adapter in deployment.Adapters)
-                table.AddTextRow(adapter.Model, adapter.Artifact, "adapter", "", "", "", Human.Time(adapter.CreatedAt));
+                table.AddTextRow(adapter.Model, adapter.Artifact, "adapter", "", "", "", "", Human.Time(adapter.CreatedAt));
         }
         invocation.Screen.Write(table);
     }

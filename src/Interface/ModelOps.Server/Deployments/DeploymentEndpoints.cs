@@ -55,6 +55,9 @@ public static class DeploymentEndpoints
         CreateDeployment create, DeploymentManager manager, HttpContext context, CancellationToken cancellationToken)
     {
         List<string> errors = [.. ManifestRules.CheckName(create.Name), .. create.Adapters.Keys.SelectMany(ManifestRules.CheckName).Select(error => $"adapters: {error}")];
+        if (create.Replicas < 1) errors.Add($"replicas must be at least 1, not {create.Replicas}");
+        if (create.Replicas > manager.MostReplicas)
+            errors.Add($"replicas is {create.Replicas}, each in a worker of its own; workers:inference:max is {manager.MostReplicas}");
         if (create.ContextSize < SmallestContext) errors.Add($"context_size must be at least {SmallestContext}, not {create.ContextSize}");
         if (create.Slots is < 1 or > MostSlots) errors.Add($"slots must be from 1 to {MostSlots}, not {create.Slots}");
         if (create.QueueLength is < 1 or > LongestQueue) errors.Add($"queue_length must be from 1 to {LongestQueue}, not {create.QueueLength}");

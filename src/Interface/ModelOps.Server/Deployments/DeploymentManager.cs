@@ -1,62 +1,60 @@
-using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Client;
 using ModelOps.Inference;
-using ModelOps.Inference.Wire;
 using ModelOps.Registry;
 using ModelOps.Server.Artifacts;
 using ModelOps.Server.Workers;
-using ModelOps.Workflows;
 
 namespace ModelOps.Server.Deployments;
 
 /// <summary>
-/// Keeps every deployment loaded in the inference worker: verified, then loaded, at its creation, at each start, and again
-/// after the worker died. A deployment answers under its name, an adapter of it under <c>name:adapter</c>.
+/// Keeps every deployment loaded in as many inference workers as it has replicas: verified, then loaded, at its creation, at each start, and again
+/// after a worker died. A deployment answers under its name, an adapter of it under <c>name:adapter</c>.
 /// </summary>
 public sealed partial class DeploymentManager(
     IDbContextFactory<MetadataContext> contexts,
     ArtifactRegistry registry,
     DeployableArtifacts artifacts,
     WorkerSupervisor workers,
+    WorkersOptions options,
     ModelRouter router,
     WorkerMetrics metrics,
     ArtifactRefusals refusals,
     TimeProvider time,
-    ILogger<DeploymentManager> logger) : BackgroundService
+    ILogger<DeploymentManager> logger) : IHostedService, IDisposable
 {
     private const string ServerActor = "modelops";
-    private static readonly TimeSpan firstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan longestPause = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan statusInterval = TimeSpan.FromSeconds(1);
-    private readonly ConcurrentDictionary<string, Deployment> live = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim gate = new(1);
-    private readonly SemaphoreSlim wake = new(0);
+    private readonly Lock state = new(); // of what everybody reads
+    private readonly SemaphoreSlim gate = new(1); // whoever changes deployments or seats, one after the other
+    private readonly Dictionary<string, DeploymentState> live = new(StringComparer.Ordinal);
+    private readonly List<InferenceSeat> seats = [];
+    private int loads;
+
+    /// <summary>Replicas that a deployment may have.</summary>
+    public int MostReplicas => options.Inference.Max;
 
     /// <summary>The model id under which an adapter of a deployment answers.</summary>
     public static string ModelOf(string deployment, string adapter) => $"{deployment}:{adapter}";
 
-    public IReadOnlyList<Deployment> List() => [.. live.Values.Select(WithStatus).OrderBy(deployment => deployment.Name, StringComparer.Ordinal)];
-
-    public Deployment? Get(string name) => live.GetValueOrDefault(name) is { } deployment ? WithStatus(deployment) : null;
-
-    /// <summary>Asks the worker anew what it has in memory.</summary>
-    public async Task RefreshAsync(CancellationToken cancellationToken)
+    public IReadOnlyList<Deployment> List()
     {
-        if (!live.Values.Any(deployment => deployment.State == DeploymentStates.Ready)) return;
-        try
-        {
-            await UpdateStatusAsync((await BackendAsync(cancellationToken)).Backend, cancellationToken);
-        }
-        catch (InferenceException e)
-        {
-            Log.NoStatus(logger, e.Message); // what was last known is told
-        }
+        lock (state) return [.. live.Values.Select(deployment => deployment.ToWire(metrics)).OrderBy(deployment => deployment.Name, StringComparer.Ordinal)];
+    }
+
+    public Deployment? Get(string name)
+    {
+        lock (state) return live.GetValueOrDefault(name)?.ToWire(metrics);
+    }
+
+    /// <summary>Asks the workers anew what they have in memory.</summary>
+    public Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        lock (state) return Task.WhenAll(seats.Select(seat => seat.RefreshAsync(cancellationToken)));
     }
 
     /// <summary>
-    /// Verifies the artifacts, loads them, then records it; a deployment of the same name is replaced once the new one is loaded, and finishes the
-    /// requests that it has.
+    /// Verifies the artifacts, loads them in as many workers as there are to be replicas, then records it. One of the same name is replaced once all of
+    /// the new one is loaded, in all workers at once, and finishes the requests that it has.
     /// </summary>
     public async Task<DeployResult> CreateAsync(CreateDeployment create, string by, CancellationToken cancellationToken)
     {
@@ -68,6 +66,7 @@ public sealed partial class DeploymentManager(
             Name = create.Name,
             Artifact = verified.Model.Manifest.Reference,
             ManifestDigest = verified.Model.Digest,
+            Replicas = create.Replicas ?? 1,
             ContextSize = create.ContextSize,
             Slots = create.Slots,
             QueueLength = create.QueueLength,
@@ -78,19 +77,13 @@ public sealed partial class DeploymentManager(
         await gate.WaitAsync(cancellationToken);
         try
         {
-            if (await TryAsync(() => LoadAsync(row, cancellationToken), by, cancellationToken) is { } refused) return refused;
-            await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-            await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
-            await context.Deployments.Where(deployment => deployment.Name == create.Name).ExecuteDeleteAsync(cancellationToken);
-            context.Deployments.Add(row);
-            await context.SaveChangesAsync(cancellationToken);
-            await transaction.CommitAsync(cancellationToken);
+            if (await TryAsync(() => ReplaceAsync(row, cancellationToken), by, cancellationToken) is { } refused) return refused;
         }
         finally
         {
+            await LeaveSeatsAsync();
             gate.Release();
         }
-        wake.Release();
         await RefreshAsync(cancellationToken);
         return new DeployResult.Deployed(Get(create.Name)!);
     }
@@ -103,43 +96,37 @@ public sealed partial class DeploymentManager(
         {
             await using var context = await contexts.CreateDbContextAsync(cancellationToken);
             var deleted = await context.Deployments.Where(deployment => deployment.Name == name).ExecuteDeleteAsync(cancellationToken) > 0;
-            if (live.TryRemove(name, out var deployment))
+            if (Find(name) is not { } deployment) return deleted;
+            lock (state)
             {
+                live.Remove(name);
                 router.Remove(name);
-                foreach (var adapter in deployment.Adapters) router.Remove(adapter.Model);
-                if (deployment.State == DeploymentStates.Ready) await (await BackendAsync(cancellationToken)).Backend.UnloadAsync(name, cancellationToken);
+                foreach (var adapter in deployment.Row.Adapters) router.Remove(ModelOf(name, adapter.Name));
+                deployment.Backend.Hold($"the model '{name}' was stopped");
             }
+            await UnloadAsync(deployment);
             return deleted;
         }
         finally
         {
+            await LeaveSeatsAsync();
             gate.Release();
         }
     }
 
-    /// <summary>Serves an adapter beside a deployment's model; one of the same name is replaced once the new one is loaded.</summary>
+    /// <summary>Serves an adapter beside a deployment's model; one of the same name is replaced once the new one is loaded, in all workers at once.</summary>
     public async Task<DeployResult> AddAdapterAsync(string name, string adapter, string artifact, string by, CancellationToken cancellationToken)
     {
-        if (live.GetValueOrDefault(name) is not { } found) return new DeployResult.NoSuchDeployment();
-        var deployable = await artifacts.CheckAsync(found.Artifact, new Dictionary<string, string>(StringComparer.Ordinal) { [adapter] = artifact }, by, cancellationToken);
+        if (Find(name)?.Row.Artifact is not { } model) return new DeployResult.NoSuchDeployment();
+        var deployable = await artifacts.CheckAsync(model, new Dictionary<string, string>(StringComparer.Ordinal) { [adapter] = artifact }, by, cancellationToken);
         if (deployable is not Deployable.Verified verified) return Refusal(deployable);
         var row = RowOf(name, adapter, verified.Adapters[adapter], time.GetUtcNow());
         await gate.WaitAsync(cancellationToken);
         try
         {
-            if (live.GetValueOrDefault(name) is not { } deployment) return new DeployResult.NoSuchDeployment();
-            if (deployment.Artifact != found.Artifact) return new DeployResult.Invalid([$"{name} was replaced meanwhile and serves {deployment.Artifact}; try again"]);
-            var (_, backend) = await BackendAsync(cancellationToken);
-            if (await TryAsync(() => backend.LoadAdapterAsync(name, ToLoad(row), cancellationToken), by, cancellationToken) is { } refused) return refused;
-            await using (var context = await contexts.CreateDbContextAsync(cancellationToken))
-            {
-                await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
-                await context.DeploymentAdapters.Where(other => other.Deployment == name && other.Name == adapter).ExecuteDeleteAsync(cancellationToken);
-                context.DeploymentAdapters.Add(row);
-                await context.SaveChangesAsync(cancellationToken);
-                await transaction.CommitAsync(cancellationToken);
-            }
-            Serve(deployment with { Adapters = [.. deployment.Adapters.Where(other => other.Name != adapter).Append(ToWire(row)).OrderBy(other => other.Name, StringComparer.Ordinal)] }, backend);
+            if (Find(name) is not { } deployment) return new DeployResult.NoSuchDeployment();
+            if (deployment.Row.Artifact != model) return new DeployResult.Invalid([$"{name} was replaced meanwhile and serves {deployment.Row.Artifact}; try again"]);
+            if (await TryAsync(() => ReplaceAdapterAsync(deployment, row, cancellationToken), by, cancellationToken) is { } refused) return refused;
         }
         finally
         {
@@ -157,11 +144,16 @@ public sealed partial class DeploymentManager(
         {
             await using var context = await contexts.CreateDbContextAsync(cancellationToken);
             var removed = await context.DeploymentAdapters.Where(row => row.Deployment == name && row.Name == adapter).ExecuteDeleteAsync(cancellationToken) > 0;
-            if (!removed || live.GetValueOrDefault(name) is not { } deployment) return removed;
-            router.Remove(ModelOf(name, adapter));
-            live[name] = deployment with { Adapters = [.. deployment.Adapters.Where(other => other.Name != adapter)] };
-            if (deployment.State == DeploymentStates.Ready)
-                await (await BackendAsync(cancellationToken)).Backend.UnloadAdapterAsync(name, adapter, cancellationToken);
+            if (!removed || Find(name) is not { } deployment) return removed;
+            string? gone;
+            lock (state)
+            {
+                router.Remove(ModelOf(name, adapter));
+                deployment.AdapterNames.Remove(adapter, out gone);
+                deployment.Row.Adapters.RemoveAll(row => row.Name == adapter);
+                deployment.Route();
+            }
+            if (gone is not null) await UnloadAdapterAsync(deployment, gone);
             return removed;
         }
         finally
@@ -171,81 +163,14 @@ public sealed partial class DeploymentManager(
     }
 
     /// <summary>What is recorded is known, as loading, before the first request is answered.</summary>
-    public override async Task StartAsync(CancellationToken cancellationToken)
+    public async Task StartAsync(CancellationToken cancellationToken)
     {
-        foreach (var row in await RowsAsync(cancellationToken)) Hold(ToWire(row, DeploymentStates.Loading), $"the model '{row.Name}' is loading; try again in a moment");
-        await base.StartAsync(cancellationToken);
-    }
-
-    public override void Dispose()
-    {
-        base.Dispose();
-        gate.Dispose();
-        wake.Dispose();
-    }
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        var pause = firstPause;
-        while (true)
-        {
-            try
-            {
-                var rows = await RowsAsync(stoppingToken);
-                if (rows.Count == 0)
-                {
-                    await wake.WaitAsync(stoppingToken);
-                    continue;
-                }
-                var (worker, backend) = await LoadAllAsync(rows, stoppingToken);
-                pause = firstPause;
-                await WatchAsync(worker, backend, stoppingToken);
-                metrics.Latest = new StatusReply();
-                foreach (var deployment in live.Values.Where(deployment => deployment.State == DeploymentStates.Ready))
-                {
-                    var error = $"the inference worker {worker.HowItEnded}; it is started again";
-                    Hold(deployment with { State = DeploymentStates.Loading, Error = error }, error);
-                }
-                Log.WorkerDied(logger, worker.HowItEnded);
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                Log.NotLoaded(logger, e);
-                await Task.Delay(pause, time, stoppingToken);
-                pause = pause * 2 < longestPause ? pause * 2 : longestPause;
-            }
-        }
-    }
-
-    /// <summary>Until the worker's end.</summary>
-    private async Task WatchAsync(WorkerProcess worker, WorkerBackend backend, CancellationToken cancellationToken)
-    {
-        while (!worker.Exited.IsCompleted)
-        {
-            try
-            {
-                await UpdateStatusAsync(backend, cancellationToken);
-            }
-            catch (InferenceException e)
-            {
-                Log.NoStatus(logger, e.Message);
-            }
-            await Task.WhenAny(worker.Exited, Task.Delay(statusInterval, time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-    }
-
-    private async Task UpdateStatusAsync(WorkerBackend backend, CancellationToken cancellationToken) => metrics.Latest = await backend.StatusAsync(cancellationToken);
-
-    /// <summary>Loads what is not loaded; a deployment that fails is marked so and does not hold up the others.</summary>
-    private async Task<(WorkerProcess Worker, WorkerBackend Backend)> LoadAllAsync(IReadOnlyList<DeploymentRow> rows, CancellationToken cancellationToken)
-    {
-        await gate.WaitAsync(cancellationToken);
+        await gate.WaitAsync(cancellationToken); // no seat loads before all are placed
         try
         {
-            foreach (var row in rows.Where(row => live.GetValueOrDefault(row.Name) is { State: DeploymentStates.Loading }))
-                if (await FaultAsync(row, cancellationToken) is { } fault) Hold(ToWire(row, DeploymentStates.Failed) with { Error = fault }, fault);
-            return await BackendAsync(cancellationToken);
+            await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+            var rows = await context.Deployments.AsNoTracking().Include(deployment => deployment.Adapters).OrderBy(deployment => deployment.CreatedAt).ToListAsync(cancellationToken);
+            foreach (var row in rows) Serve(Place(row, before: null));
         }
         finally
         {
@@ -253,16 +178,63 @@ public sealed partial class DeploymentManager(
         }
     }
 
-    /// <returns>Why the deployment cannot be loaded; null once it is.</returns>
-    private async Task<string?> FaultAsync(DeploymentRow row, CancellationToken cancellationToken)
+    public Task StopAsync(CancellationToken cancellationToken)
     {
-        foreach (var reference in row.Adapters.Select(adapter => adapter.Artifact).Prepend(row.Artifact))
+        lock (state) return Task.WhenAll(seats.Select(seat => seat.LeaveAsync()));
+    }
+
+    /// <summary>The container disposes it for each way that it is registered.</summary>
+    public void Dispose()
+    {
+        foreach (var seat in seats) seat.Dispose();
+        gate.Dispose();
+    }
+
+    /// <summary>Loads what is placed at a seat in the worker that it has; a deployment that fails is marked so and does not hold up the others.</summary>
+    private async Task LoadAsync(SeatedWorker worker, CancellationToken cancellationToken)
+    {
+        await gate.WaitAsync(cancellationToken);
+        try
+        {
+            foreach (var (deployment, replica) in PlacedAt(worker.Seat).Where(placed => placed.Replica.Fault is null && placed.Replica.Worker != worker))
+            {
+                var fault = await FaultAsync(deployment, replica, worker, cancellationToken);
+                lock (state)
+                {
+                    replica.Fault = fault;
+                    deployment.Route();
+                }
+            }
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    private void Lose(SeatedWorker worker)
+    {
+        lock (state)
+        {
+            foreach (var (deployment, replica) in PlacedAt(worker.Seat).Where(placed => placed.Replica.Worker == worker))
+            {
+                replica.Lose();
+                deployment.Loss = $"the inference worker {worker.Process.HowItEnded}; it is started again";
+                deployment.Route();
+            }
+        }
+    }
+
+    /// <returns>Why the replica cannot be loaded; null once it is.</returns>
+    private async Task<string?> FaultAsync(DeploymentState deployment, ReplicaState replica, SeatedWorker worker, CancellationToken cancellationToken)
+    {
+        foreach (var reference in deployment.Row.Adapters.Select(adapter => adapter.Artifact).Prepend(deployment.Row.Artifact))
         {
             if (await registry.UseAsync(reference, cancellationToken) is not ArtifactLoad.Refused refused) continue;
             await refusals.RecordAsync(ServerActor, "deploy", refused.Failure.ToString(), cancellationToken);
             return refused.Failure.ToString();
         }
-        return await TryAsync(() => LoadAsync(row, cancellationToken), ServerActor, cancellationToken) switch
+        return await TryAsync(() => LoadAsync(deployment, replica, worker, before: null, cancellationToken), ServerActor, cancellationToken) switch
         {
             DeployResult.Refused refused => refused.Reason,
             DeployResult.Invalid invalid => string.Join("; ", invalid.Faults),
@@ -270,33 +242,150 @@ public sealed partial class DeploymentManager(
         };
     }
 
-    private async Task LoadAsync(DeploymentRow row, CancellationToken cancellationToken)
+    private async Task LoadAsync(DeploymentState deployment, ReplicaState replica, SeatedWorker worker, DeploymentState? before, CancellationToken cancellationToken)
     {
-        var (_, backend) = await BackendAsync(cancellationToken);
-        var loaded = await backend.LoadAsync(
-            new ModelToLoad(row.Name, row.Artifact, row.ManifestDigest)
-            {
-                ContextSize = row.ContextSize,
-                Slots = row.Slots,
-                QueueLength = row.QueueLength,
-                KeepAlive = row.KeepAliveSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-                Adapters = [.. row.Adapters.Select(ToLoad)],
-            },
-            cancellationToken);
-        var before = live.GetValueOrDefault(row.Name)?.Adapters ?? [];
-        Serve(
-            ToWire(row, DeploymentStates.Ready) with
-            {
-                ContextSize = loaded.ContextSize,
-                Slots = loaded.Slots,
-                LoadSeconds = loaded.Took.TotalSeconds,
-                InMemory = true,
-                MemoryBytes = loaded.MemoryBytes,
-            },
-            backend);
-        foreach (var gone in before.Where(adapter => row.Adapters.TrueForAll(other => other.Name != adapter.Name))) router.Remove(gone.Model);
-        Log.Loaded(logger, row.Name, row.Artifact, loaded.Took.TotalSeconds);
+        var replaces = before is not null && before.Replicas.Any(other => other.Seat == worker.Seat) ? before.Model : null;
+        var loaded = await worker.Backend.LoadAsync(deployment.ToLoad(replaces), cancellationToken);
+        lock (state) replica.Hold(worker, loaded, deployment.Model);
+        Log.Loaded(logger, deployment.Row.Name, deployment.Row.Artifact, worker.Seat.Number, loaded.Took.TotalSeconds);
     }
+
+    /// <summary>All of it is loaded and recorded, and answers from then on; or nothing has changed.</summary>
+    private async Task ReplaceAsync(DeploymentRow row, CancellationToken cancellationToken)
+    {
+        var before = Find(row.Name);
+        var deployment = Place(row, before);
+        try
+        {
+            await Task.WhenAll(deployment.Replicas.Select(async replica =>
+                await LoadAsync(deployment, replica, await replica.Seat.WorkerAsync(cancellationToken), before, cancellationToken)));
+            await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+            await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+            await context.Deployments.Where(other => other.Name == row.Name).ExecuteDeleteAsync(cancellationToken);
+            context.Deployments.Add(row);
+            await context.SaveChangesAsync(cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+        }
+        catch
+        {
+            await UnloadAsync(deployment);
+            throw;
+        }
+        Serve(deployment);
+        if (before is not null) await UnloadAsync(before);
+    }
+
+    /// <inheritdoc cref="ReplaceAsync"/>
+    private async Task ReplaceAdapterAsync(DeploymentState deployment, DeploymentAdapterRow row, CancellationToken cancellationToken)
+    {
+        var name = NameOfLoad(row.Name);
+        var ready = deployment.Replicas.Where(replica => replica.IsReady).ToList();
+        if (ready.Count == 0) throw new InferenceException(InferenceError.Unavailable, $"the model '{row.Deployment}' is not loaded now; try again when it is");
+        try
+        {
+            await Task.WhenAll(ready.Select(replica =>
+                replica.Worker!.Backend.LoadAdapterAsync(deployment.Model, new AdapterToLoad(name, row.Artifact, row.ManifestDigest), cancellationToken)));
+            await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+            await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+            await context.DeploymentAdapters.Where(other => other.Deployment == row.Deployment && other.Name == row.Name).ExecuteDeleteAsync(cancellationToken);
+            context.DeploymentAdapters.Add(row);
+            await context.SaveChangesAsync(cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+        }
+        catch
+        {
+            await UnloadAdapterAsync(deployment, name);
+            throw;
+        }
+        string? gone;
+        lock (state)
+        {
+            gone = deployment.AdapterNames.GetValueOrDefault(row.Name);
+            deployment.AdapterNames[row.Name] = name;
+            deployment.Row.Adapters.RemoveAll(other => other.Name == row.Name);
+            deployment.Row.Adapters.Add(row);
+        }
+        Serve(deployment);
+        if (gone is not null) await UnloadAdapterAsync(deployment, gone);
+    }
+
+    /// <summary>Chooses a seat for each replica: where the one before it is, then where the fewest are. Seats that are missing are made.</summary>
+    private DeploymentState Place(DeploymentRow row, DeploymentState? before)
+    {
+        var count = Math.Min(row.Replicas, MostReplicas);
+        lock (state)
+        {
+            while (seats.Count < count) seats.Add(NewSeat());
+            var chosen = seats.OrderBy(seat => before is not null && before.Replicas.Any(replica => replica.Seat == seat) ? 0 : 1)
+                .ThenBy(seat => PlacedAt(seat).Count).ThenBy(seat => seat.Number).Take(count);
+            return new DeploymentState(row, NameOfLoad(row.Name), [.. chosen.Select(seat => new ReplicaState(seat))], before?.Backend ?? new ReplicaBackend())
+            {
+                AdapterNames = row.Adapters.ToDictionary(adapter => adapter.Name, adapter => NameOfLoad(adapter.Name), StringComparer.Ordinal),
+            };
+        }
+    }
+
+    private InferenceSeat NewSeat()
+    {
+        var number = Enumerable.Range(1, MostReplicas).First(free => seats.TrueForAll(seat => seat.Number != free));
+        var seat = new InferenceSeat(number, workers, metrics, new SeatDuties(LoadAsync, Lose), time, logger);
+        seat.Begin();
+        return seat;
+    }
+
+    /// <summary>A seat with nothing left to load gives its worker back.</summary>
+    private async Task LeaveSeatsAsync()
+    {
+        List<InferenceSeat> empty;
+        lock (state)
+        {
+            empty = [.. seats.Where(seat => PlacedAt(seat).Count == 0)];
+            seats.RemoveAll(empty.Contains);
+        }
+        foreach (var seat in empty)
+        {
+            await seat.LeaveAsync();
+            seat.Dispose();
+        }
+    }
+
+    /// <summary>From now on requests find it, and nothing of what had its name.</summary>
+    private void Serve(DeploymentState deployment)
+    {
+        var row = deployment.Row;
+        lock (state)
+        {
+            var before = live.GetValueOrDefault(row.Name)?.Row.Adapters ?? [];
+            live[row.Name] = deployment;
+            deployment.Route();
+            router.Set(row.Name, new ModelRoute(deployment.Backend, row.Name) { CreatedAt = row.CreatedAt });
+            foreach (var adapter in row.Adapters)
+                router.Set(ModelOf(row.Name, adapter.Name), new ModelRoute(deployment.Backend, row.Name) { Adapter = adapter.Name, CreatedAt = adapter.CreatedAt });
+            foreach (var gone in before.Where(adapter => row.Adapters.TrueForAll(other => other.Name != adapter.Name))) router.Remove(ModelOf(row.Name, gone.Name));
+        }
+    }
+
+    /// <summary>Requests under way finish first; a worker that does not answer is dead, and with it all that it had.</summary>
+    private Task UnloadAsync(DeploymentState deployment) =>
+        InWorkersAsync(deployment, backend => backend.UnloadAsync(deployment.Model, CancellationToken.None));
+
+    /// <inheritdoc cref="UnloadAsync"/>
+    /// <param name="adapter">What the workers call it.</param>
+    private Task UnloadAdapterAsync(DeploymentState deployment, string adapter) =>
+        InWorkersAsync(deployment, backend => backend.UnloadAdapterAsync(deployment.Model, adapter, CancellationToken.None));
+
+    private Task InWorkersAsync(DeploymentState deployment, Func<WorkerBackend, Task> unload) => Task.WhenAll(deployment.Replicas.Select(async replica =>
+    {
+        if (replica.Seat.Worker is not { } worker) return;
+        try
+        {
+            await unload(worker.Backend);
+        }
+        catch (InferenceException e)
+        {
+            Log.NotUnloaded(logger, deployment.Row.Name, worker.Seat.Number, e.Message);
+        }
+    }));
 
     /// <returns>The refusal; null: it is done.</returns>
     private async Task<DeployResult?> TryAsync(Func<Task> load, string by, CancellationToken cancellationToken)
@@ -317,40 +406,24 @@ public sealed partial class DeploymentManager(
         }
     }
 
-    /// <summary>It is known, and its clients are told to come again.</summary>
-    private void Hold(Deployment deployment, string reason) => Serve(deployment, new UnavailableBackend(reason));
-
-    private void Serve(Deployment deployment, IInferenceBackend backend)
+    private DeploymentState? Find(string name)
     {
-        live[deployment.Name] = deployment;
-        router.Set(deployment.Name, new ModelRoute(backend, deployment.Name) { CreatedAt = deployment.CreatedAt });
-        foreach (var adapter in deployment.Adapters)
-            router.Set(adapter.Model, new ModelRoute(backend, deployment.Name) { Adapter = adapter.Name, CreatedAt = adapter.CreatedAt });
+        lock (state) return live.GetValueOrDefault(name);
     }
 
-    private Deployment WithStatus(Deployment deployment) =>
-        deployment.State == DeploymentStates.Ready && metrics.Latest.Models.FirstOrDefault(model => model.Name == deployment.Name) is { } status
-            ? deployment with { InMemory = status.InMemory, MemoryBytes = (long)status.MemoryBytes }
-            : deployment;
-
-    private async Task<(WorkerProcess Worker, WorkerBackend Backend)> BackendAsync(CancellationToken cancellationToken)
+    private IReadOnlyList<(DeploymentState Deployment, ReplicaState Replica)> PlacedAt(InferenceSeat seat)
     {
-        try
+        lock (state)
         {
-            var worker = await workers.GetAsync(WorkerRole.Inference, cancellationToken);
-            return (worker, new WorkerBackend(new InferenceEngine.InferenceEngineClient(worker.Channel)));
-        }
-        catch (WorkerStartException e)
-        {
-            throw new InferenceException(InferenceError.Unavailable, e.Message, e);
+            return
+            [
+                .. live.Values.OrderBy(deployment => deployment.Row.CreatedAt)
+                    .SelectMany(deployment => deployment.Replicas.Where(replica => replica.Seat == seat).Select(replica => (deployment, replica))),
+            ];
         }
     }
 
-    private async Task<IReadOnlyList<DeploymentRow>> RowsAsync(CancellationToken cancellationToken)
-    {
-        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        return await context.Deployments.AsNoTracking().Include(deployment => deployment.Adapters).OrderBy(deployment => deployment.CreatedAt).ToListAsync(cancellationToken);
-    }
+    private string NameOfLoad(string name) => $"{name}#{Interlocked.Increment(ref loads)}";
 
     private static DeployResult Refusal(Deployable deployable) => deployable switch
     {
@@ -370,47 +443,17 @@ public sealed partial class DeploymentManager(
         CreatedAt = at,
     };
 
-    private static AdapterToLoad ToLoad(DeploymentAdapterRow row) => new(row.Name, row.Artifact, row.ManifestDigest);
-
-    private static DeployedAdapter ToWire(DeploymentAdapterRow row) => new(row.Name, ModelOf(row.Deployment, row.Name), row.Artifact, row.CreatedAt);
-
-    private static Deployment ToWire(DeploymentRow row, string state) => new()
-    {
-        Name = row.Name,
-        Artifact = row.Artifact,
-        State = state,
-        ContextSize = row.ContextSize ?? 0,
-        Slots = row.Slots ?? 0,
-        QueueLength = row.QueueLength,
-        KeepAliveSeconds = row.KeepAliveSeconds,
-        Adapters = [.. row.Adapters.OrderBy(adapter => adapter.Name, StringComparer.Ordinal).Select(ToWire)],
-        CreatedAt = row.CreatedAt,
-    };
-
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "deployment {Name} serves {Artifact}, loaded in {Seconds:F2} s")]
-        public static partial void Loaded(ILogger logger, string name, string artifact, double seconds);
+        [LoggerMessage(1, LogLevel.Information, "deployment {Name} serves {Artifact}, loaded in inference worker {Worker} in {Seconds:F2} s")]
+        public static partial void Loaded(ILogger logger, string name, string artifact, int worker, double seconds);
 
-        [LoggerMessage(2, LogLevel.Error, "the inference worker {HowItEnded}; its deployments are loaded again")]
-        public static partial void WorkerDied(ILogger logger, string howItEnded);
+        [LoggerMessage(2, LogLevel.Warning, "inference worker {Worker} was not told that deployment {Name} needs less of it: {Reason}")]
+        public static partial void NotUnloaded(ILogger logger, string name, int worker, string reason);
 
-        [LoggerMessage(3, LogLevel.Error, "deployments could not be loaded; trying again")]
-        public static partial void NotLoaded(ILogger logger, Exception exception);
-
-        [LoggerMessage(4, LogLevel.Information, "{Model} serves {Artifact}")]
+        [LoggerMessage(3, LogLevel.Information, "{Model} serves {Artifact}")]
         public static partial void AdapterLoaded(ILogger logger, string model, string artifact);
-
-        [LoggerMessage(5, LogLevel.Warning, "the inference worker does not say what it has loaded: {Reason}")]
-        public static partial void NoStatus(ILogger logger, string reason);
     }
-}
-
-public static class DeploymentStates
-{
-    public const string Loading = "loading";
-    public const string Ready = "ready";
-    public const string Failed = "failed";
 }
 
 public abstract record DeployResult

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -28,6 +29,30 @@ public static partial class Listener
                 ServerCertificateContext = certificates.Select(context.ClientHelloInfo.ServerName, FromThisMachine(context.Connection)),
             }),
         }));
+    }
+
+    /// <summary>Looks before anything is started: Kestrel and its host would log what it throws, each with all frames.</summary>
+    /// <exception cref="ServerStartException">The port is taken, or not for this user.</exception>
+    public static void ThrowIfTaken(ListenOptions listen)
+    {
+        if (listen.Port == 0) return;
+        using var probe = new TcpListener(IPAddress.Parse(listen.Address), listen.Port);
+        try
+        {
+            probe.Start();
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            throw new ServerStartException(
+                $"cannot listen on {listen.Address}:{listen.Port}: another program uses the port; end it, or choose another port with --port, 0 for any free one", e)
+            {
+                ExitCode = ServerStartException.Conflict,
+            };
+        }
+        catch (SocketException e)
+        {
+            throw new ServerStartException($"cannot listen on {listen.Address}:{listen.Port}: {e.Message}; choose another port with --port, or another address with --set listen:address=", e);
+        }
     }
 
     /// <summary>The address under which this machine reaches the server.</summary>

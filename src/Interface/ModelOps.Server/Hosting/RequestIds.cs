@@ -1,12 +1,14 @@
 using System.Collections;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http.Features;
+using ModelOps.Server.Workflows;
 
 namespace ModelOps.Server.Hosting;
 
 /// <summary>
 /// Every answer carries <c>x-request-id</c>: the caller's if it is 1 to 128 letters, digits, '.', '_' or '-', else one of ours. Every log
-/// line of the request has it, with the principal's name once that is known. A request's end is logged; that of a health check only for debugging.
+/// line of the request has it, with the principal's name once that is known. A request's end is logged; that of a health check, and of a worker's
+/// polls and heartbeats, only for debugging.
 /// </summary>
 public static partial class RequestIds
 {
@@ -40,7 +42,7 @@ public static partial class RequestIds
                 }
                 finally
                 {
-                    var level = Array.Exists(probes, probe => context.Request.Path == probe) ? LogLevel.Debug : LogLevel.Information;
+                    var level = IsRoutine(context.Request.Path) ? LogLevel.Debug : LogLevel.Information;
                     if (logger.IsEnabled(level))
                     {
                         var milliseconds = time.GetElapsedTime(started).TotalMilliseconds;
@@ -58,6 +60,8 @@ public static partial class RequestIds
         if (context.User.Identity is { IsAuthenticated: true, Name: { } name }) context.Features.GetRequiredFeature<RequestScope>().Principal = name;
         return next(context);
     });
+
+    private static bool IsRoutine(PathString path) => Array.Exists(probes, probe => path == probe) || path.StartsWithSegments(WorkflowGateway.Service, StringComparison.Ordinal);
 
     private static bool IsWellFormed(string id) =>
         id.Length is > 0 and <= Longest && id.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-');

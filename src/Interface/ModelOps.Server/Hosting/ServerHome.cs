@@ -46,7 +46,10 @@ public sealed class ServerHome : IDisposable
         catch (IOException e)
         {
             throw new ServerStartException(
-                $"another server runs on the home folder {root}; stop it, or choose another folder with --home or MODELOPS_HOME", e);
+                $"another server runs on the home folder {root}; stop it, or choose another folder with --home or MODELOPS_HOME", e)
+            {
+                ExitCode = ServerStartException.Conflict,
+            };
         }
     }
 
@@ -54,4 +57,12 @@ public sealed class ServerHome : IDisposable
 }
 
 /// <summary>The server cannot start, for a reason that its user can mend.</summary>
-public sealed class ServerStartException(string message, Exception? cause = null) : Exception(message, cause);
+public sealed class ServerStartException(string message, Exception? cause = null) : Exception(message, cause)
+{
+    /// <summary>It contradicts what is there.</summary>
+    public const int Conflict = 5;
+
+    /// <summary>What the process ends with, as docs/cli.md has it.</summary>
+    /// <value>The default is 1.</value>
+    public int ExitCode { get; init; } = 1;
+}

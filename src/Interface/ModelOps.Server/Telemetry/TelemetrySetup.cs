@@ -82,6 +82,7 @@ public static class TelemetrySetup
         }
         logging
             .AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Yarp", LogLevel.Warning) // two lines for every heartbeat and poll of a worker
             .AddFilter("Microsoft.AspNetCore.Diagnostics.ExceptionHandlerMiddleware", LogLevel.None); // Problems logs what is unexpected
     }
 

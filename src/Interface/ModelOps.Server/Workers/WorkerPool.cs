@@ -47,7 +47,11 @@ public sealed partial class WorkerPool(
             var live = slots.Where(slot => slot.State != WorkerState.Stopping || slot.IsBusy).ToList(); // one may have taken a task as it was to leave
             var now = new RoleSnapshot(
                 backlog + waiting,
-                [.. live.Select(slot => new ProcessSnapshot(slot.Instance, slot is { State: WorkerState.Ready, IsBusy: false }, slot.IdleSince))],
+                [.. live.Select(slot => new ProcessSnapshot(
+                    slot.Instance,
+                    IsBusy: slot.State != WorkerState.Starting && slot.IsBusy,
+                    CanStop: slot is { State: WorkerState.Ready, IsBusy: false },
+                    slot.IdleSince))],
                 failures,
                 lastFailure);
             var decision = WorkerScaling.Decide(options.Of(role), options, now, time.GetUtcNow());
@@ -57,16 +61,11 @@ public sealed partial class WorkerPool(
         }
     }
 
-    /// <summary>A ready process, however much it runs; waits for one.</summary>
-    /// <exception cref="WorkerStartException">None runs, and one could not be started.</exception>
-    public async Task<WorkerProcess> GetAsync(Action wake, CancellationToken cancellationToken) =>
-        (await TakeAsync(static _ => true, static _ => { }, wake, cancellationToken)).Process!;
-
     /// <summary>A ready process that nobody else leases, until the lease is disposed; waits for one.</summary>
-    /// <inheritdoc cref="GetAsync"/>
+    /// <exception cref="WorkerStartException">One could not be started, and none is starting.</exception>
     public async Task<WorkerLease> LeaseAsync(Action wake, CancellationToken cancellationToken)
     {
-        var slot = await TakeAsync(static slot => !slot.IsLeased, static slot => slot.IsLeased = true, wake, cancellationToken);
+        var slot = await TakeAsync(wake, cancellationToken);
         return new(slot.Process!, () =>
         {
             lock (gate)
@@ -117,7 +116,7 @@ public sealed partial class WorkerPool(
 
     public void Dispose() => stopping.Dispose();
 
-    private async Task<Slot> TakeAsync(Predicate<Slot> suits, Action<Slot> take, Action wake, CancellationToken cancellationToken)
+    private async Task<Slot> TakeAsync(Action wake, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, stopping.Token);
         int? startsFailedBefore = null;
@@ -127,13 +126,13 @@ public sealed partial class WorkerPool(
             lock (gate)
             {
                 startsFailedBefore ??= failedStarts;
-                if (slots.Find(slot => slot.State == WorkerState.Ready && !slot.Process!.Exited.IsCompleted && suits(slot)) is { } slot)
+                if (slots.Find(slot => slot is { State: WorkerState.Ready, IsLeased: false } && !slot.Process!.Exited.IsCompleted) is { } slot)
                 {
-                    take(slot);
+                    slot.IsLeased = true;
                     slot.IdleSince = time.GetUtcNow();
                     return slot;
                 }
-                if (failedStarts > startsFailedBefore && slots.Count == 0) throw new WorkerStartException(lastError!);
+                if (failedStarts > startsFailedBefore && !slots.Exists(slot => slot.State == WorkerState.Starting)) throw new WorkerStartException(lastError!);
                 next = changed.Task;
                 waiting++;
             }

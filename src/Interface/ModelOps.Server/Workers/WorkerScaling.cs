@@ -2,9 +2,10 @@ namespace ModelOps.Server.Workers;
 
 /// <summary>A process of a role, as far as the decision needs it.</summary>
 /// <param name="Instance">Its number within the role.</param>
+/// <param name="IsBusy">It runs something: what waits needs another one.</param>
 /// <param name="CanStop">It is ready and runs nothing.</param>
 /// <param name="IdleSince">When it last ran something, or became ready.</param>
-public readonly record struct ProcessSnapshot(int Instance, bool CanStop, DateTimeOffset IdleSince);
+public readonly record struct ProcessSnapshot(int Instance, bool IsBusy, bool CanStop, DateTimeOffset IdleSince);
 
 /// <param name="Waiting">Tasks that wait for a process.</param>
 /// <param name="Processes">Those that start or run; not those that are told to stop.</param>
@@ -26,7 +27,7 @@ public static class WorkerScaling
     /// </summary>
     public static ScalingDecision Decide(RoleOptions role, WorkersOptions options, RoleSnapshot now, DateTimeOffset at)
     {
-        var busy = now.Processes.Count(process => !process.CanStop);
+        var busy = now.Processes.Count(process => process.IsBusy);
         var wanted = Math.Clamp(busy + now.Waiting, role.Min, role.Max);
         var running = now.Processes.Count;
         if (running < wanted)

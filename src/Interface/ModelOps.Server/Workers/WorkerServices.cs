@@ -1,4 +1,3 @@
-using ModelOps.Server.Deployments;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.Workflows;
 using ModelOps.Workflows;
@@ -12,7 +11,7 @@ internal static class WorkerServices
     {
         services.AddSingleton(options);
         services.AddSingleton<WorkerBacklog>(provider => (role, cancellationToken) => role == WorkerRole.Inference
-            ? ValueTask.FromResult(provider.GetRequiredService<DeploymentManager>().List().Count(deployment => deployment.State != DeploymentStates.Failed))
+            ? ValueTask.FromResult(0) // deployments lease theirs
             : provider.GetRequiredService<WorkerDemand>().WaitingAsync(role, cancellationToken));
         services.AddSingleton<WorkerObituary>(provider => (role, processId, how) =>
             provider.GetRequiredService<JobReports>().WorkerDiedAsync(WorkerIdentity.Of(role, processId), how, CancellationToken.None));

@@ -34,7 +34,7 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
             role => new WorkerPool(
                 new WorkerLaunch(role, Instance: 1, home.Root, options.ThreadsOf(role, Environment.ProcessorCount), objects)
                 {
-                    ModelMemory = role == WorkerRole.Inference ? inference.MemoryOf(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) : null,
+                    ModelMemory = role == WorkerRole.Inference ? inference.MemoryOf(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, options.Inference.Max) : null,
                 },
                 options,
                 async (launch, cancellationToken) => await WorkerProcess.StartAsync(
@@ -44,12 +44,8 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
                 loggers.CreateLogger<WorkerPool>()));
     }
 
-    /// <summary>A ready process of the role, however much it runs; waits for one.</summary>
-    /// <exception cref="WorkerStartException">None runs, and one could not be started.</exception>
-    public Task<WorkerProcess> GetAsync(WorkerRole role, CancellationToken cancellationToken) => pools[role].GetAsync(Wake, cancellationToken);
-
-    /// <summary>A ready process of the role that nobody else has, for one task; waits for one.</summary>
-    /// <inheritdoc cref="GetAsync"/>
+    /// <summary>A ready process of the role that nobody else has; waits for one.</summary>
+    /// <exception cref="WorkerStartException">One could not be started, and none is starting.</exception>
     public Task<WorkerLease> LeaseAsync(WorkerRole role, CancellationToken cancellationToken) => pools[role].LeaseAsync(Wake, cancellationToken);
 
     /// <summary>Every process of this server, and every role that waits to start one again.</summary>

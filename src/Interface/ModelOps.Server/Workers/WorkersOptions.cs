@@ -13,7 +13,8 @@ public sealed record RoleOptions
     public int Min { get; init; }
 
     /// <summary>
-    /// Processes at most; each takes one task at a time, inference as many as its deployments have slots. 0: only workers of other machines do this.
+    /// Processes at most; each takes one task at a time, one of inference as many as its deployments have slots, and as many of those run as a deployment
+    /// has replicas. 0: only workers of other machines do this.
     /// </summary>
     [Range(0, MostProcesses)]
     public int Max { get; init; } = 1;
@@ -77,7 +78,7 @@ public sealed record WorkersOptions : IValidatableObject
         };
         foreach (var (name, role) in roles)
             if (role.Min > role.Max) yield return new($"min is {role.Min} and max {role.Max}; min may be max at most", [name]);
-        if (Inference.Max != 1) yield return new($"max is {Inference.Max}; all deployments are loaded in one process of this server: allowed is 1", [nameof(Inference)]);
+        if (Inference.Max < 1) yield return new($"max is {Inference.Max}; deployments are loaded in processes of this server: at least 1", [nameof(Inference)]);
         if (FirstPause > LongestPause) yield return new("it is longer than longest_pause", [nameof(FirstPause)]);
     }
 }

@@ -4,12 +4,15 @@ using ModelOps.Workflows;
 namespace ModelOps.Worker.Inference;
 
 /// <summary>A deployment's model, in memory or not. All of it changes under the gate of its <see cref="ModelHost"/>.</summary>
-/// <param name="past">What the one before it of the same name did.</param>
-internal sealed class HostedModel(ModelSpec spec, LoadedModel loaded, long lastUsed, EngineStatistics past)
+internal sealed class HostedModel(ModelSpec spec, LoadedModel loaded, long lastUsed)
 {
-    private EngineStatistics past = past;
+    private EngineStatistics past = new();
 
     public string Name => spec.Name;
+
+    public string Title => spec.Title;
+
+    public string? Replaces => spec.Replaces;
 
     public TimeSpan? KeepAlive => spec.KeepAlive;
 
@@ -39,13 +42,15 @@ internal sealed class HostedModel(ModelSpec spec, LoadedModel loaded, long lastU
     public ITimer? Timer { get; set; }
 
     public EngineStatistics Statistics => (Loaded?.Generator?.Statistics ?? Loaded?.Embedder?.Statistics ?? Loaded?.Ranker?.Statistics) is { } now
-        ? now with
-        {
-            PromptTokens = now.PromptTokens + past.PromptTokens,
-            CachedPromptTokens = now.CachedPromptTokens + past.CachedPromptTokens,
-            CompletionTokens = now.CompletionTokens + past.CompletionTokens,
-        }
+        ? Sum(now, past)
         : past with { Active = 0, Queued = 0 };
+
+    /// <summary>What the model that it replaces did is its own.</summary>
+    public void Inherit(HostedModel before)
+    {
+        past = Sum(past, before.Statistics);
+        ColdStarts += before.ColdStarts;
+    }
 
     /// <returns>What it had in memory, to dispose outside the gate.</returns>
     public LoadedModel? Leave()
@@ -55,4 +60,11 @@ internal sealed class HostedModel(ModelSpec spec, LoadedModel loaded, long lastU
         Loaded = null;
         return leaving;
     }
+
+    private static EngineStatistics Sum(EngineStatistics now, EngineStatistics past) => now with
+    {
+        PromptTokens = now.PromptTokens + past.PromptTokens,
+        CachedPromptTokens = now.CachedPromptTokens + past.CachedPromptTokens,
+        CompletionTokens = now.CompletionTokens + past.CompletionTokens,
+    };
 }

@@ -12,8 +12,9 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
     public override async Task<LoadReply> Load(LoadRequest request, ServerCallContext context)
     {
         var clock = Stopwatch.StartNew();
-        var spec = new ModelSpec(request.Name, ServedFiles.Pinned(request.Artifact, request.ManifestDigest))
+        var spec = new ModelSpec(request.Name, request.Title.Length > 0 ? request.Title : request.Name, ServedFiles.Pinned(request.Artifact, request.ManifestDigest))
         {
+            Replaces = request.Replaces.Length > 0 ? request.Replaces : null,
             ContextSize = OrNull(request.ContextSize),
             Slots = OrNull(request.Slots),
             QueueLength = OrNull(request.QueueLength),
@@ -70,8 +71,8 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
     {
         using var task = server.Begin();
         await using var lease = await models.AcquireAsync(request.Name, context.CancellationToken);
-        var engine = lease.Model.Generator ?? throw NotSupported(request.Name, "continues no texts");
-        var prepared = PreparedRequest.Of(request, lease.Model);
+        var engine = lease.Model.Generator ?? throw NotSupported(lease.Title, "continues no texts");
+        var prepared = PreparedRequest.Of(request, lease);
         var writer = new AnswerWriter(prepared, lease.ColdStart);
         try
         {
@@ -80,7 +81,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
         }
         catch (Exception e) when (CodeOf(e) is { } code)
         {
-            throw Of(code, MessageOf(e, request.Name));
+            throw Of(code, MessageOf(e, lease.Title));
         }
     }
 
@@ -88,7 +89,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
     {
         using var task = server.Begin();
         await using var lease = await models.AcquireAsync(request.Name, context.CancellationToken);
-        var engine = lease.Model.Embedder ?? throw NotSupported(request.Name, "has no embeddings: its file names no pooling");
+        var engine = lease.Model.Embedder ?? throw NotSupported(lease.Title, "has no embeddings: its file names no pooling");
         try
         {
             int[][] inputs =
@@ -106,7 +107,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
         }
         catch (Exception e) when (CodeOf(e) is { } code)
         {
-            throw Of(code, MessageOf(e, request.Name));
+            throw Of(code, MessageOf(e, lease.Title));
         }
     }
 
@@ -114,7 +115,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
     {
         using var task = server.Begin();
         await using var lease = await models.AcquireAsync(request.Name, context.CancellationToken);
-        var engine = lease.Model.Ranker ?? throw NotSupported(request.Name, "ranks nothing: its pooling is not rank");
+        var engine = lease.Model.Ranker ?? throw NotSupported(lease.Title, "ranks nothing: its pooling is not rank");
         try
         {
             var ranking = await engine.RankAsync(request.Query, request.Documents, context.CancellationToken);
@@ -124,7 +125,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
         }
         catch (Exception e) when (CodeOf(e) is { } code)
         {
-            throw Of(code, MessageOf(e, request.Name));
+            throw Of(code, MessageOf(e, lease.Title));
         }
     }
 
@@ -162,6 +163,7 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
         var wire = new ModelStatus
         {
             Name = state.Name,
+            Title = state.Title,
             InMemory = state.InMemory,
             MemoryBytes = (ulong)state.Memory,
             Active = (uint)state.Statistics.Active,

@@ -9,7 +9,7 @@ using ModelOps.Workflows;
 namespace ModelOps.Worker.Inference;
 
 /// <summary>
-/// The models of this process by deployment name, within a budget of memory. One that nobody uses leaves for another, the least recently used
+/// The models of this process by name, within a budget of memory. One that nobody uses leaves for another, the least recently used
 /// first, or after its keep-alive; its next request brings it back. One that answers never leaves.
 /// </summary>
 internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options, TimeProvider time, ILogger<ModelHost> logger) : IAsyncDisposable
@@ -18,38 +18,39 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
     private readonly Lock gate = new();
     private readonly SemaphoreSlim loads = new(1); // one at a time: each may take what another would
 
-    /// <summary>Verifies and loads a model with its adapters; one of the same name is replaced once the new one is ready.</summary>
+    /// <summary>Verifies and loads a model with its adapters.</summary>
     /// <exception cref="RpcException">It does not verify, cannot be loaded, or takes more memory than there may be.</exception>
     public async Task<LoadedModel> LoadAsync(ModelSpec spec, CancellationToken cancellationToken)
     {
         var (file, adapters) = await FilesAsync(spec, FileChecks.EveryByte, cancellationToken);
         var estimate = Estimate(spec, file);
         ThrowIfTooLarge(spec, estimate);
-        HostedModel? before;
-        LoadedModel loaded;
         await loads.WaitAsync(cancellationToken);
         try
         {
-            lock (gate) before = models.GetValueOrDefault(spec.Name);
-            loaded = await BringInAsync(spec, file, adapters, estimate, replaced: before, cancellationToken);
-            var hosted = new HostedModel(spec, loaded, time.GetTimestamp(), before?.Statistics ?? new()) { ColdStarts = before?.ColdStarts ?? 0 };
+            lock (gate) ThrowIfTaken(spec.Name);
+            var loaded = await BringInAsync(spec, file, adapters, estimate, cancellationToken);
+            var hosted = new HostedModel(spec, loaded, time.GetTimestamp());
             hosted.Timer = time.CreateTimer(_ => LeaveWhenIdle(hosted), state: null, spec.KeepAlive ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            lock (gate) models[spec.Name] = hosted;
+            lock (gate) models.Add(spec.Name, hosted);
+            return loaded;
         }
         finally
         {
             loads.Release();
         }
-        if (before is not null) await RetireAsync(before);
-        return loaded;
     }
 
     /// <summary>Requests under way are finished first.</summary>
     public async Task UnloadAsync(string name)
     {
         HostedModel? removed;
-        lock (gate) models.Remove(name, out removed);
-        if (removed is not null) await RetireAsync(removed);
+        lock (gate)
+        {
+            if (!models.Remove(name, out removed)) return;
+            models.Values.FirstOrDefault(heir => heir.Replaces == name)?.Inherit(removed);
+        }
+        await RetireAsync(removed);
     }
 
     /// <exception cref="RpcException">No such model, or the adapter does not verify or fit.</exception>
@@ -85,14 +86,14 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
             long size;
             lock (gate) (spec, size) = (Find(name).Wanted, Find(name).Size);
             var (file, adapters) = await FilesAsync(spec, FileChecks.Remembered, cancellationToken);
-            var loaded = await BringInAsync(spec, file, adapters, size, replaced: null, cancellationToken);
+            var loaded = await BringInAsync(spec, file, adapters, size, cancellationToken);
             lock (gate)
             {
                 if (models.GetValueOrDefault(name) is { } hosted)
                 {
                     hosted.Loaded = loaded;
                     hosted.ColdStarts++;
-                    Log.Back(logger, name, clock.Elapsed.TotalSeconds);
+                    Log.Back(logger, hosted.Title, clock.Elapsed.TotalSeconds);
                     return Lease(hosted, loaded) with { ColdStart = clock.Elapsed };
                 }
             }
@@ -108,7 +109,7 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
     public IReadOnlyList<ModelState> List()
     {
         lock (gate)
-            return [.. models.Values.Select(hosted => new ModelState(hosted.Name, hosted.Loaded?.Memory ?? 0, hosted.Loaded is not null, hosted.ColdStarts, [.. hosted.Adapters.Keys.Order(StringComparer.Ordinal)], hosted.Statistics))];
+            return [.. models.Values.Select(hosted => new ModelState(hosted.Name, hosted.Title, hosted.Loaded?.Memory ?? 0, hosted.Loaded is not null, hosted.ColdStarts, [.. hosted.Adapters.Keys.Order(StringComparer.Ordinal)], hosted.Statistics))];
     }
 
     public async ValueTask DisposeAsync()
@@ -125,6 +126,12 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
             if (hosted.Loaded is not null) await hosted.Loaded.DisposeAsync();
         }
         loads.Dispose();
+    }
+
+    // Under the gate.
+    private void ThrowIfTaken(string name)
+    {
+        if (models.ContainsKey(name)) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"there is a model '{name}' already; every load has a name of its own"));
     }
 
     private ModelLease? TryAcquire(string name)
@@ -186,22 +193,23 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
             leaving = hosted.Leave();
         }
         if (leaving is null) return;
-        Log.Left(logger, hosted.Name, "nobody used it for its keep-alive");
+        Log.Left(logger, hosted.Title, "nobody used it for its keep-alive");
         _ = leaving.DisposeAsync().AsTask(); // waits for the engine's last step, in which nothing is left to do
     }
 
     /// <param name="need">Bytes, as far as they are known before it is loaded.</param>
     private async Task<LoadedModel> BringInAsync(
-        ModelSpec spec, string file, IReadOnlyDictionary<string, string> adapters, long need, HostedModel? replaced, CancellationToken cancellationToken)
+        ModelSpec spec, string file, IReadOnlyDictionary<string, string> adapters, long need, CancellationToken cancellationToken)
     {
-        await MakeRoomAsync(spec, need, replaced);
+        await MakeRoomAsync(spec, need);
         var loaded = await Task.Run(() => LoadedModel.LoadAsync(file, spec, options.Threads, logger), cancellationToken);
         try
         {
             // Only now is it known what buffers the engine takes.
             ThrowIfTooLarge(spec, loaded.Memory);
-            await MakeRoomAsync(spec, loaded.Memory, replaced);
+            await MakeRoomAsync(spec, loaded.Memory);
             foreach (var (name, path) in adapters) await AddAsync(loaded, name, spec.Adapters[name], path, cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested(); // whoever does not wait for it any longer has unloaded it
             return loaded;
         }
         catch
@@ -225,8 +233,7 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
         }
     }
 
-    /// <param name="replaced">Goes as soon as the new one is there: it is not counted.</param>
-    private async Task MakeRoomAsync(ModelSpec spec, long need, HostedModel? replaced)
+    private async Task MakeRoomAsync(ModelSpec spec, long need)
     {
         while (true)
         {
@@ -234,17 +241,17 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
             LoadedModel leaving;
             lock (gate)
             {
-                var others = models.Values.Where(hosted => hosted.Loaded is not null && hosted != replaced).ToList();
+                var others = models.Values.Where(hosted => hosted.Loaded is not null && hosted.Name != spec.Replaces).ToList();
                 var used = others.Sum(hosted => hosted.Loaded!.Memory);
                 if (used + need <= options.ModelMemory) return;
                 leaver = others.Where(hosted => hosted.Active == 0).MinBy(hosted => hosted.LastUsed)
                     ?? throw new RpcException(new Status(
                         StatusCode.ResourceExhausted,
-                        $"{spec.Name} needs {ModelMemory.Text(need)} of memory, and models that answer now have {ModelMemory.Text(used)} of the "
+                        $"{spec.Title} needs {ModelMemory.Text(need)} of memory, and models that answer now have {ModelMemory.Text(used)} of the "
                         + $"{ModelMemory.Text(options.ModelMemory)} of inference:memory_budget; try again later"));
                 leaving = leaver.Leave()!;
             }
-            Log.Left(logger, leaver.Name, $"{spec.Name} needs its memory");
+            Log.Left(logger, leaver.Title, $"{spec.Title} needs its memory");
             await leaving.DisposeAsync();
         }
     }
@@ -292,11 +299,14 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
 
 /// <param name="Memory">Bytes; 0 while it is not in memory.</param>
 /// <param name="Statistics">Since its deployment.</param>
-internal sealed record ModelState(string Name, long Memory, bool InMemory, long ColdStarts, IReadOnlyList<string> Adapters, EngineStatistics Statistics);
+internal sealed record ModelState(string Name, string Title, long Memory, bool InMemory, long ColdStarts, IReadOnlyList<string> Adapters, EngineStatistics Statistics);
 
 /// <summary>A model that stays in memory until this is disposed.</summary>
 internal sealed record ModelLease(HostedModel Hosted, LoadedModel Model, Func<ValueTask> Release) : IAsyncDisposable
 {
+    /// <summary>The deployment's name.</summary>
+    public string Title => Hosted.Title;
+
     /// <summary>How long the request waited for the model to come back; zero if it was there.</summary>
     public TimeSpan ColdStart { get; init; }
 

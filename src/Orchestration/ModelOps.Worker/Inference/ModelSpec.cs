@@ -3,8 +3,14 @@ using ModelOps.Workflows;
 namespace ModelOps.Worker.Inference;
 
 /// <summary>What a deployment wants in memory.</summary>
-internal sealed record ModelSpec(string Name, PinnedArtifact Artifact)
+/// <param name="Name">Of this load alone.</param>
+/// <param name="Title">The deployment's name, for people.</param>
+internal sealed record ModelSpec(string Name, string Title, PinnedArtifact Artifact)
 {
+    /// <summary>The name of the model that goes once requests come to this one.</summary>
+    /// <value>The default is null: none.</value>
+    public string? Replaces { get; init; }
+
     /// <summary>Tokens per sequence.</summary>
     /// <value>The default is null: the model's own, at most 4096.</value>
     public int? ContextSize { get; init; }

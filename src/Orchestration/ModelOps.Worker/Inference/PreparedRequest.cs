@@ -19,15 +19,16 @@ internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerPars
     private const string FunctionPrefix = "function:";
 
     /// <exception cref="RpcException">The request is wrong, or the model cannot do what it asks for.</exception>
-    public static PreparedRequest Of(GenerateRequest request, LoadedModel loaded)
+    public static PreparedRequest Of(GenerateRequest request, ModelLease lease)
     {
+        var loaded = lease.Model;
         var grammar = Constraint(request);
         if (request.InputCase == GenerateRequest.InputOneofCase.Prompt)
             return new(loaded.Model.Tokenize(request.Prompt, addSpecial: true, parseSpecial: false), grammar, Parser: null, Style: null);
-        if (loaded.Template is not { } template) throw Invalid($"the model '{request.Name}' has no chat template; it continues plain prompts only");
+        if (loaded.Template is not { } template) throw Invalid($"the model '{lease.Title}' has no chat template; it continues plain prompts only");
         try
         {
-            return OfChat(request, loaded, template, grammar);
+            return OfChat(request, lease, template, grammar);
         }
         catch (ChatTemplateException e)
         {
@@ -39,8 +40,9 @@ internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerPars
         }
     }
 
-    private static PreparedRequest OfChat(GenerateRequest request, LoadedModel loaded, ChatTemplate template, string? grammar)
+    private static PreparedRequest OfChat(GenerateRequest request, ModelLease lease, ChatTemplate template, string? grammar)
     {
+        var loaded = lease.Model;
         var chat = request.Chat;
         var tools = chat.ToolChoice == "none" ? [] : chat.Tools.Select(tool => JsonElement.Parse(tool)).ToList();
         var offered = tools.Select(Function).ToList();
@@ -60,7 +62,7 @@ internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerPars
         var style = loaded.Style.RendersTools ? loaded.Style.ToolCalls : ToolCallStyle.Hermes;
         var rendered = template.Render(described ? ToolPrompt.Apply(input) : input).Text;
         var withinThoughts = loaded.Style.MarksReasoning && rendered.AsSpan().TrimEnd().EndsWith(AnswerStyle.ThinkStart);
-        grammar = ChoiceGrammar(request, style, offered) ?? grammar;
+        grammar = ChoiceGrammar(request, lease.Title, style, offered) ?? grammar;
         if (offered.Count == 0) style = null;
         return new(
             loaded.Model.Tokenize(rendered, addSpecial: false, parseSpecial: true),
@@ -70,7 +72,7 @@ internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerPars
     }
 
     /// <returns>Null: the model may call or not.</returns>
-    private static string? ChoiceGrammar(GenerateRequest request, ToolCallStyle? style, List<(string Name, JsonElement? Parameters)> tools)
+    private static string? ChoiceGrammar(GenerateRequest request, string title, ToolCallStyle? style, List<(string Name, JsonElement? Parameters)> tools)
     {
         var choice = request.Chat.ToolChoice;
         var wanted = choice.StartsWith(FunctionPrefix, StringComparison.Ordinal) ? choice[FunctionPrefix.Length..] : null;
@@ -80,7 +82,7 @@ internal sealed record PreparedRequest(int[] Tokens, string? Grammar, AnswerPars
         var callable = wanted is null ? tools : tools.Where(tool => tool.Name == wanted).ToList();
         if (callable.Count == 0) throw Invalid(wanted is null ? "tool_choice is required, and there are no tools" : $"tool_choice names '{wanted}', which is none of the tools");
         if (style is not { } known)
-            throw new RpcException(new Status(StatusCode.Unimplemented, $"the model '{request.Name}' cannot be made to call a tool: how its chat template writes calls is not known"));
+            throw new RpcException(new Status(StatusCode.Unimplemented, $"the model '{title}' cannot be made to call a tool: how its chat template writes calls is not known"));
         try
         {
             return ToolCallGrammar.Of(known, callable);

@@ -535,6 +535,12 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnType("integer")
                         .HasColumnName("queue_length");
 
+                    b.Property<int>("Replicas")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("integer")
+                        .HasDefaultValue(1)
+                        .HasColumnName("replicas");
+
                     b.Property<int?>("Slots")
                         .HasColumnType("integer")
                         .HasColumnName("slots");

@@ -476,6 +476,12 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .HasColumnType("INTEGER")
                         .HasColumnName("queue_length");
 
+                    b.Property<int>("Replicas")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasDefaultValue(1)
+                        .HasColumnName("replicas");
+
                     b.Property<int?>("Slots")
                         .HasColumnType("INTEGER")
                         .HasColumnName("slots");
