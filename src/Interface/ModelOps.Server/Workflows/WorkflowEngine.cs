@@ -157,7 +157,12 @@ public sealed partial class WorkflowEngine(
 
     private static string IdOf(ServerHome home)
     {
-        if (!File.Exists(home.WorkflowsId)) File.WriteAllText(home.WorkflowsId, $"{Guid.NewGuid():N}");
+        if (!File.Exists(home.WorkflowsId))
+        {
+            var made = $"{home.WorkflowsId}.new"; // a server that dies meanwhile must not leave half a name, or none
+            File.WriteAllText(made, $"{Guid.NewGuid():N}");
+            File.Move(made, home.WorkflowsId, overwrite: true);
+        }
         return File.ReadAllText(home.WorkflowsId).Trim();
     }
 
