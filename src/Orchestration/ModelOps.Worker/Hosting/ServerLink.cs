@@ -47,16 +47,20 @@ public sealed class ServerLink(WorkerOptions options) : IDisposable
 
     public void Dispose() => leaving.Dispose();
 
-    /// <summary>Whoever made it for this process alone may be gone. Nobody can connect any more, and what is connected stays so.</summary>
+    /// <summary>
+    /// Whoever made it for this process alone may be gone. Nobody can connect any more, and what is connected stays so. A folder that has anything else
+    /// is not such a one, and stays.
+    /// </summary>
     private void RemoveSocketFolder()
     {
         try
         {
-            Directory.Delete(Path.GetDirectoryName(options.Socket)!, recursive: true);
+            File.Delete(options.Socket);
+            Directory.Delete(Path.GetDirectoryName(options.Socket)!);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Its maker was first.
+            // Its maker was first, or it is everybody's.
         }
     }
 
