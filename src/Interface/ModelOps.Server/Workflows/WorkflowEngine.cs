@@ -93,7 +93,7 @@ public sealed partial class WorkflowEngine(
                     Namespace = options.Namespace,
                     Retention = options.Retention,
                     Token = token,
-                    TimeProvider = time,
+                    TimeProvider = new SteadyTime(time),
                 },
                 loggers,
                 cancellationToken);
