@@ -30,7 +30,6 @@ public sealed class FaultTests : IAsyncLifetime
         await using var server = await TestServer.StartOnSmallDisksAsync(home, megabytes: 250, objectMegabytes: 60, Cancel);
         var client = server.Client;
         var objects = Path.Combine(server.Home, "objects");
-
         await PrepareAsync(client);
 
         // 1. An upload: refused, nothing of it is left; the same one passes later.
