@@ -38,7 +38,7 @@ internal static partial class Durable
     {
         using var handle = Open(folder, ReadFolder, mode: 0);
         if (handle.IsInvalid || Sync(handle) != 0)
-            throw new IOException($"{folder} cannot be synced: {Marshal.GetLastPInvokeErrorMessage()}");
+            throw new IOException($"{folder} cannot be synced: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
     }
 
     /// <summary>flock(2), exclusive, without waiting.</summary>

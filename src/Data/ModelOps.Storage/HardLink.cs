@@ -15,7 +15,7 @@ public static partial class HardLink
         if (Link(existing, path) == 0) return true;
         return Marshal.GetLastPInvokeError() == AlreadyExists
             ? false
-            : throw new IOException($"{path} cannot be made: {Marshal.GetLastPInvokeErrorMessage()}");
+            : throw new IOException($"{path} cannot be made: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
     }
 
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

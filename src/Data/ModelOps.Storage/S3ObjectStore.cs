@@ -40,7 +40,7 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket, string prefix
         try
         {
             var response = await client.GetObjectAsync(request, cancellationToken).ConfigureAwait(false);
-            return response.ResponseStream;
+            return new ServiceStream(response.ResponseStream, e => IsOfService(e) || e is IOException, e => Failure("read", name, e));
         }
         catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
@@ -334,6 +334,6 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket, string prefix
 
     private static FileNotFoundException NothingToCopy(string key) => new($"there is no object {key}", key);
 
-    private IOException Failure(string action, string key, Exception cause) =>
+    private ObjectStoreException Failure(string action, string key, Exception cause) =>
         new($"{key} cannot be {action} in bucket {bucket} at {client.Config.ServiceURL}: {cause.Message}", cause);
 }

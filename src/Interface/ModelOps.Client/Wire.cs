@@ -35,6 +35,7 @@ public static class ProblemTypes
     public const string VerificationFailed = "urn:modelops:problem:verification-failed";
     public const string GatesNotMet = "urn:modelops:problem:gates-not-met";
     public const string Unavailable = "urn:modelops:problem:unavailable";
+    public const string InsufficientStorage = "urn:modelops:problem:insufficient-storage";
     public const string Internal = "urn:modelops:problem:internal";
 }
 

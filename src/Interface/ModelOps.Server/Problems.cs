@@ -3,9 +3,11 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using ModelOps.Client;
 using ModelOps.Inference;
+using ModelOps.Registry;
 using ModelOps.Server.Ollama;
 using ModelOps.Server.OpenAI;
 using ModelOps.Server.Telemetry;
+using ModelOps.Storage;
 
 namespace ModelOps.Server;
 
@@ -41,7 +43,26 @@ public static partial class Problems
     internal static ProblemResult Refusal(string type, int status, string detail, IReadOnlyList<string>? errors = null) => new(Describe(type, status, detail, errors));
 
     /// <summary>What an exception means to a caller; what nobody expected is logged.</summary>
-    internal static ProblemResult From(Exception error, IServiceProvider services) => FromException(error, services.GetRequiredService<ILoggerFactory>());
+    internal static ProblemResult From(Exception error, IServiceProvider services)
+    {
+        switch (error)
+        {
+            case BadHttpRequestException bad:
+                return FromBadRequest(bad);
+            case JsonException json:
+                return FromJson(json);
+            case InferenceException inference:
+                return FromInference(inference);
+        }
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("ModelOps.Server.Problems");
+        if (FromMachine(error, services) is { } problem)
+        {
+            Log.OfMachine(logger, problem.Problem.Detail!);
+            return problem;
+        }
+        Log.Unexpected(logger, error);
+        return new(Describe(ProblemTypes.Internal, StatusCodes.Status500InternalServerError, "an unexpected error; the server's log has it"));
+    }
 
     public static void UseProblems(this WebApplication app)
     {
@@ -66,6 +87,7 @@ public static partial class Problems
         StatusCodes.Status413PayloadTooLarge => ProblemTypes.TooLarge,
         StatusCodes.Status415UnsupportedMediaType => ProblemTypes.UnsupportedMediaType,
         StatusCodes.Status429TooManyRequests => ProblemTypes.TooManyRequests,
+        StatusCodes.Status507InsufficientStorage => ProblemTypes.InsufficientStorage,
         StatusCodes.Status502BadGateway or StatusCodes.Status503ServiceUnavailable or StatusCodes.Status504GatewayTimeout => ProblemTypes.Unavailable,
         >= 500 => ProblemTypes.Internal,
         _ => ProblemTypes.Invalid,
@@ -116,21 +138,24 @@ public static partial class Problems
     private static Problem Describe(string type, int status, string detail, IReadOnlyList<string>? errors = null) =>
         new() { Type = type, Title = Title(type), Status = status, Detail = detail, Errors = errors ?? [] };
 
-    private static ProblemResult FromException(Exception error, ILoggerFactory loggers)
+    /// <summary>What the machine or a service lacks, which the same request does not meet once that is mended.</summary>
+    private static ProblemResult? FromMachine(Exception error, IServiceProvider services) => error switch
     {
-        switch (error)
+        ObjectStoreException => Away($"the object store does not answer: {error.Message}"),
+        _ when DiskSpace.IsShort(error) => Full(error.Message),
+        _ => services.GetRequiredService<MetadataDatabase>().FaultOf(error) switch
         {
-            case BadHttpRequestException bad:
-                return FromBadRequest(bad);
-            case JsonException json:
-                return FromJson(json);
-            case InferenceException inference:
-                return FromInference(inference);
-            default:
-                Log.Unexpected(loggers.CreateLogger("ModelOps.Server.Problems"), error);
-                return new(Describe(ProblemTypes.Internal, StatusCodes.Status500InternalServerError, "an unexpected error; the server's log has it"));
-        }
-    }
+            null => null,
+            { DiskFull: true } fault => Full($"the metadata database cannot be written: {fault.Message}"),
+            var fault => Away($"the metadata database does not answer: {fault.Message}"),
+        },
+    };
+
+    private static ProblemResult Away(string what) =>
+        new(Describe(ProblemTypes.Unavailable, StatusCodes.Status503ServiceUnavailable, $"{what}; try again when it does")) { RetryAfter = pause };
+
+    private static ProblemResult Full(string what) => new(
+        Describe(ProblemTypes.InsufficientStorage, StatusCodes.Status507InsufficientStorage, $"{what}; nothing was stored: free space on the server's disk and try again"));
 
     private static string Title(string type) => type switch
     {
@@ -149,6 +174,7 @@ public static partial class Problems
         ProblemTypes.VerificationFailed => "Verification failed",
         ProblemTypes.GatesNotMet => "Gates not met",
         ProblemTypes.Unavailable => "Not available now",
+        ProblemTypes.InsufficientStorage => "No space left",
         _ => "Unexpected error",
     };
 
@@ -176,5 +202,8 @@ public static partial class Problems
     {
         [LoggerMessage(1, LogLevel.Error, "unexpected error in a request")]
         public static partial void Unexpected(ILogger logger, Exception exception);
+
+        [LoggerMessage(2, LogLevel.Error, "a request was refused: {Reason}")]
+        public static partial void OfMachine(ILogger logger, string reason);
     }
 }

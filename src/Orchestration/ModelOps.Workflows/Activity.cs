@@ -109,6 +109,8 @@ public static class ActivityFailures
     public const string Diverged = "diverged";
     public const string PluginFailed = "plugin_failed";
     public const string WorkerDied = "worker_died";
+    public const string DiskFull = "disk_full";
+    public const string Unavailable = "unavailable";
     public const string Internal = "internal";
 
     /// <summary>The same input would fail in the same way again.</summary>

@@ -6,6 +6,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using ModelOps.Registry;
+using Npgsql;
 
 namespace ModelOps.Data.Tests.Registry;
 
@@ -195,6 +196,19 @@ public sealed class MetadataDatabaseOnSqliteTests() : MetadataDatabaseTests(Test
         await registry.Database.MigrateAsync(Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
     }
 
+    [Theory]
+    [InlineData(5, false)]
+    [InlineData(14, false)]
+    [InlineData(13, true)]
+    [InlineData(19, null)]
+    public async Task FaultOf_ErrorBehindAnother_IsTheDatabasesWhereItIsLockedAwayOrFull(int code, bool? full)
+    {
+        using var home = new TempFolder();
+        await using var database = MetadataDatabase.Open(new MetadataOptions(), home.File("metadata.db"));
+        var fault = database.FaultOf(new DbUpdateException("not saved", new SqliteException("why", code)));
+        Assert.Equal(full is { } isFull ? new DatabaseFault(isFull, "why") : null, fault);
+    }
+
     [Fact]
     public async Task MigrateAsync_FileThatIsNoDatabase_SaysSo()
     {
@@ -209,6 +223,18 @@ public sealed class MetadataDatabaseOnSqliteTests() : MetadataDatabaseTests(Test
 public sealed class MetadataDatabaseOnPostgreSqlTests() : MetadataDatabaseTests(TestDatabase.PostgreSql)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("57P01", false)]
+    [InlineData("53100", true)]
+    [InlineData("23505", null)]
+    public async Task FaultOf_ErrorBehindAnother_IsTheDatabasesWhereItIsAwayOrFull(string state, bool? full)
+    {
+        await using var database = MetadataDatabase.Open(new MetadataOptions { Provider = "postgresql", ConnectionString = "Host=nowhere" }, "unused");
+        Assert.Equal(full, database.FaultOf(new DbUpdateException("not saved", new PostgresException("why", "FATAL", "FATAL", state)))?.DiskFull);
+        Assert.False(database.FaultOf(new NpgsqlException("no connection"))!.DiskFull);
+        Assert.Null(database.FaultOf(new InvalidOperationException("another cause")));
+    }
 
     [Fact]
     public async Task FaultAsync_NothingListens_SaysSoWithoutThePassword()

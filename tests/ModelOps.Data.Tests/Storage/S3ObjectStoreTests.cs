@@ -102,7 +102,7 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
         Task<bool> Put() => store.PutAsync("a", new MemoryStream(new byte[size]), PutMode.IfAbsent, Cancel);
 
         if (succeeds) Assert.True(await Put());
-        else await Assert.ThrowsAsync<IOException>(Put);
+        else await Assert.ThrowsAsync<ObjectStoreException>(Put);
         Assert.Equal(succeeds ? ["a"] : [], await KeysAsync(""));
     }
 
@@ -155,10 +155,10 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     public async Task AnyCall_NoSuchBucket_ThrowsWithBucketAndKey()
     {
         var store = new S3ObjectStore(client, "elsewhere");
-        var put = await Assert.ThrowsAsync<IOException>(() => store.PutAsync("a/b", new MemoryStream([1]), PutMode.Replace, Cancel));
+        var put = await Assert.ThrowsAsync<ObjectStoreException>(() => store.PutAsync("a/b", new MemoryStream([1]), PutMode.Replace, Cancel));
         Assert.StartsWith($"a/b cannot be put in bucket elsewhere at {server.Url}", put.Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<IOException>(() => store.OpenReadAsync("a/b", cancellationToken: Cancel));
-        await Assert.ThrowsAsync<IOException>(async () => await store.ListAsync("a/", cancellationToken: Cancel).ToListAsync(Cancel));
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.OpenReadAsync("a/b", cancellationToken: Cancel));
+        await Assert.ThrowsAsync<ObjectStoreException>(async () => await store.ListAsync("a/", cancellationToken: Cancel).ToListAsync(Cancel));
     }
 
     [Fact]
@@ -166,9 +166,9 @@ public sealed class S3ObjectStoreTests(MotoServer server) : ObjectStoreContract,
     {
         using var nowhere = MotoClient.Create("http://127.0.0.1:1", retries: 0);
         var store = new S3ObjectStore(nowhere, Bucket);
-        await Assert.ThrowsAsync<IOException>(() => store.PutAsync("a", new MemoryStream([1]), PutMode.Replace, Cancel));
-        await Assert.ThrowsAsync<IOException>(() => store.HeadAsync("a", Cancel));
-        await Assert.ThrowsAsync<IOException>(() => store.OpenReadAsync("a", cancellationToken: Cancel));
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.PutAsync("a", new MemoryStream([1]), PutMode.Replace, Cancel));
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.HeadAsync("a", Cancel));
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.OpenReadAsync("a", cancellationToken: Cancel));
     }
 
     /// <summary>The request that makes an object appear: a whole put or the end of a multipart upload.</summary>

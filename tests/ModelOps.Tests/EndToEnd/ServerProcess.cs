@@ -35,11 +35,18 @@ internal sealed class ServerProcess : IDisposable
         }
     }
 
-    public static async Task<ServerProcess> LaunchAsync(string home, IReadOnlyDictionary<string, string> environment, params string[] settings)
+    public static Task<ServerProcess> LaunchAsync(string home, IReadOnlyDictionary<string, string> environment, params string[] settings) =>
+        LaunchAsync([], home, environment, settings);
+
+    /// <param name="through">A command that becomes the one behind it.</param>
+    public static async Task<ServerProcess> LaunchAsync(string[] through, string home, IReadOnlyDictionary<string, string> environment, params string[] settings)
     {
-        var start = new ProcessStartInfo(
-            Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"),
-            ["--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting })])
+        string[] command =
+        [
+            .. through, Path.Combine(RepositoryRoot.Path, "artifacts/bin/ModelOps.Server/release/ModelOps.Server"),
+            "--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting }),
+        ];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             UseShellExecute = false,
             RedirectStandardError = true,

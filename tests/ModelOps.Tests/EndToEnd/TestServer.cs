@@ -32,9 +32,21 @@ internal sealed class TestServer : IAsyncDisposable
 
     /// <param name="environment">Variables besides those of this process and of the <see cref="Backends"/>.</param>
     public static async Task<TestServer> StartAsync(
-        string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken, params string[] settings)
+        string home, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken, params string[] settings) =>
+        await ReadyAsync(await ServerProcess.LaunchAsync(home, environment, settings), home, cancellationToken);
+
+    /// <summary>On a home folder that is a small disk of its own, and in it the objects on another: tmpfs, in a mount namespace that ends with the server.</summary>
+    public static async Task<TestServer> StartOnSmallDisksAsync(string home, int megabytes, int objectMegabytes, CancellationToken cancellationToken)
     {
-        var launched = await ServerProcess.LaunchAsync(home, environment, settings);
+        const string Mount = """mount -t tmpfs -o "size=$1m" none "$0" && mkdir -m 700 "$0/objects" && mount -t tmpfs -o "size=$2m" none "$0/objects" && shift 2 && exec "$@" """;
+        string[] through = ["unshare", "--map-root-user", "--mount", "sh", "-c", Mount, home, $"{megabytes}", $"{objectMegabytes}"];
+        var launched = await ServerProcess.LaunchAsync(through, home, new Dictionary<string, string>(StringComparer.Ordinal));
+        return await ReadyAsync(launched, $"/proc/{launched.Id}/root{home}", cancellationToken);
+    }
+
+    /// <param name="home">As this process sees it.</param>
+    private static async Task<TestServer> ReadyAsync(ServerProcess launched, string home, CancellationToken cancellationToken)
+    {
         try
         {
             await launched.ReadyAsync(cancellationToken);
@@ -67,6 +79,10 @@ internal sealed class TestServer : IAsyncDisposable
         Assert.True(code == 0, $"it ended with code {code}:\n{Log}");
         return clock.Elapsed;
     }
+
+    /// <summary>Asks it to stop, and waits.</summary>
+    /// <returns>Its exit code.</returns>
+    public Task<int> ExitAsync() => process.StopAsync();
 
     /// <summary>Worker processes whose command line names this home, by the kernel's word.</summary>
     public static IReadOnlyList<int> Workers(string home, string role = "") =>

@@ -5,6 +5,7 @@ using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Jobs;
 using ModelOps.Testing;
+using ModelOps.Tests.Gateway;
 using ModelOps.Workflows;
 
 namespace ModelOps.Tests.Jobs;
@@ -14,6 +15,7 @@ public abstract class JobStoreTests : IAsyncLifetime
 {
     private static readonly TimeSpan patience = TimeSpan.FromSeconds(60);
     private readonly string home = Directory.CreateTempSubdirectory("modelops-jobs-").FullName;
+    private readonly ManualTime time = new(new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private MetadataDatabase database = null!;
 
     private protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -51,6 +53,20 @@ public abstract class JobStoreTests : IAsyncLifetime
 
         async Task<IEnumerable<string>> IdsAsync(JobState[] states, string? kind) =>
             (await store.ListAsync(new JobQuery(states, kind, Before: null, Limit: 10), Cancel)).Select(job => job.Id);
+    }
+
+    [Fact]
+    public async Task CreateAsync_InOneMillisecondAndWithTheClockSetBack_KeepsTheOrder()
+    {
+        var store = Store(new JobQuotas());
+        var ids = new List<string>();
+        foreach (var jump in (int[])[0, 0, -3600, 0, 3600, 1, 0])
+        {
+            time.Advance(TimeSpan.FromSeconds(jump));
+            ids.Insert(0, (await CreatedAsync(store, "ada", "sft")).Id);
+        }
+        Assert.Equal(ids, (await store.ListAsync(new JobQuery([], Kind: null, Before: null, Limit: 10), Cancel)).Select(job => job.Id));
+        Assert.All(ids, id => Assert.Equal(7, Guid.ParseExact(id["job-".Length..], "N").Version));
     }
 
     [Fact]
@@ -141,7 +157,7 @@ public abstract class JobStoreTests : IAsyncLifetime
             quotas.Validate(new ValidationContext(quotas)).Select(fault => fault.ErrorMessage));
     }
 
-    private JobStore Store(JobQuotas quotas) => new(database, new JobNews(Timeout.InfiniteTimeSpan, TimeProvider.System), quotas, new Ticking());
+    private JobStore Store(JobQuotas quotas) => new(database, new JobNews(Timeout.InfiniteTimeSpan, TimeProvider.System), quotas, time);
 
     private static Task<JobCreation> CreateAsync(JobStore store, string user, string kind, bool overQuota = false) =>
         store.CreateAsync(new NewJob(kind, JsonElement.Parse("{}"), JobPriority.High, user, "embedded", overQuota), Cancel);
@@ -151,14 +167,6 @@ public abstract class JobStoreTests : IAsyncLifetime
         var job = Assert.IsType<JobCreation.Created>(await CreateAsync(store, user, kind)).Job;
         Assert.Equal(JobPriority.High, job.Priority);
         return job;
-    }
-
-    /// <summary>Every look is a millisecond later: jobs of one millisecond have no order.</summary>
-    private sealed class Ticking : TimeProvider
-    {
-        private long milliseconds;
-
-        public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddMilliseconds(Interlocked.Increment(ref milliseconds));
     }
 }
 

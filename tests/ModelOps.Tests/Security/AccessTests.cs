@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.RegularExpressions;
 using ModelOps.Client;
+using ModelOps.Tests.EndToEnd;
 
 namespace ModelOps.Tests.Security;
 
@@ -90,11 +91,12 @@ public sealed partial class AccessTests(SecurityFixture fixture) : IClassFixture
         using var narrow = fixture.Client(created.Secret);
         await Assert.ThrowsAsync<ModelOpsException>(() => narrow.Keys.CreateAsync(new CreateApiKey { Name = "wider" }, Cancel));
 
+        await Eventually.HoldsAsync(async () => (await ListedAsync()).LastUsedAt is not null, Cancel); // noted beside the request
         await fixture.Server.Client.Keys.RevokeAsync(created.Key.Id, Cancel);
         Assert.Equal(HttpStatusCode.Unauthorized, await fixture.StatusAsync(created.Secret, "/api/v1/artifacts", Cancel));
-        var listed = Assert.Single(await fixture.Server.Client.Keys.ListAsync(Cancel), key => key.Id == created.Key.Id);
-        Assert.NotNull(listed.LastUsedAt);
-        Assert.NotNull(listed.RevokedAt);
+        Assert.NotNull((await ListedAsync()).RevokedAt);
+
+        async Task<ApiKey> ListedAsync() => Assert.Single(await fixture.Server.Client.Keys.ListAsync(Cancel), key => key.Id == created.Key.Id);
     }
 
     [Fact]

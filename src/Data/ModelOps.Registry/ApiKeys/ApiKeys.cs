@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Data.Common;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 
@@ -9,6 +11,7 @@ public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, AuditLo
     public const string Prefix = "mo_";
     public const string AllScopes = "*";
     private static readonly TimeSpan lastUsedEvery = TimeSpan.FromMinutes(1);
+    private readonly ConcurrentDictionary<string, bool> noting = new(StringComparer.Ordinal);
 
     // Compiled: every request asks it.
     private static readonly Func<MetadataContext, string, CancellationToken, Task<ApiKeyRow?>> byHash = EF.CompileAsyncQuery(
@@ -54,7 +57,7 @@ public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, AuditLo
         }
     }
 
-    /// <summary>One query; the time of the last use is written at most once a minute.</summary>
+    /// <summary>One query; the time of the last use is written at most once a minute, beside the request.</summary>
     /// <returns>Null for a secret that is unknown, expired, revoked, or of a disabled user.</returns>
     public async Task<ApiPrincipal?> AuthenticateAsync(string secret, CancellationToken cancellationToken = default)
     {
@@ -65,11 +68,8 @@ public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, AuditLo
             return null;
         if (row.RevokedAt is not null || row.ExpiresAt <= now || row.User!.DisabledAt is not null)
             return null;
-        if (row.LastUsedAt is null || now - row.LastUsedAt >= lastUsedEvery)
-        {
-            await context.ApiKeys.Where(key => key.Id == row.Id)
-                .ExecuteUpdateAsync(update => update.SetProperty(key => key.LastUsedAt, now), cancellationToken).ConfigureAwait(false);
-        }
+        if ((row.LastUsedAt is null || now - row.LastUsedAt >= lastUsedEvery) && noting.TryAdd(row.Id, true))
+            _ = Task.Run(() => NoteUseAsync(row.Id, now), CancellationToken.None);
         return new ApiPrincipal(row.UserId, row.User.Name, row.Role)
         {
             KeyId = row.Id,
@@ -108,6 +108,24 @@ public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, AuditLo
             await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
         return true;
+    }
+
+    /// <summary>Nobody waits for it, and it may fail: a database that is locked or full must not keep out who only reads.</summary>
+    private async Task NoteUseAsync(string id, DateTimeOffset now)
+    {
+        try
+        {
+            using var context = await contexts.CreateDbContextAsync().ConfigureAwait(false);
+            await context.ApiKeys.Where(key => key.Id == id).ExecuteUpdateAsync(update => update.SetProperty(key => key.LastUsedAt, now)).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is DbException or ObjectDisposedException or InvalidOperationException)
+        {
+            // The next use is noted.
+        }
+        finally
+        {
+            noting.TryRemove(id, out _);
+        }
     }
 
     private static List<string> Check(NewApiKey create, DateTimeOffset now)

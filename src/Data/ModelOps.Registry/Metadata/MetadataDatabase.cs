@@ -94,6 +94,15 @@ public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAs
         }
     }
 
+    /// <summary>What an error says of the database itself: it does not answer, is locked, or its disk is full.</summary>
+    /// <returns>null: its cause is another.</returns>
+    public DatabaseFault? FaultOf(Exception error)
+    {
+        for (var cause = error; cause is not null; cause = cause.InnerException)
+            if (cause is DbException asked) return IsDiskFull(asked) ? new(DiskFull: true, asked.Message) : IsAway(asked) ? new(DiskFull: false, asked.Message) : null;
+        return null;
+    }
+
     public virtual ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
@@ -126,6 +135,10 @@ public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAs
 
     /// <summary>Whether the database refused the row for what is in it.</summary>
     internal abstract bool IsRefusedRow(DbException exception);
+
+    protected abstract bool IsAway(DbException exception);
+
+    protected abstract bool IsDiskFull(DbException exception);
 
     protected abstract DbConnection CreateConnection();
 
@@ -165,6 +178,10 @@ public abstract class MetadataDatabase : IDbContextFactory<MetadataContext>, IAs
             .Order(StringComparer.Ordinal),
     ];
 }
+
+/// <param name="DiskFull">Else it does not answer.</param>
+/// <param name="Message">The database's own.</param>
+public sealed record DatabaseFault(bool DiskFull, string Message);
 
 /// <summary>The metadata database cannot be used, for a reason that its user can mend.</summary>
 public sealed class MetadataDatabaseException(string message, Exception? cause = null) : Exception(message, cause);

@@ -88,6 +88,12 @@ internal sealed class PostgresMetadata : MetadataDatabase
     // Class 22: a value that the type cannot hold; class 23: a constraint.
     internal override bool IsRefusedRow(DbException exception) => exception is PostgresException { SqlState: ['2', '2' or '3', ..] };
 
+    // No answer at all; class 08: no connection; 53: no resources; 57: an administrator stops it.
+    protected override bool IsAway(DbException exception) =>
+        exception is NpgsqlException and not PostgresException or PostgresException { SqlState: ['0', '8', ..] or ['5', '3' or '7', ..] };
+
+    protected override bool IsDiskFull(DbException exception) => exception is PostgresException { SqlState: PostgresErrorCodes.DiskFull };
+
     protected override DbConnection CreateConnection() => source.CreateConnection();
 
     /// <summary>A lock of the session: the server frees it when the connection ends, however it ends.</summary>

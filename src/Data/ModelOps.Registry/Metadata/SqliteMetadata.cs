@@ -16,6 +16,7 @@ public sealed class SqliteMetadataContext(DbContextOptions options) : MetadataCo
 internal sealed class SqliteMetadata : MetadataDatabase
 {
     private const int ConstraintViolated = 19; // SQLITE_CONSTRAINT
+    private const int DiskIsFull = 13; // SQLITE_FULL
     private static readonly TimeSpan lockPoll = TimeSpan.FromMilliseconds(50);
     private readonly string path;
     private readonly DbContextOptions options;
@@ -58,6 +59,11 @@ internal sealed class SqliteMetadata : MetadataDatabase
     internal override string? AfterIdentityInsertSql(string table, string column) => null; // AUTOINCREMENT counts on from the largest
 
     internal override bool IsRefusedRow(DbException exception) => exception is SqliteException { SqliteErrorCode: ConstraintViolated };
+
+    // SQLITE_BUSY, LOCKED, READONLY, IOERR, CANTOPEN
+    protected override bool IsAway(DbException exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 or 8 or 10 or 14 };
+
+    protected override bool IsDiskFull(DbException exception) => exception is SqliteException { SqliteErrorCode: DiskIsFull };
 
     protected override DbConnection CreateConnection() => new SqliteConnection(ConnectionString);
 

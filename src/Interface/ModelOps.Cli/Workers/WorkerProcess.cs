@@ -77,7 +77,7 @@ internal sealed class WorkerProcess(
         }
         finally
         {
-            folder.Delete(recursive: true);
+            if (Directory.Exists(folder.FullName)) folder.Delete(recursive: true); // a worker that ends by itself removes it
         }
     }
 

@@ -60,6 +60,7 @@ internal static class ProblemReader
         404 => ProblemTypes.NotFound,
         409 or 412 => ProblemTypes.Conflict,
         502 or 503 or 504 => ProblemTypes.Unavailable,
+        507 => ProblemTypes.InsufficientStorage,
         _ => ProblemTypes.Internal,
     };
 }

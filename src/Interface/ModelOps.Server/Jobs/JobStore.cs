@@ -73,9 +73,10 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
         if (!job.OverQuota && await RefusalAsync(context, job.CreatedBy, job.Kind, cancellationToken) is { } refusal) return new JobCreation.OverQuota(refusal);
+        var last = await context.Jobs.MaxAsync(other => other.Id, cancellationToken);
         var row = new JobRow
         {
-            Id = $"job-{Guid.CreateVersion7(time.GetUtcNow()):N}",
+            Id = JobIds.After(last, time.GetUtcNow()),
             Kind = job.Kind,
             State = Text(JobState.Queued),
             CreatedBy = job.CreatedBy,

@@ -89,6 +89,8 @@ internal static class JobViews
         ActivityFailures.Diverged => "Lower the learning rate, or look at the rows around the step that the message names.",
         ActivityFailures.PluginFailed => "Mend the plugin that the message names, allow its new digest, and start a new job; or leave it out.",
         ActivityFailures.WorkerDied => "See the job's log and the server's for its last words; with enough memory, 'modelops jobs retry' goes on.",
+        ActivityFailures.DiskFull => "Free space on the disk that the message names; 'modelops jobs retry' goes on.",
+        ActivityFailures.Unavailable => "See that what the message names answers again; 'modelops jobs retry' goes on.",
         _ => "The server's log has the details; 'modelops jobs retry' tries it again.",
     };
 

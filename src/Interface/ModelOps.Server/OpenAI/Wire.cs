@@ -15,8 +15,7 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
         problem.Errors.Count > 1 ? string.Join('\n', problem.Errors) : problem.Detail ?? problem.Title,
         problem.Type switch
         {
-            ProblemTypes.Unavailable => "server_error",
-            ProblemTypes.Internal => "server_error",
+            ProblemTypes.Unavailable or ProblemTypes.InsufficientStorage or ProblemTypes.Internal => "server_error",
             ProblemTypes.TooManyRequests or ProblemTypes.QuotaExceeded => "requests",
             ProblemTypes.Unauthorized => "authentication_error",
             ProblemTypes.Forbidden => "permission_error",

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Authorization;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Workers;
+using ModelOps.Temporal;
 
 namespace ModelOps.Server.Security;
 
@@ -16,7 +17,7 @@ public static class SecuritySetup
         services.AddSingleton<WorkerLink>();
         services.AddSingleton<WorkerPlugins>();
         services.AddSingleton<Sessions>().AddSingleton<Users>().AddSingleton<ApiKeys>();
-        services.AddSingleton<Passwords>().AddSingleton<SignInThrottle>();
+        services.AddSingleton<Passwords>().AddSingleton(provider => new SignInThrottle(new SteadyTime(provider.GetRequiredService<TimeProvider>())));
         services.AddSingleton(provider => TokenKeys.Open(home.Keys, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ExternalIssuer>().AddSingleton<AccessTokens>().AddSingleton<BearerSecrets>();
         services.AddHostedService<SessionWatch>();

@@ -162,7 +162,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         Channel.Dispose();
         if (!Exited.IsCompleted) await StopAsync();
         process.Dispose();
-        socketFolder.Delete(recursive: true);
+        if (Directory.Exists(socketFolder.FullName)) socketFolder.Delete(recursive: true); // a worker that ends by itself removes it
     }
 
     /// <summary>Until it has ended and what it wrote is read; what it left running may hold its outputs open, and is not waited for.</summary>

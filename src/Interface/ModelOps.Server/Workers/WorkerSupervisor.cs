@@ -2,6 +2,7 @@ using ModelOps.Client;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Hosting;
 using ModelOps.Storage;
+using ModelOps.Temporal;
 using ModelOps.Workflows;
 
 namespace ModelOps.Server.Workers;
@@ -28,7 +29,7 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
         ServerHome home, ObjectStoreOptions objects, WorkersOptions options, InferenceOptions inference, WorkerLink link, WorkerBacklog backlog, WorkerObituary died, TimeProvider time,
         ILoggerFactory loggers)
     {
-        (this.backlog, this.time, logger) = (backlog, time, loggers.CreateLogger<WorkerSupervisor>());
+        (this.backlog, this.time, logger) = (backlog, new SteadyTime(time), loggers.CreateLogger<WorkerSupervisor>());
         pools = Enum.GetValues<WorkerRole>().Where(role => role != WorkerRole.Control).ToDictionary(
             role => role,
             role => new WorkerPool(
@@ -40,7 +41,7 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
                 async (launch, cancellationToken) => await WorkerProcess.StartAsync(
                     launch, WorkerProgram.Find() with { Environment = await link.ToEnvironmentAsync(cancellationToken) }, loggers, time, cancellationToken),
                 died,
-                time,
+                this.time,
                 loggers.CreateLogger<WorkerPool>()));
     }
 

@@ -1,3 +1,4 @@
+using ModelOps.Storage;
 using ModelOps.Workflows;
 using Temporalio.Activities;
 using Temporalio.Exceptions;
@@ -31,6 +32,10 @@ public static class ControlActivity
         catch (ActivityException e)
         {
             throw new ApplicationFailureException(e.Message, e, e.FailureType);
+        }
+        catch (IOException e) when (e is ObjectStoreException || DiskSpace.IsShort(e))
+        {
+            throw new ApplicationFailureException(e.Message, e, e is ObjectStoreException ? ActivityFailures.Unavailable : ActivityFailures.DiskFull);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

@@ -93,7 +93,7 @@ public sealed partial class WorkflowEngine(
                     Namespace = options.Namespace,
                     Retention = options.Retention,
                     Token = token,
-                    TimeProvider = time,
+                    TimeProvider = new SteadyTime(time),
                 },
                 loggers,
                 cancellationToken);
@@ -157,7 +157,12 @@ public sealed partial class WorkflowEngine(
 
     private static string IdOf(ServerHome home)
     {
-        if (!File.Exists(home.WorkflowsId)) File.WriteAllText(home.WorkflowsId, $"{Guid.NewGuid():N}");
+        if (!File.Exists(home.WorkflowsId))
+        {
+            var made = $"{home.WorkflowsId}.new"; // a server that dies meanwhile must not leave half a name, or none
+            File.WriteAllText(made, $"{Guid.NewGuid():N}");
+            File.Move(made, home.WorkflowsId, overwrite: true);
+        }
         return File.ReadAllText(home.WorkflowsId).Trim();
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ModelOps.Storage;
 using ModelOps.Workflows;
 using Temporalio.Activities;
 using Temporalio.Exceptions;
@@ -39,6 +40,13 @@ public sealed partial class ActivityRunner(ServerConnection server, ServerLink l
             Log.Failed(logger, name, e.FailureType, e.Message);
             throw new ApplicationFailureException(e.Message, e, e.FailureType);
         }
+        catch (IOException e) when (e is ObjectStoreException || DiskSpace.IsShort(e))
+        {
+            var pause = PauseAfter(context.Info.Attempt);
+            Log.Lacking(logger, name, e.Message, pause.TotalSeconds);
+            throw new ApplicationFailureException(
+                e.Message, e, e is ObjectStoreException ? ActivityFailures.Unavailable : ActivityFailures.DiskFull, nextRetryDelay: pause);
+        }
         catch (Exception e)
         {
             Log.Crashed(logger, e, name);
@@ -50,6 +58,9 @@ public sealed partial class ActivityRunner(ServerConnection server, ServerLink l
             await heartbeats;
         }
     }
+
+    /// <summary>5, 20, 45, 80 s: whoever restarts a store or frees space has two and a half minutes before the job fails.</summary>
+    private static TimeSpan PauseAfter(int attempt) => TimeSpan.FromSeconds(5 * attempt * attempt);
 
     /// <summary>Says that this process lives, whatever the activity does meanwhile, and learns that the activity is canceled.</summary>
     private async Task BeatAsync(ActivityExecutionContext context, CancellationToken cancellationToken)
@@ -81,5 +92,8 @@ public sealed partial class ActivityRunner(ServerConnection server, ServerLink l
 
         [LoggerMessage(5, LogLevel.Error, "activity {Name} crashed")]
         public static partial void Crashed(ILogger logger, Exception exception, string name);
+
+        [LoggerMessage(6, LogLevel.Warning, "activity {Name} cannot go on: {Reason}; it is tried again in {Pause} s if tries are left")]
+        public static partial void Lacking(ILogger logger, string name, string reason, double pause);
     }
 }

@@ -7,7 +7,7 @@ namespace ModelOps.Worker.Hosting;
 /// What a worker and the server that started it tell each other, besides gRPC: "ready PID" and "tasks N" on standard output; on standard input
 /// "leave", to take nothing more and go when all is done, and its end, which is the server's word to stop and comes however the server dies.
 /// </summary>
-public sealed class ServerLink : IDisposable
+public sealed class ServerLink(WorkerOptions options) : IDisposable
 {
     private const string LeaveWord = "leave";
     private static readonly TimeSpan patience = TimeSpan.FromMilliseconds(1500); // the server kills after 2 s
@@ -34,6 +34,7 @@ public sealed class ServerLink : IDisposable
         using var input = new StreamReader(Console.OpenStandardInput());
         while (input.ReadLine() is { } word)
             if (word == LeaveWord) leaving.Cancel();
+        RemoveSocketFolder();
         lifetime.StopApplication();
         Thread.Sleep(patience);
         using var self = Process.GetCurrentProcess();
@@ -45,6 +46,23 @@ public sealed class ServerLink : IDisposable
     }.Start();
 
     public void Dispose() => leaving.Dispose();
+
+    /// <summary>
+    /// Whoever made it for this process alone may be gone. Nobody can connect any more, and what is connected stays so. A folder that has anything else
+    /// is not such a one, and stays.
+    /// </summary>
+    private void RemoveSocketFolder()
+    {
+        try
+        {
+            File.Delete(options.Socket);
+            Directory.Delete(Path.GetDirectoryName(options.Socket)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its maker was first, or it is everybody's.
+        }
+    }
 
     private void Count(int change)
     {
