@@ -323,7 +323,8 @@ public sealed partial class DeploymentManager(
     private void Serve(Deployment deployment, IInferenceBackend backend)
     {
         live[deployment.Name] = deployment;
-        router.Set(deployment.Name, new ModelRoute(backend, deployment.Name) { CreatedAt = deployment.CreatedAt });
+        var route = new ModelRoute(backend, deployment.Name) { CreatedAt = deployment.CreatedAt };
+        router.Set(deployment.Name, FineTunedModel.Parse(deployment.Name) is { } tuned ? route with { OwnedBy = tuned.Organization } : route);
         foreach (var adapter in deployment.Adapters)
             router.Set(adapter.Model, new ModelRoute(backend, deployment.Name) { Adapter = adapter.Name, CreatedAt = adapter.CreatedAt });
     }
