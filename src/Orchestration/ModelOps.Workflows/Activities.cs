@@ -27,7 +27,7 @@ public static class Activities
     public static readonly Activity<StoreTrainingResults, UploadedFile> StoreTrainingResults =
         new("StoreTrainingResults", WorkerRole.Control, ActivityLimits.Registry);
 
-    public static readonly Activity<DeployModel, DeployedModel> DeployModel = new("DeployModel", WorkerRole.Control, ActivityLimits.Registry);
+    public static readonly Activity<DeployModel, DeployedModel> DeployModel = new("DeployModel", WorkerRole.Control, ActivityLimits.Serving);
 
     public static readonly Activity<JobChange, JobChanged> RecordJob = new("RecordJob", WorkerRole.Control, ActivityLimits.Record);
 }
