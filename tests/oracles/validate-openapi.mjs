@@ -5,10 +5,14 @@ import Ajv2020 from "ajv/dist/2020.js";
 
 const question = JSON.parse(readFileSync(0, "utf8"));
 
-// OpenAPI 3.0's nullable, which the description still has here and there, in JSON Schema's words.
+// OpenAPI 3.0's nullable and exclusive bounds, which the description still has here and there, in JSON Schema's words.
 function withNull(node) {
   if (Array.isArray(node)) return node.map(withNull);
   if (node === null || typeof node !== "object") return node;
+  if (node.exclusiveMinimum === true) {
+    const { minimum, ...others } = node;
+    return withNull({ ...others, exclusiveMinimum: minimum });
+  }
   const { nullable, ...rest } = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, withNull(value)]));
   if (nullable !== true) return nullable === undefined ? rest : { ...rest, nullable };
   return { anyOf: [rest, { type: "null" }] };

@@ -67,7 +67,7 @@ public enum JobPriority
 public sealed record Job
 {
     public required string Id { get; init; }
-    /// <summary><c>ingestion</c>, <c>sft</c>, <c>quantization</c> or <c>evaluation</c>.</summary>
+    /// <summary><c>ingestion</c>, <c>sft</c>, <c>quantization</c>, <c>evaluation</c> or <c>fine_tuning</c>.</summary>
     public required string Kind { get; init; }
     public required JobState State { get; init; }
     /// <summary>What it is at while it runs: the name of the activity; null before the first and behind the last.</summary>
@@ -83,7 +83,7 @@ public sealed record Job
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; init; }
     public required JsonElement Input { get; init; }
-    /// <summary>What the kind of job returns: <see cref="IngestionResult"/>, <see cref="TrainingResult"/>, <see cref="QuantizationResult"/>, <see cref="EvaluationResult"/>.</summary>
+    /// <summary>What the kind of job returns: <see cref="IngestionResult"/>, <see cref="TrainingResult"/>, <see cref="QuantizationResult"/>, <see cref="EvaluationResult"/>, <see cref="FineTuningResult"/>.</summary>
     public JsonElement? Result { get; init; }
     /// <summary>What it registered, <c>name@version</c>.</summary>
     public IReadOnlyList<string> Artifacts { get; set; } = [];
@@ -297,6 +297,24 @@ public sealed record TrainingResult
     public required int SkippedRows { get; init; }
     public required double Seconds { get; init; }
 }
+
+/// <summary>Result of a <c>fine_tuning</c> job, which OpenAI's API starts.</summary>
+public sealed record FineTuningResult
+{
+    /// <summary>The name that it answers under: <c>ft:BASE:ORGANIZATION:SUFFIX:ID</c>.</summary>
+    public required string Model { get; init; }
+    /// <summary>What was registered on the way.</summary>
+    public required IReadOnlyList<FineTunedArtifact> Artifacts { get; init; }
+    /// <summary>Id of the file of OpenAI's API that has the metrics of each step.</summary>
+    public required string ResultFile { get; init; }
+    /// <summary>As it was resolved, everything filled in.</summary>
+    public required JsonElement Recipe { get; init; }
+    public required TrainingResult Training { get; init; }
+}
+
+/// <param name="Role">served, adapter, dataset or validation.</param>
+/// <param name="Artifact"><c>name@version</c>.</param>
+public sealed record FineTunedArtifact(string Role, string Artifact);
 
 /// <summary>Result of a <c>training_plan</c> job: what the training would do and take. Memory is of the machine that <see cref="Worker"/> runs on.</summary>
 public sealed record TrainingPlan

@@ -76,6 +76,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(SignIn))]
 [JsonSerializable(typeof(RetentionRun))]
 [JsonSerializable(typeof(RunRetention))]
+[JsonSerializable(typeof(FineTuningResult))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(TrainingPlan))]
 [JsonSerializable(typeof(UpdateUser))]

@@ -14,6 +14,8 @@ using ModelOps.Server.Configuration;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
 using ModelOps.Server.Evaluations;
+using ModelOps.Server.Files;
+using ModelOps.Server.FineTuning;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.Lifecycle;
@@ -123,6 +125,8 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton<InferenceMetrics>().AddSingleton<ModelRouter>();
     services.AddSingleton(config.Inference).AddSingleton(config.Deployments).AddSingleton<DeployableArtifacts>().AddSingleton<WorkerMetrics>();
     services.AddSingleton<DeploymentManager>().AddHostedService(provider => provider.GetRequiredService<DeploymentManager>());
+    services.AddSingleton(config.Files).AddSingleton<FileStore>();
+    services.AddFineTuning(config.FineTuning);
     services.AddBackends();
     services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true); // what is not there is 404, as elsewhere
     if (config.Redis.Connection is not null) services.AddSingleton(_ => new RedisConnection(config.Redis)); // by a factory: the container disposes it

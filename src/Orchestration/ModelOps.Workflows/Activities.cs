@@ -24,6 +24,11 @@ public static class Activities
     public static readonly Activity<RecordDatasetVersion, DatasetReference> RecordDatasetVersion =
         new("RecordDatasetVersion", WorkerRole.Control, ActivityLimits.Registry);
 
+    public static readonly Activity<StoreTrainingResults, UploadedFile> StoreTrainingResults =
+        new("StoreTrainingResults", WorkerRole.Control, ActivityLimits.Registry);
+
+    public static readonly Activity<DeployModel, DeployedModel> DeployModel = new("DeployModel", WorkerRole.Control, ActivityLimits.Serving);
+
     public static readonly Activity<JobChange, JobChanged> RecordJob = new("RecordJob", WorkerRole.Control, ActivityLimits.Record);
 }
 
@@ -64,7 +69,11 @@ public sealed record DatasetReference(string Name, string Version, IReadOnlyDict
 
 /// <summary>Training of a verified base on a dataset version; with the methods <c>full</c> and <c>pretrain</c> it makes a model instead of an adapter.</summary>
 /// <param name="Recipe">What is said of it, as ModelOps.Recipes reads it; the rest is chosen from data, model and machine.</param>
-public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, JsonElement Recipe);
+public sealed record TrainAdapter(PinnedArtifact Base, DatasetReference Dataset, JsonElement Recipe)
+{
+    /// <summary>Whose validation rows the losses are measured on; null: those of <see cref="Dataset"/>.</summary>
+    public DatasetReference? Validation { get; init; }
+}
 
 /// <param name="Recipe">As resolved, everything filled in.</param>
 /// <param name="LossBefore">Nats per learned token on the validation split.</param>
@@ -212,3 +221,14 @@ public sealed record RegisterArtifact(
 /// <summary>Signs a dataset version and lists it.</summary>
 public sealed record RecordDatasetVersion(
     string Dataset, StoredFile Source, IngestedDataset Ingested, string CreatedBy);
+
+/// <summary>A file that somebody uploaded, or that a job made for them, by its id in OpenAI's API.</summary>
+public sealed record UploadedFile(string Id, StoredFile Content);
+
+/// <summary>Writes the metrics of the job's steps into a file of the user's. The job has one, however often it is asked for.</summary>
+public sealed record StoreTrainingResults(string CreatedBy);
+
+/// <summary>Serves a gguf artifact under a name; what was served under it is replaced.</summary>
+public sealed record DeployModel(string Name, PinnedArtifact Artifact, string CreatedBy);
+
+public sealed record DeployedModel(string Name);

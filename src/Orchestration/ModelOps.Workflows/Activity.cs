@@ -55,6 +55,14 @@ public sealed record ActivityLimits
         Retry = Retries(attempts: 25, longest: TimeSpan.FromSeconds(30)),
     };
 
+    /// <summary>Loading a model in the server's charge, which may take minutes: its death is noticed as a worker's is.</summary>
+    public static readonly ActivityLimits Serving = new()
+    {
+        StartToClose = TimeSpan.FromHours(1),
+        Heartbeat = HeartbeatTimeout,
+        Retry = Retries(attempts: 25, longest: TimeSpan.FromSeconds(30)),
+    };
+
     /// <summary>What a job's record must say in the end: tried for ever.</summary>
     public static readonly ActivityLimits Record = new()
     {

@@ -13,16 +13,16 @@ public sealed record DatasetIngestionOutput(DatasetReference Dataset, IngestedDa
 public sealed class DatasetIngestionWorkflow : JobWorkflow
 {
     [WorkflowRun]
-    public Task<DatasetIngestionOutput> RunAsync(DatasetIngestionInput input, JobRun run) => RunJobAsync(
-        run,
-        async () =>
-        {
-            var tokenizer = input.Tokenizer is { } model ? await RunStepAsync(Activities.ResolveArtifact, new ResolveArtifact(model, ["model"])) : null;
-            var ingested = await RunStepAsync(
-                Activities.IngestDataset, new IngestDataset(input.Dataset, input.Source, input.Options, Workflow.Info.WorkflowId, tokenizer?.Artifact));
-            var dataset = await RunStepAsync(
-                Activities.RecordDatasetVersion, new RecordDatasetVersion(input.Dataset, input.Source, ingested, input.CreatedBy));
-            return new DatasetIngestionOutput(dataset, ingested);
-        },
-        ActivityJson.Default.DatasetIngestionOutput);
+    public Task<DatasetIngestionOutput> RunAsync(DatasetIngestionInput input, JobRun run) =>
+        RunJobAsync(run, () => StepsAsync(this, input), ActivityJson.Default.DatasetIngestionOutput);
+
+    internal static async Task<DatasetIngestionOutput> StepsAsync(JobWorkflow job, DatasetIngestionInput input)
+    {
+        var tokenizer = input.Tokenizer is { } model ? await job.RunStepAsync(Activities.ResolveArtifact, new ResolveArtifact(model, ["model"])) : null;
+        var ingested = await job.RunStepAsync(
+            Activities.IngestDataset, new IngestDataset(input.Dataset, input.Source, input.Options, Workflow.Info.WorkflowId, tokenizer?.Artifact));
+        var dataset = await job.RunStepAsync(
+            Activities.RecordDatasetVersion, new RecordDatasetVersion(input.Dataset, input.Source, ingested, input.CreatedBy));
+        return new DatasetIngestionOutput(dataset, ingested);
+    }
 }

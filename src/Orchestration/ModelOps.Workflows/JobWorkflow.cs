@@ -62,7 +62,7 @@ public abstract class JobWorkflow
     }
 
     /// <summary>Runs a step on its role's task queue, at once or when the job goes on.</summary>
-    protected async Task<TResult> RunStepAsync<TInput, TResult>(Activity<TInput, TResult> activity, TInput input)
+    internal async Task<TResult> RunStepAsync<TInput, TResult>(Activity<TInput, TResult> activity, TInput input)
     {
         while (true)
         {
@@ -89,7 +89,7 @@ public abstract class JobWorkflow
         }
     }
 
-    protected static bool CancelRequested => Workflow.CancellationToken.IsCancellationRequested;
+    internal static bool CancelRequested => Workflow.CancellationToken.IsCancellationRequested;
 
     private async Task WaitWhilePausedAsync()
     {
@@ -118,7 +118,7 @@ public abstract class JobWorkflow
     private static bool Interrupted(Exception e) => TemporalException.IsCanceledException(e)
         || e is ActivityFailureException { InnerException: TimeoutFailureException or ApplicationFailureException { ErrorType: ActivityFailures.WorkerDied } };
 
-    protected static JobFailure FailureOf(FailureException e) => e.InnerException switch
+    internal static JobFailure FailureOf(FailureException e) => e.InnerException switch
     {
         ApplicationFailureException application => new(application.ErrorType ?? ActivityFailures.Internal, application.Message),
         TimeoutFailureException { TimeoutType: Temporalio.Api.Enums.V1.TimeoutType.Heartbeat } => new(

@@ -42,48 +42,48 @@ public sealed class QuantizationWorkflow : JobWorkflow
     private static readonly string[] faultsOfType = [ActivityFailures.QuantizationFailed, ActivityFailures.WorkerDied, ActivityFailures.Internal];
 
     [WorkflowRun]
-    public Task<QuantizationOutput> RunAsync(QuantizationInput input, JobRun run) => RunJobAsync(
-        run,
-        async () =>
+    public Task<QuantizationOutput> RunAsync(QuantizationInput input, JobRun run) =>
+        RunJobAsync(run, () => StepsAsync(this, input), ActivityJson.Default.QuantizationOutput);
+
+    internal static async Task<QuantizationOutput> StepsAsync(JobWorkflow job, QuantizationInput input)
+    {
+        var source = await job.RunStepAsync(Activities.ResolveArtifact, new ResolveArtifact(input.Artifact, kinds));
+        var dataset = input.Dataset is null ? source.Dataset : await DatasetAsync(job, input.Dataset);
+        var importance = input.Importance is null ? null : await DatasetAsync(job, input.Importance);
+        IReadOnlyList<string> types = input.Type is { } only ? [only] : input.Types;
+        var made = new List<QuantizedArtifact>();
+        var failed = new List<(FailedType Type, FailureException Cause)>();
+        foreach (var type in types)
         {
-            var source = await RunStepAsync(Activities.ResolveArtifact, new ResolveArtifact(input.Artifact, kinds));
-            var dataset = input.Dataset is null ? source.Dataset : await DatasetAsync(input.Dataset);
-            var importance = input.Importance is null ? null : await DatasetAsync(input.Importance);
-            IReadOnlyList<string> types = input.Type is { } only ? [only] : input.Types;
-            var made = new List<QuantizedArtifact>();
-            var failed = new List<(FailedType Type, FailureException Cause)>();
-            foreach (var type in types)
+            try
             {
-                try
+                var asked = new QuantizeModel(source.Base ?? source.Artifact, source.Base is null ? null : source.Artifact, dataset, type, input.Name)
                 {
-                    var asked = new QuantizeModel(source.Base ?? source.Artifact, source.Base is null ? null : source.Artifact, dataset, type, input.Name)
-                    {
-                        Rows = input.Rows ?? QuantizeModel.DefaultRows,
-                        Importance = importance,
-                        ImportanceRows = input.ImportanceRows ?? QuantizeModel.DefaultImportanceRows,
-                        License = source.License,
-                        More = type != types[^1],
-                    };
-                    var quantized = await RunStepAsync(Activities.QuantizeModel, asked);
-                    var name = NameOf(input.Name, type, types.Count);
-                    made.Add(new(await RunStepAsync(Activities.RegisterArtifact, Registration(name, input, source.Artifact, asked, quantized)), type, quantized));
-                }
-                catch (FailureException e) when (!CancelRequested && FailureOf(e) is var failure && faultsOfType.Contains(failure.Type))
-                {
-                    failed.Add((new(type, failure.Type, failure.Message), e));
-                }
+                    Rows = input.Rows ?? QuantizeModel.DefaultRows,
+                    Importance = importance,
+                    ImportanceRows = input.ImportanceRows ?? QuantizeModel.DefaultImportanceRows,
+                    License = source.License,
+                    More = type != types[^1],
+                };
+                var quantized = await job.RunStepAsync(Activities.QuantizeModel, asked);
+                var name = NameOf(input.Name, type, types.Count);
+                made.Add(new(await job.RunStepAsync(Activities.RegisterArtifact, Registration(name, input, source.Artifact, asked, quantized)), type, quantized));
             }
-            if (made.Count == 0) ExceptionDispatchInfo.Throw(failed[0].Cause);
-            return new QuantizationOutput(made, [.. failed.Select(failure => failure.Type)]);
-        },
-        ActivityJson.Default.QuantizationOutput);
+            catch (FailureException e) when (!CancelRequested && FailureOf(e) is var failure && faultsOfType.Contains(failure.Type))
+            {
+                failed.Add((new(type, failure.Type, failure.Message), e));
+            }
+        }
+        if (made.Count == 0) ExceptionDispatchInfo.Throw(failed[0].Cause);
+        return new QuantizationOutput(made, [.. failed.Select(failure => failure.Type)]);
+    }
 
     /// <summary>The artifact of a type: the name itself where there is one type only.</summary>
     public static string NameOf(string name, string type, int types) =>
         types == 1 ? name : $"{name}-{type.ToLowerInvariant().Replace('_', '-')}";
 
-    private async Task<DatasetReference> DatasetAsync(string reference) =>
-        (await RunStepAsync(Activities.ResolveDataset, new ResolveDataset(reference))).Dataset;
+    private static async Task<DatasetReference> DatasetAsync(JobWorkflow job, string reference) =>
+        (await job.RunStepAsync(Activities.ResolveDataset, new ResolveDataset(reference))).Dataset;
 
     private static RegisterArtifact Registration(string name, QuantizationInput input, PinnedArtifact source, QuantizeModel asked, QuantizedModel quantized)
     {

@@ -76,6 +76,9 @@ public sealed record Recipe
     /// <summary>The highest rate of the schedule.</summary>
     public double? LearningRate { get; init; }
 
+    /// <summary>Factor of that rate, chosen or given.</summary>
+    public double LearningRateMultiplier { get; init; } = 1;
+
     /// <summary>What is made small; as an <see cref="AlgorithmChoice"/> is written.</summary>
     public string Loss { get; init; } = "cross_entropy";
 

@@ -48,6 +48,8 @@ internal static class RecipeFields
             (recipe, value) => recipe with { NeftuneAlpha = (double)value }),
         new("learning_rate", RecipeValue.Number(0, 1, leastExcluded: true), "The highest rate of the schedule.", Auto,
             (recipe, value) => recipe with { LearningRate = (double)value }, "0.4 / width of the model, at most 0.002; a tenth of it for full, and for pretrain from the base's weights"),
+        new("learning_rate_multiplier", RecipeValue.Number(0, 1000, leastExcluded: true), "Factor of the learning rate, whether it is chosen or given.", "1",
+            (recipe, value) => recipe with { LearningRateMultiplier = (double)value }),
         new("loss", RecipeValue.Algorithm(), "What is made small: cross_entropy, or a plugin's.", "cross_entropy",
             (recipe, value) => recipe with { Loss = (string)value }),
         new("optimizer", RecipeValue.Algorithm(), "What makes steps of gradients: adamw, or a plugin's.", "adamw",

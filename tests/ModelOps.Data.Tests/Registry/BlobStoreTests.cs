@@ -36,6 +36,37 @@ public sealed class BlobStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task StageAsync_KeptOrNot_LeavesTheBlobOrNothing()
+    {
+        await using (var staged = await blobs.StageAsync(new MemoryStream(content), content.Length, Stop))
+        {
+            Assert.Equal((sha256, content.Length), (staged.Sha256, staged.Size));
+            Assert.False(await blobs.ExistsAsync(sha256, Stop));
+        }
+        Assert.False(await store.ListAsync("", cancellationToken: Stop).AnyAsync(Stop));
+        await using (var staged = await blobs.StageAsync(new MemoryStream(content), cancellationToken: Stop)) await staged.KeepAsync(Stop);
+        Assert.Equal([BlobStore.KeyOf(sha256)], await store.ListAsync("", cancellationToken: Stop).Select(one => one.Key).ToListAsync(Stop));
+    }
+
+    [Fact]
+    public async Task StageAsync_TooLong_LeavesNothing()
+    {
+        var refused = await Assert.ThrowsAsync<ContentTooLongException>(() => blobs.StageAsync(new MemoryStream(content), content.Length - 1, Stop));
+        Assert.Equal(content.Length - 1, refused.Longest);
+        Assert.False(await store.ListAsync("", cancellationToken: Stop).AnyAsync(Stop));
+    }
+
+    [Fact]
+    public async Task SweepStagedAsync_OfAKilledProcess_GoesAfterADay()
+    {
+        var staged = await blobs.StageAsync(new MemoryStream(content), cancellationToken: Stop); // nobody disposes it
+        await blobs.SweepStagedAsync(TimeProvider.System.GetUtcNow().AddHours(23), Stop);
+        await using (var read = await staged.OpenAsync(Stop)) Assert.Equal(content.Length, read.Length);
+        await blobs.SweepStagedAsync(TimeProvider.System.GetUtcNow().AddHours(25), Stop);
+        await Assert.ThrowsAsync<IOException>(() => staged.OpenAsync(Stop));
+    }
+
+    [Fact]
     public async Task PutAsync_SameContentAgain_DoesNotReadIt()
     {
         await blobs.PutAsync(sha256, new MemoryStream(content), Stop);

@@ -65,7 +65,7 @@ public sealed class JobCommandTests : IAsyncLifetime
         Assert.Equal([training.Id], await IdsAsync("--limit", "1"));
         Assert.Equal([training.Id, ingestion.Id], await IdsAsync("--all"));
         var wrong = await CliRun.Of(["jobs", "list", "--kind", "stf", "--home", home], cancellationToken: Cancel);
-        Assert.Equal((ExitCodes.Usage, "error: kind must be ingestion or sft or pretraining or training_plan or quantization or evaluation, not 'stf'\n"), (wrong.Code, wrong.Error.Split("  - ")[0]));
+        Assert.Equal((ExitCodes.Usage, "error: kind must be ingestion or sft or pretraining or training_plan or quantization or evaluation or fine_tuning, not 'stf'\n"), (wrong.Code, wrong.Error.Split("  - ")[0]));
         var both = await CliRun.Of(["jobs", "list", "--all", "--limit", "1", "--home", home], cancellationToken: Cancel);
         Assert.Equal(ExitCodes.Usage, both.Code);
         Assert.Contains("--limit and --all exclude each other.", both.Error, StringComparison.Ordinal);

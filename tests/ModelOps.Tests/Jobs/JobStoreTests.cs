@@ -153,7 +153,7 @@ public abstract class JobStoreTests : IAsyncLifetime
     {
         var quotas = new JobQuotas { UnfinishedOfKind = new Dictionary<string, int> { ["stf"] = 1, ["sft"] = -1 } };
         Assert.Equal(
-            ["there is no kind of jobs 'stf'; there are ingestion, sft, pretraining, training_plan, quantization, evaluation", "sft is -1; allowed is 0 to 1000000"],
+            ["there is no kind of jobs 'stf'; there are ingestion, sft, pretraining, training_plan, quantization, evaluation, fine_tuning", "sft is -1; allowed is 0 to 1000000"],
             quotas.Validate(new ValidationContext(quotas)).Select(fault => fault.ErrorMessage));
     }
 

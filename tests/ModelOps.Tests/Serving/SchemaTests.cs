@@ -67,7 +67,7 @@ public sealed class SchemaTests(ServingFixture fixture)
         Assert.NotEmpty(await ErrorsAsync(description, [new JsonObject { ["schema"] = "Response", ["document"] = new JsonObject { ["id"] = 1 } }]));
     }
 
-    private static async Task<IReadOnlyList<string>> ErrorsAsync(string description, JsonArray documents)
+    internal static async Task<IReadOnlyList<string>> ErrorsAsync(string description, JsonArray documents)
     {
         var folder = Path.Combine(RepositoryRoot.Path, "tests/oracles");
         await NodePackages.RestoreAsync(folder, "ajv", Cancel);
@@ -76,7 +76,7 @@ public sealed class SchemaTests(ServingFixture fixture)
         return [.. JsonElement.Parse(answer).GetProperty("errors").EnumerateArray().Select(error => error.GetString()!)];
     }
 
-    private static string SharedData(string path)
+    internal static string SharedData(string path)
     {
         for (var place = new DirectoryInfo(RepositoryRoot.Path); place is not null; place = place.Parent)
             if (Path.Combine(place.FullName, "shared", "data", path) is var file && File.Exists(file)) return file;

@@ -21,6 +21,12 @@ public sealed class ServingFixture : IAsyncLifetime
     private TestServer? server;
     private TestServer? second;
 
+    /// <summary>Of a file of OpenAI's API.</summary>
+    public const int MaxFileBytes = 1 << 20;
+
+    /// <summary>In the names of models that are fine-tuned.</summary>
+    public const string Organization = "acme";
+
     internal ScriptedPeer Peer => peer!;
 
     internal TestServer Server => server!;
@@ -40,6 +46,8 @@ public sealed class ServingFixture : IAsyncLifetime
             ["MODELOPS__BACKENDS__PEER__FIRST_TOKEN"] = "2s",
             ["MODELOPS__BACKENDS__PEER__NEXT_TOKEN"] = "500ms",
             ["MODELOPS__BACKENDS__PEER__BREAK_AFTER"] = "100", // the breaker has a test of its own
+            ["MODELOPS__FILES__MAX_BYTES"] = $"{MaxFileBytes}",
+            ["MODELOPS__FINE_TUNING__ORGANIZATION"] = Organization,
         }, CancellationToken.None);
         await DeployAsync(server.Client, CancellationToken.None);
         second = await TestServer.StartAsync(TestServer.NewHome(), new Dictionary<string, string>(StringComparer.Ordinal)

@@ -21,7 +21,7 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
     [MemberData(nameof(Histories))]
     public async Task Replay_ShippedHistory_DoesTheSame(string file)
     {
-        var history = WorkflowHistory.FromJson("job", await File.ReadAllTextAsync(Path.Combine(folder, file), TestContext.Current.CancellationToken));
+        var history = WorkflowHistory.FromJson("job-0123456789abcdef", await File.ReadAllTextAsync(Path.Combine(folder, file), TestContext.Current.CancellationToken));
         await Replayer().ReplayWorkflowAsync(history, cancellationToken: TestContext.Current.CancellationToken);
     }
 
@@ -58,6 +58,7 @@ public sealed class ReplayTests(WorkflowFixture workflows) : IClassFixture<Workf
             ["training-plan"] = await workflows.StartAsync("TrainingPlan", "write-plan", sft),
             ["sft-paused"] = await workflows.StartAsync("SftTraining", "write-paused", sft),
             ["quantization"] = await workflows.StartAsync("Quantization", "write-quantization", new QuantizationInput("tuned", "small", "ada") { Types = ["Q8_0", "Q4_K_M"] }),
+            ["fine-tuning"] = await workflows.StartAsync("FineTuning", "job-write-fine-tuning", FineTuningWorkflowTests.Input()),
             ["evaluation"] = await workflows.StartAsync(
                 "Evaluation", "write-evaluation", new EvaluationInput("tuned-lora", null, "rows", "test", [], null, null, 0, "tuned-lora-eval", "ada")),
         };

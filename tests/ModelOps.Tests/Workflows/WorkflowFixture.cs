@@ -65,6 +65,8 @@ public sealed class WorkflowFixture : IAsyncLifetime
             Registered.Add(input);
             return new PinnedArtifact(input.Name, "1", new string('c', 64));
         });
+        Add(options, Activities.StoreTrainingResults, (job, _) => new UploadedFile($"results of {job}", new("metrics.csv", 1, Base.Digest)));
+        Add(options, Activities.DeployModel, (_, input) => new DeployedModel(input.Name));
         Add(options, Activities.RecordDatasetVersion, (_, input) => Rows with { Name = input.Dataset });
 
         var data = new TemporalWorkerOptions(WorkerRole.Data.TaskQueue());
@@ -90,7 +92,7 @@ public sealed class WorkflowFixture : IAsyncLifetime
         polling = Task.WhenAll(workers.Select(worker => worker.ExecuteAsync(stopping.Token)));
     }
 
-    public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(TrainingPlanWorkflow), typeof(QuantizationWorkflow), typeof(EvaluationWorkflow)];
+    public static IReadOnlyList<Type> Definitions { get; } = [typeof(DatasetIngestionWorkflow), typeof(SftTrainingWorkflow), typeof(TrainingPlanWorkflow), typeof(QuantizationWorkflow), typeof(EvaluationWorkflow), typeof(FineTuningWorkflow)];
 
     public Task<WorkflowHandle> StartAsync(string workflow, string job, object input, JobRun? run = null) => Client.StartWorkflowAsync(
         workflow, [input, run ?? new JobRun(1, TraceParent: null)], new WorkflowOptions(job, WorkerRole.Control.TaskQueue()) { Priority = new Priority(3) });

@@ -8,6 +8,9 @@ public sealed class BlobStore(IObjectStore objects)
 {
     internal const string Prefix = "artifacts/blobs/sha256/";
 
+    private const string Uploads = "artifacts/uploads/";
+    private static readonly TimeSpan longestUpload = TimeSpan.FromDays(1);
+
     public static string KeyOf(string sha256) => ManifestRules.IsDigest(sha256)
         ? $"{Prefix}{sha256[..2]}/{sha256}"
         : throw new ArgumentException($"'{sha256}' is not 64 lower-case hex digits.", nameof(sha256));
@@ -32,6 +35,24 @@ public sealed class BlobStore(IObjectStore objects)
         {
             return new PutBlob.Mismatch(sha256, mismatch.Actual);
         }
+    }
+
+    /// <summary>Takes content whose digest nobody knows yet. It is no blob before it is kept.</summary>
+    /// <exception cref="ContentTooLongException">It has more than <paramref name="longest"/> bytes; nothing was stored.</exception>
+    public async Task<StagedBlob> StageAsync(Stream content, long longest = long.MaxValue, CancellationToken cancellationToken = default)
+    {
+        var key = $"{Uploads}{Guid.NewGuid():N}";
+        using var hashing = new HashingStream(content, longest);
+        await objects.PutAsync(key, hashing, PutMode.IfAbsent, cancellationToken).ConfigureAwait(false);
+        return new StagedBlob(objects, key, hashing.Digest(), hashing.BytesRead);
+    }
+
+    /// <summary>Removes what was staged by processes that were killed before they kept it or let it go.</summary>
+    /// <param name="now">What is a day older than this is abandoned.</param>
+    public async Task SweepStagedAsync(DateTimeOffset now, CancellationToken cancellationToken = default)
+    {
+        var abandoned = objects.ListAsync(Uploads, cancellationToken: cancellationToken).Where(staged => staged.ModifiedAt < now - longestUpload);
+        await foreach (var staged in abandoned.ConfigureAwait(false)) await objects.DeleteAsync(staged.Key, cancellationToken).ConfigureAwait(false);
     }
 
     /// <exception cref="IOException">The file changed between hashing and storing.</exception>

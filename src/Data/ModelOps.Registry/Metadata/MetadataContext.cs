@@ -25,6 +25,7 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<ApprovalRow> Approvals => Set<ApprovalRow>();
     public DbSet<AliasRow> Aliases => Set<AliasRow>();
     public DbSet<AliasMoveRow> AliasMoves => Set<AliasMoveRow>();
+    public DbSet<FileRow> Files => Set<FileRow>();
     public DbSet<BlobUseRow> BlobUses => Set<BlobUseRow>();
     public DbSet<AuditRow> Audit => Set<AuditRow>();
 
@@ -66,6 +67,8 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
         modelBuilder.Entity<AliasRow>().HasOne(row => row.Artifact).WithMany().HasForeignKey(row => row.ArtifactId);
         modelBuilder.Entity<AliasMoveRow>().HasIndex(row => new { row.Name, row.Alias });
         modelBuilder.Entity<BlobUseRow>().HasKey(row => row.Sha256);
+        modelBuilder.Entity<FileRow>().HasIndex(row => new { row.CreatedBy, row.Id });
+        modelBuilder.Entity<FileRow>().HasIndex(row => row.Sha256);
         modelBuilder.Entity<JobRow>().HasIndex(row => new { row.State, row.CreatedAt });
         modelBuilder.Entity<JobRow>().HasIndex(row => row.Artifact);
         modelBuilder.Entity<JobRow>().HasIndex(row => new { row.CreatedBy, row.State });

@@ -161,7 +161,7 @@ public sealed class ArtifactRetention(
     }
 
     /// <param name="removed">Artifacts that no longer count.</param>
-    /// <returns>Those that artifacts with files or versions of datasets refer to.</returns>
+    /// <returns>Those that artifacts with files, versions of datasets or uploaded files refer to.</returns>
     private static async Task<HashSet<string>> ReferredAsync(
         MetadataContext context, IReadOnlyList<string> digests, List<long> removed, CancellationToken cancellationToken)
     {
@@ -176,7 +176,8 @@ public sealed class ArtifactRetention(
             where !context.Artifacts.Any(artifact => artifact.Name + "@" + artifact.Version == version.Artifact
                 && (artifact.FilesRemovedAt != null || removed.Contains(artifact.Id)))
             select version.SourceSha256;
-        return [.. await files.Union(sources).ToListAsync(cancellationToken).ConfigureAwait(false)];
+        var uploads = context.Files.Where(file => digests.Contains(file.Sha256)).Select(file => file.Sha256);
+        return [.. await files.Union(sources).Union(uploads).ToListAsync(cancellationToken).ConfigureAwait(false)];
     }
 
     private async Task AuditAsync(

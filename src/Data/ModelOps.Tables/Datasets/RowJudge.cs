@@ -53,7 +53,7 @@ internal sealed class RowJudge(SourceFormat format, IngestionPlan plan)
     }
 
     /// <summary>Without the position that the message ends with: it counts from 0, and its line is that of the row.</summary>
-    private static string Describe(JsonException e) =>
+    internal static string Describe(JsonException e) =>
         $"{e.Message.Split(" LineNumber: ", 2)[0].TrimEnd('.')}, at byte {(e.BytePositionInLine ?? 0) + 1} of the line";
 
     private (RowContent? Content, RowFault? Fault) Judge(JsonElement row, long line)

@@ -79,6 +79,7 @@ internal static class JobViews
         "sft" or "pretraining" => Lines(result.Deserialize(WireJson.Default.TrainingResult)!),
         "training_plan" => Lines(result.Deserialize(WireJson.Default.TrainingPlan)!),
         "evaluation" => Lines(result.Deserialize(WireJson.Default.EvaluationResult)!),
+        "fine_tuning" => Lines(result.Deserialize(WireJson.Default.FineTuningResult)!),
         _ => result.EnumerateObject().Select(property => $"{property.Name} = {property.Value}"), // of a newer server
     };
 
@@ -92,6 +93,14 @@ internal static class JobViews
         .. result.TruncatedRows > 0 ? [$"{result.TruncatedRows} training rows lost their end to the sequence length"] : (string[])[],
         .. result.SkippedRows > 0 ? [$"{result.SkippedRows} training rows had nothing to learn from"] : (string[])[],
         $"Next: modelops quantize {result.Artifact} --type Q8_0 --name NAME",
+    ];
+
+    private static IEnumerable<string> Lines(FineTuningResult result) =>
+    [
+        $"{result.Model} is served",
+        .. result.Artifacts.Select(made => $"{made.Role}: {made.Artifact}"),
+        $"{(result.Training.EvaluatedOn == "validation" ? "validation loss" : "loss on training rows")} {result.Training.LossBefore:0.000} -> {result.Training.LossAfter:0.000} nats/token, {result.Training.Steps} steps, {result.Training.Tokens} tokens",
+        $"Next: modelops chat {result.Model}",
     ];
 
     private static IEnumerable<string> Lines(TrainingPlan plan) =>

@@ -3,6 +3,8 @@ using ModelOps.Registry;
 using ModelOps.Server.Backends;
 using ModelOps.Server.Datasets;
 using ModelOps.Server.Deployments;
+using ModelOps.Server.Files;
+using ModelOps.Server.FineTuning;
 using ModelOps.Server.Hosting;
 using ModelOps.Server.Jobs;
 using ModelOps.Server.RateLimits;
@@ -54,6 +56,10 @@ public sealed record ServerConfig
     public InferenceOptions Inference { get; init; } = new();
 
     public DeploymentOptions Deployments { get; init; } = new();
+
+    public FilesOptions Files { get; init; } = new();
+
+    public FineTuningOptions FineTuning { get; init; } = new();
 
     public PluginsOptions Plugins { get; init; } = new();
 

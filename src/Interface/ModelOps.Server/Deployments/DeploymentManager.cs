@@ -358,7 +358,8 @@ public sealed partial class DeploymentManager(
             var before = live.GetValueOrDefault(row.Name)?.Row.Adapters ?? [];
             live[row.Name] = deployment;
             deployment.Route();
-            router.Set(row.Name, new ModelRoute(deployment.Backend, row.Name) { CreatedAt = row.CreatedAt });
+            var route = new ModelRoute(deployment.Backend, row.Name) { CreatedAt = row.CreatedAt };
+            router.Set(row.Name, FineTunedModel.Parse(row.Name) is { } tuned ? route with { OwnedBy = tuned.Organization } : route);
             foreach (var adapter in row.Adapters)
                 router.Set(ModelOf(row.Name, adapter.Name), new ModelRoute(deployment.Backend, row.Name) { Adapter = adapter.Name, CreatedAt = adapter.CreatedAt });
             foreach (var gone in before.Where(adapter => row.Adapters.TrueForAll(other => other.Name != adapter.Name))) router.Remove(ModelOf(row.Name, gone.Name));

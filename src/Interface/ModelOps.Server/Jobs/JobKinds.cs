@@ -18,6 +18,7 @@ public static class JobKinds
     public const string TrainingPlan = "training_plan";
     public const string Quantize = "quantization";
     public const string Evaluate = "evaluation";
+    public const string FineTune = "fine_tuning";
 
     private static readonly Dictionary<string, JobKind> kinds = new JobKind[]
     {
@@ -32,6 +33,8 @@ public static class JobKinds
         new(Evaluate, WorkerRole.Evaluation, "Evaluation", (input, output) => JsonSerializer.SerializeToElement(
             ToWire(input.Deserialize(ActivityJson.Default.EvaluationInput)!, output.Deserialize(ActivityJson.Default.EvaluationOutput)!),
             WireJson.Default.EvaluationResult)),
+        new(FineTune, WorkerRole.Training, "FineTuning", (_, output) => JsonSerializer.SerializeToElement(
+            ToWire(output.Deserialize(ActivityJson.Default.FineTuningOutput)!), WireJson.Default.FineTuningResult)),
     }.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
 
     public static IReadOnlyCollection<string> Names => kinds.Keys;
@@ -56,17 +59,34 @@ public static class JobKinds
         Report = output.Ingested.Report.Deserialize(WireJson.Default.IngestionReport)!,
     };
 
-    private static TrainingResult ToWire(SftTrainingOutput output) => new()
+    private static TrainingResult ToWire(SftTrainingOutput output) => ToWire(output.Artifact, output.Trained);
+
+    private static TrainingResult ToWire(PinnedArtifact artifact, TrainedAdapter trained) => new()
     {
-        Artifact = output.Artifact.ToString(),
-        Steps = output.Trained.Steps,
-        Tokens = output.Trained.Tokens,
-        LossBefore = output.Trained.LossBefore,
-        LossAfter = output.Trained.LossAfter,
-        EvaluatedOn = output.Trained.EvaluatedOn,
-        TruncatedRows = output.Trained.TruncatedRows,
-        SkippedRows = output.Trained.SkippedRows,
-        Seconds = output.Trained.Seconds,
+        Artifact = artifact.ToString(),
+        Steps = trained.Steps,
+        Tokens = trained.Tokens,
+        LossBefore = trained.LossBefore,
+        LossAfter = trained.LossAfter,
+        EvaluatedOn = trained.EvaluatedOn,
+        TruncatedRows = trained.TruncatedRows,
+        SkippedRows = trained.SkippedRows,
+        Seconds = trained.Seconds,
+    };
+
+    private static FineTuningResult ToWire(FineTuningOutput output) => new()
+    {
+        Model = output.Model,
+        Artifacts =
+        [
+            new("served", output.Served.ToString()),
+            new("adapter", output.Adapter.ToString()),
+            new("dataset", output.Dataset.ToString()),
+            .. output.Validation is { } validation ? [new FineTunedArtifact("validation", validation.ToString())] : Array.Empty<FineTunedArtifact>(),
+        ],
+        ResultFile = output.Results.Id,
+        Recipe = output.Trained.Recipe,
+        Training = ToWire(output.Adapter, output.Trained),
     };
 
     private static EvaluationResult ToWire(EvaluationInput input, EvaluationOutput output) => new()

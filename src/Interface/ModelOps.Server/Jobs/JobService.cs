@@ -10,7 +10,7 @@ namespace ModelOps.Server.Jobs;
 /// What users do with jobs. It is written down before it is answered, and so survives a crash; <see cref="JobReconciler"/> then does it to the
 /// workflow, on whichever server has that.
 /// </summary>
-public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconciler reconciler, WorkerDemand demand, WorkerSupervisor workers)
+public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconciler reconciler, WorkerDemand demand, WorkerSupervisor workers, TimeProvider time)
 {
     public async Task<JobCreation> CreateAsync(
         string kind, JsonElement input, JobPriority priority, ApiPrincipal creator, CancellationToken cancellationToken)
@@ -27,6 +27,24 @@ public sealed class JobService(JobStore store, WorkflowEngine engine, JobReconci
     public async Task<Job?> WishAsync(string id, JobWish wish, CancellationToken cancellationToken)
     {
         if (await store.WishAsync(id, wish, cancellationToken)) reconciler.Wake();
+        return await store.GetAsync(id, cancellationToken);
+    }
+
+    /// <summary>The same, answered when the job is as it is wished, or after a while.</summary>
+    /// <param name="longest">What a step that is told to stop may take meanwhile.</param>
+    public async Task<Job?> WishAsync(string id, JobWish wish, Func<JobState, bool> isAsWished, TimeSpan longest, CancellationToken cancellationToken)
+    {
+        if (await WishAsync(id, wish, cancellationToken) is not { } job || isAsWished(job.State)) return await store.GetAsync(id, cancellationToken);
+        using var limit = new CancellationTokenSource(longest, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await store.UntilAsync(id, isAsWished, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // It goes on stopping.
+        }
         return await store.GetAsync(id, cancellationToken);
     }
 

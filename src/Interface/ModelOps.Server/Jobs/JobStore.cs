@@ -47,7 +47,11 @@ public abstract record JobRetry
 /// <param name="Kind">Null: all.</param>
 /// <param name="Before">Id of the last job of the page before; null: from the newest on.</param>
 /// <param name="Limit">Jobs at most.</param>
-public sealed record JobQuery(IReadOnlyList<JobState> States, string? Kind, string? Before, int Limit);
+public sealed record JobQuery(IReadOnlyList<JobState> States, string? Kind, string? Before, int Limit)
+{
+    /// <summary>Null: everybody's.</summary>
+    public string? CreatedBy { get; init; }
+}
 
 /// <param name="After">Sequence of the last line already seen; 0: none.</param>
 /// <param name="Limit">Lines at most.</param>
@@ -105,6 +109,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         var jobs = context.Jobs.AsNoTracking();
         if (query.Kind is { } kind) jobs = jobs.Where(job => job.Kind == kind);
+        if (query.CreatedBy is { } by) jobs = jobs.Where(job => job.CreatedBy == by);
         if (query.Before is { } before) jobs = jobs.Where(job => string.Compare(job.Id, before) < 0);
         if (query.States.Count > 0)
         {
@@ -113,6 +118,24 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         }
         var rows = await jobs.OrderByDescending(job => job.Id).Take(query.Limit).ToListAsync(cancellationToken);
         return [.. rows.Select(JobViews.ToWire)];
+    }
+
+    /// <summary>The job of a kind whose id ends so.</summary>
+    public async Task<Job?> FindByEndAsync(string kind, string end, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        return await context.Jobs.AsNoTracking().FirstOrDefaultAsync(job => job.Kind == kind && job.Id.EndsWith(end), cancellationToken) is { } row ? JobViews.ToWire(row) : null;
+    }
+
+    /// <summary>Waits until the job's state is as wanted.</summary>
+    public async Task UntilAsync(string id, Func<JobState, bool> wanted, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var more = news.Next(id);
+            if (await GetAsync(id, cancellationToken) is not { } job || wanted(job.State)) return;
+            await news.WaitAsync(more, cancellationToken);
+        }
     }
 
     /// <summary>The unfinished jobs of an engine, oldest first.</summary>
@@ -268,6 +291,16 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
     /// <summary>Events after <paramref name="after"/>, then live ones; ends behind the one that ends the job.</summary>
     public IAsyncEnumerable<JobEvent> EventsAsync(string id, long after, CancellationToken cancellationToken) =>
         FollowAsync(id, after, ReadEventsAsync, next => next.Sequence, cancellationToken);
+
+    /// <summary>Newest first.</summary>
+    /// <param name="before">Sequence of the last event of the page before; null: from the newest on.</param>
+    public async Task<IReadOnlyList<JobEvent>> ReadEventsBeforeAsync(string id, long? before, int limit, CancellationToken cancellationToken)
+    {
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        var rows = await context.JobEvents.AsNoTracking().Where(e => e.JobId == id && (before == null || e.Sequence < before))
+            .OrderByDescending(e => e.Sequence).Take(limit).ToListAsync(cancellationToken);
+        return [.. rows.Select(JobViews.ToWire)];
+    }
 
     /// <summary>Lines after <paramref name="after"/> of that level or worse, then live ones; ends with the job.</summary>
     public IAsyncEnumerable<JobLogEntry> FollowLogAsync(string id, long after, LogLevel level, CancellationToken cancellationToken) => FollowAsync(

@@ -1,11 +1,12 @@
 using ModelOps.Registry;
+using ModelOps.Server.Files;
 using ModelOps.Server.Training;
 
 namespace ModelOps.Server.Lifecycle;
 
 /// <summary>Runs retention soon after the start, which takes up what a killed run left, and then once a day.</summary>
 public sealed partial class DailyRetention(
-    ArtifactRetention retention, JobCheckpoints checkpoints, LifecycleOptions options, TimeProvider time, ILogger<DailyRetention> logger) : BackgroundService
+    ArtifactRetention retention, JobCheckpoints checkpoints, FileStore files, BlobStore blobs, LifecycleOptions options, TimeProvider time, ILogger<DailyRetention> logger) : BackgroundService
 {
     private const string Actor = "retention";
     private static readonly TimeSpan settling = TimeSpan.FromSeconds(10);
@@ -18,6 +19,8 @@ public sealed partial class DailyRetention(
         {
             try
             {
+                await files.SweepAsync(stoppingToken);
+                await blobs.SweepStagedAsync(time.GetUtcNow(), stoppingToken);
                 var report = await retention.RunAsync(options.Retention, Actor, dryRun: false, stoppingToken);
                 if (report.Removed.Count + report.SetAside.Blobs + report.Freed.Blobs > 0)
                     Log.Ran(logger, report.Removed.Count, report.SetAside.Blobs, report.Freed.Blobs, report.Freed.Bytes);

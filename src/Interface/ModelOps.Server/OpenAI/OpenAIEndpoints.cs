@@ -1,3 +1,6 @@
+using ModelOps.Server.Files;
+using ModelOps.Server.FineTuning;
+
 namespace ModelOps.Server.OpenAI;
 
 public static class OpenAIEndpoints
@@ -11,6 +14,10 @@ public static class OpenAIEndpoints
             .WithName("openaiListModels").WithSummary("Lists the models that are served.").Produces<ModelList>();
         api.MapGet("/models/{id}", Models.Get)
             .WithName("openaiGetModel").WithSummary("Tells of a served model.").Produces<ModelEntry>();
+        api.MapDelete("/models/{id}", Models.DeleteAsync)
+            .WithName("openaiDeleteModel").WithSummary("Ends the serving of a fine-tuned model.").Produces<DeletedObject>();
+        api.MapFiles();
+        api.MapFineTuning();
         api.MapPost("/chat/completions", ChatCompletions.CreateAsync)
             .WithName("openaiCreateChatCompletion").WithSummary("Answers a chat, whole or as a stream of chunks.")
             .Accepts<ChatCompletionRequest>("application/json")

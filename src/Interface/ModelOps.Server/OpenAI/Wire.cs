@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using ModelOps.Client;
+using ModelOps.Server.Files;
+using ModelOps.Server.FineTuning;
 
 namespace ModelOps.Server.OpenAI;
 
@@ -37,8 +39,16 @@ public sealed record OpenAIError(string Message, string Type, string? Param, str
 [JsonSerializable(typeof(ChatCompletionRequest))]
 [JsonSerializable(typeof(Completion))]
 [JsonSerializable(typeof(CompletionRequest))]
+[JsonSerializable(typeof(CreateFineTuningJob))]
+[JsonSerializable(typeof(DeletedObject))]
 [JsonSerializable(typeof(EmbeddingList))]
 [JsonSerializable(typeof(EmbeddingRequest))]
+[JsonSerializable(typeof(FileList))]
+[JsonSerializable(typeof(FileObject))]
+[JsonSerializable(typeof(FineTuningCheckpointList))]
+[JsonSerializable(typeof(FineTuningEventList))]
+[JsonSerializable(typeof(FineTuningJobList))]
+[JsonSerializable(typeof(FineTuningJobObject))]
 [JsonSerializable(typeof(float[]))]
 [JsonSerializable(typeof(int))]
 [JsonSerializable(typeof(JsonObject))]

@@ -25,6 +25,8 @@ public static class ControlActivity
     private static async Task<TResult> RunAsync<TInput, TResult>(TInput input, Func<string, TInput, CancellationToken, Task<TResult>> run)
     {
         var context = ActivityExecutionContext.Current;
+        using var alive = new CancellationTokenSource();
+        var heartbeats = context.Info.HeartbeatTimeout is null ? Task.CompletedTask : BeatAsync(context, alive.Token);
         try
         {
             return await run(context.Info.WorkflowId!, input, context.CancellationToken);
@@ -40,6 +42,25 @@ public static class ControlActivity
         catch (Exception e) when (e is not OperationCanceledException)
         {
             throw new ApplicationFailureException($"an unexpected error: {e.Message}", e, ActivityFailures.Internal);
+        }
+        finally
+        {
+            await alive.CancelAsync();
+            await heartbeats;
+        }
+    }
+
+    /// <summary>Of an activity that may take minutes: that the server died is noticed before they are over.</summary>
+    private static async Task BeatAsync(ActivityExecutionContext context, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(ActivityLimits.HeartbeatInterval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken)) context.Heartbeat();
+        }
+        catch (OperationCanceledException)
+        {
+            // The activity is over.
         }
     }
 }

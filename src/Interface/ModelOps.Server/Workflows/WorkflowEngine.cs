@@ -134,7 +134,8 @@ public sealed partial class WorkflowEngine(
             MaxConcurrentActivities = 16,
             MaxConcurrentWorkflowTasks = 16,
         };
-        polling.AddWorkflow<DatasetIngestionWorkflow>().AddWorkflow<SftTrainingWorkflow>().AddWorkflow<TrainingPlanWorkflow>().AddWorkflow<QuantizationWorkflow>().AddWorkflow<EvaluationWorkflow>();
+        polling.AddWorkflow<DatasetIngestionWorkflow>().AddWorkflow<SftTrainingWorkflow>().AddWorkflow<TrainingPlanWorkflow>().AddWorkflow<QuantizationWorkflow>().AddWorkflow<EvaluationWorkflow>()
+            .AddWorkflow<FineTuningWorkflow>();
         foreach (var activity in activities.SelectMany(group => group.Definitions)) polling.AddActivity(activity);
         while (!stopping.IsCancellationRequested)
         {

@@ -19,7 +19,7 @@ internal sealed class TrainingInputs(VerifiedArtifacts artifacts, Hosting.Tables
         {
             ModelFolder = await artifacts.FolderAsync(input.Base, FileChecks.Remembered, cancellationToken),
             TrainRows = await RowsAsync(input.Dataset, "train", recipe.Method, cancellationToken),
-            ValidationRows = await RowsAsync(input.Dataset, "validation", recipe.Method, cancellationToken),
+            ValidationRows = await RowsAsync(input.Validation ?? input.Dataset, "validation", recipe.Method, cancellationToken),
             OutputFolder = output,
             BaseModelName = input.Base.ToString(),
             Recipe = recipe,

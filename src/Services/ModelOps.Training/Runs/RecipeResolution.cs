@@ -58,7 +58,7 @@ internal static class RecipeResolution
             Packing = recipe.Packing,
             TrainOn = pretrains ? LearnedTokens.All : recipe.TrainOn,
             NeftuneAlpha = recipe.NeftuneAlpha,
-            LearningRate = recipe.LearningRate ?? Math.Min(0.002, 0.4 / model.HiddenSize) * (careful ? LearnedRateShare : 1),
+            LearningRate = (recipe.LearningRate ?? Math.Min(0.002, 0.4 / model.HiddenSize) * (careful ? LearnedRateShare : 1)) * recipe.LearningRateMultiplier,
             Loss = algorithms.Loss?.ToString() ?? AlgorithmRegistry.CrossEntropy,
             Optimizer = algorithms.Optimizer?.ToString() ?? AlgorithmRegistry.AdamW,
             Schedule = algorithms.Schedule.ToString(),
