@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using ModelOps.Cli.Models;
 using ModelOps.Cli.Output;
@@ -17,6 +16,13 @@ public sealed class OutputTests
     [InlineData(150_000_000, "150 MB")]
     public void Bytes_EachSize_HasTwoOrThreeDigits(long bytes, string text) => Assert.Equal(text, Human.Bytes(bytes));
 
+    [Theory]
+    [InlineData(1, "5 s")]
+    [InlineData(73, "75 s")]
+    [InlineData(170, "3 min")]
+    [InlineData(5400, "2 h")]
+    public void About_Guess_IsRound(double seconds, string text) => Assert.Equal(text, Human.About(seconds));
+
     [Fact]
     public void Sparkline_FallingLoss_FallsWithinTheWidth()
     {
@@ -34,45 +40,28 @@ public sealed class OutputTests
     public void NameOf_Path_IsAnArtifactName(string path, string name) => Assert.Equal(name, ModelsCommand.NameOf(path));
 
     [Theory]
-    [InlineData("""{"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}]}""", "u")]
-    [InlineData("""{"instruction":"i","input":"x","output":"o"}""", "i\nx")]
-    [InlineData("""{"instruction":"i","input":"","output":"o"}""", "i")]
-    [InlineData("""{"prompt":"p","completion":"c"}""", "p")]
-    [InlineData("""{"messages":[1,{"role":"user"}]}""", null)]
-    [InlineData("""[1]""", null)]
-    public void QuestionOf_Row_IsItsFirstQuestion(string row, string? question)
+    [InlineData("""{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}""", null, "u")]
+    [InlineData("""{"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}""", "s", "u")]
+    [InlineData("""{"messages":[{"role":"user","content":"u"}]}""", null, null)]
+    [InlineData("""{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":null,"tool_calls":"[]"}]}""", null, null)]
+    [InlineData("""{"messages":[{"role":"assistant","content":"a"}]}""", null, null)]
+    public void QuestionOf_Row_IsItsFirstTurn(string row, string? system, string? question)
     {
         using var document = JsonDocument.Parse(row);
-        Assert.Equal(question, SampleQuestions.QuestionOf(document.RootElement));
+        var asked = HeldOutQuestions.Of(document.RootElement);
+        Assert.Equal((system, question), (asked?.System, asked?.Question));
     }
 
-    [Theory(Timeout = 60_000)]
-    [InlineData(".jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n{\"prompt\":\"b\"}\n{\"prompt\":\"b\"}\nnot json\n{\"instruction\":\"c\"}\n")]
-    [InlineData(".json", "[{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]},{\"prompt\":\"b\"},{\"prompt\":\"b\"},7,{\"instruction\":\"c\"}]")]
-    public async Task ReadQuestions_WholeAndMutatedFile_GivesQuestionsNeverAnException(string extension, string content)
-    {
-        var path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}{extension}");
-        try
-        {
-            await File.WriteAllTextAsync(path, content, TestContext.Current.CancellationToken);
-            Assert.Equal(["a", "b", "c"], await SampleQuestions.ReadAsync(path, 3, TestContext.Current.CancellationToken));
+    [Theory]
+    [InlineData("one two three four five six", 20, "one two three four|five six")]
+    [InlineData("short", 20, "short")]
+    [InlineData("a-word-that-is-longer-than-the-line and more", 20, "a-word-that-is-longer-than-the-line|and more")]
+    [InlineData("", 20, "")]
+    public void Lines_OfText_BreakAtSpaces(string text, int width, string lines) => Assert.Equal(lines, string.Join('|', TextWrap.Lines(text, width)));
 
-            var random = new Random(3);
-            for (var round = 0; round < 300; round++)
-            {
-                var bytes = Encoding.UTF8.GetBytes(content);
-                for (var edit = random.Next(1, 6); edit > 0; edit--)
-                {
-                    bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
-                }
-                await File.WriteAllBytesAsync(path, bytes[..random.Next(bytes.Length + 1)], TestContext.Current.CancellationToken);
-                var questions = await SampleQuestions.ReadAsync(path, 3, TestContext.Current.CancellationToken);
-                Assert.All(questions, question => Assert.InRange(question.Length, 1, 400));
-            }
-        }
-        finally
-        {
-            File.Delete(path);
-        }
-    }
+    [Theory]
+    [InlineData("/home/me/rows.jsonl", "/home/me/rows.jsonl")]
+    [InlineData("my rows.jsonl", "'my rows.jsonl'")]
+    [InlineData("it's", "'it'\\''s'")]
+    public void Quoted_Word_MeansItselfToAShell(string word, string quoted) => Assert.Equal(quoted, Shell.Quoted(word));
 }

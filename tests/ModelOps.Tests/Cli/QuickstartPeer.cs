@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -17,13 +18,28 @@ internal sealed class QuickstartPeer
     private readonly List<DatasetVersion> versions = [];
     private readonly List<Deployment> deployments = [];
 
+    private static JsonElement[] Questions { get; } =
+    [
+        JsonDocument.Parse("""{"messages":[{"role":"user","content":"First?"},{"role":"assistant","content":"One."}]}""").RootElement,
+        JsonDocument.Parse("""{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Second?"},{"role":"assistant","content":"Two."}]}""").RootElement,
+    ];
+
     /// <summary>The failure that ingestion ends with; null for success.</summary>
     public JobError? IngestionError { get; init; }
 
-    /// <summary>Called when training runs; the job then waits to be canceled. Null lets it succeed.</summary>
-    public Func<Task>? OnTraining { get; init; }
+    /// <summary>Called when training runs; the job then waits to be canceled, unless it was ended. Null lets it succeed.</summary>
+    public Func<Task>? OnTraining { get; set; }
+
+    /// <summary>Packed rows that the plan of a training has.</summary>
+    public int PlannedRows { get; init; } = 2;
 
     public IEnumerable<Job> Jobs => jobs.Values;
+
+    /// <summary>Lets every job of a kind be in another state, as after an interruption.</summary>
+    public void Set(string kind, JobState state)
+    {
+        foreach (var job in jobs.Values.Where(job => job.Kind == kind)) jobs[job.Id] = job with { State = state };
+    }
 
     public void Map(WebApplication app)
     {
@@ -42,27 +58,12 @@ internal sealed class QuickstartPeer
             return Results.Json(new Blob(sha256, request.ContentLength ?? 0), WireJson.Default.Blob, statusCode: 201);
         });
         app.MapGet("/api/v1/artifacts", () => new Page<Artifact>(artifacts));
+        app.MapGet("/api/v1/artifacts/{reference}", (string reference) =>
+            artifacts.Find(artifact => reference == artifact.Name || reference == $"{artifact.Name}@{artifact.Version}") is { } found
+                ? Results.Json(found, WireJson.Default.Artifact)
+                : HttpsPeer.Problem(404, ProblemTypes.NotFound, $"There is no {reference}."));
         app.MapPost("/api/v1/artifacts", (CreateArtifact request) =>
-        {
-            var artifact = new Artifact
-            {
-                Name = request.Name,
-                Version = "1",
-                Kind = request.Kind,
-                Stage = "DEV",
-                Digest = new string('d', 64),
-                CreatedAt = DateTimeOffset.UnixEpoch,
-                CreatedBy = "admin",
-                Size = request.Files.Sum(file => file.Size),
-                Files = request.Files,
-                License = request.License,
-                Source = request.Source,
-                Parents = [],
-                Metrics = new Dictionary<string, double>(StringComparer.Ordinal),
-            };
-            artifacts.Add(artifact);
-            return Results.Json(artifact, WireJson.Default.Artifact, statusCode: 201);
-        });
+            Results.Json(Register(request.Name, request.Kind, request.Files, request.License, request.Source), WireJson.Default.Artifact, statusCode: 201));
         app.MapPost("/api/v1/artifacts/{reference}/verify", (string reference) =>
             new Verification { Artifact = reference, Verified = true, Checks = [new(reference, "signature", true, null)] });
         app.MapGet("/api/v1/artifacts/{reference}/lineage", (string reference) => new LineageGraph
@@ -77,15 +78,38 @@ internal sealed class QuickstartPeer
         });
     }
 
+    private Artifact Register(string name, string kind, IReadOnlyList<ArtifactFile> files, string? license = null, string? source = null)
+    {
+        var artifact = new Artifact
+        {
+            Name = name,
+            Version = "1",
+            Kind = kind,
+            Stage = "DEV",
+            Digest = new string('d', 64),
+            CreatedAt = DateTimeOffset.UnixEpoch,
+            CreatedBy = "admin",
+            Size = files.Sum(file => file.Size),
+            Files = files,
+            License = license,
+            Source = source,
+            Parents = [],
+            Metrics = new Dictionary<string, double>(StringComparer.Ordinal),
+        };
+        artifacts.Add(artifact);
+        return artifact;
+    }
+
     private void MapJobs(WebApplication app)
     {
         app.MapGet("/api/v1/datasets", () => new Page<Dataset>(versions.Count == 0 ? [] : [new Dataset { Name = "rows", Versions = versions }]));
         app.MapGet("/api/v1/datasets/{name}", (string name) => new Dataset { Name = name, Versions = versions });
         app.MapPost("/api/v1/datasets/{name}/versions", (string name, CreateDatasetVersion request) =>
         {
+            var input = new JsonObject { ["dataset"] = name, ["source"] = new JsonObject { ["sha256"] = request.Source }, ["created_by"] = "admin" };
             if (IngestionError is { } error)
             {
-                return Start("ingestion", JobState.Failed, null, error);
+                return Start("ingestion", JobState.Failed, input, null, error: error);
             }
             var rows = new Dictionary<string, long>(StringComparer.Ordinal) { ["train"] = 8, ["validation"] = 1, ["test"] = 1 };
             versions.Add(new DatasetVersion
@@ -98,7 +122,7 @@ internal sealed class QuickstartPeer
                 SourceSha256 = request.Source,
                 Artifact = $"{name}@1",
             });
-            return Start("ingestion", JobState.Succeeded, ToElement(
+            return Start("ingestion", JobState.Succeeded, input, ToElement(
                 new IngestionResult
                 {
                     Dataset = name,
@@ -108,12 +132,48 @@ internal sealed class QuickstartPeer
                 },
                 WireJson.Default.IngestionResult));
         });
-        app.MapPost("/api/v1/trainings", (CreateTraining request) => OnTraining is null
-            ? Start("sft", JobState.Succeeded, ToElement(
-                new TrainingResult { Artifact = $"{request.Name}@1", Steps = 3, Tokens = 99, LossBefore = 2.5, LossAfter = 1.25, EvaluatedOn = "validation", TruncatedRows = 0, SkippedRows = 0, Seconds = 0.5 },
-                WireJson.Default.TrainingResult))
-            : Start("sft", JobState.Running, null));
-        app.MapPost("/api/v1/quantizations", (CreateQuantization request) => Start("quantization", JobState.Succeeded, ToElement(
+        app.MapPost("/api/v1/datasets/{name}/query", (string name) => new QueryResult
+        {
+            Versions = new Dictionary<string, string>(StringComparer.Ordinal) { [name] = "1" },
+            Columns = [new ResultColumn("messages", "STRUCT")],
+            Rows = Questions,
+        });
+        app.MapPost("/api/v1/trainings/plan", (CreateTraining request) => Start("training_plan", JobState.Succeeded, InputOf(request), ToElement(
+            new TrainingPlan
+            {
+                Recipe = JsonDocument.Parse($$"""{"steps":{{PlannedRows / 2 * 3}},"batch_size":2,"accumulation":1}""").RootElement,
+                TrainRows = new(8, 0, 0),
+                ValidationRows = new(1, 0, 0),
+                PackedRows = PlannedRows,
+                Tokens = PlannedRows * 1000L,
+                Memory = [new("weights", 16_000_000)],
+                MemoryNeeded = 16_000_000,
+                MemoryAvailable = 1_000_000_000,
+                WouldFit = [],
+                Advice = [],
+            },
+            WireJson.Default.TrainingPlan)));
+        app.MapPost("/api/v1/trainings", (CreateTraining request) => Start(
+            "sft", OnTraining is null ? JobState.Succeeded : JobState.Running, InputOf(request), ToElement(
+                new TrainingResult { Artifact = $"{request.Name}@1", Steps = request.MaxSteps ?? 3, Tokens = 99, LossBefore = 2.5, LossAfter = 1.25, EvaluatedOn = "validation", TruncatedRows = 0, SkippedRows = 0, Seconds = 0.5 },
+                WireJson.Default.TrainingResult),
+            made: request.Name));
+        app.MapPost("/api/v1/evaluations", (CreateEvaluation request) => Start("evaluation", JobState.Succeeded, InputOf(request), ToElement(
+            new EvaluationResult
+            {
+                Artifact = $"{request.Name}@1",
+                Candidate = request.Artifact,
+                Base = "tiny@1",
+                Dataset = request.Dataset,
+                Split = request.Split,
+                Rows = 1,
+                SkippedRows = 0,
+                Metrics = [new("exact_match", new(0.75, 0.5, 1, 1), new(0.25, 0, 0.5, 1), new(0.5, 0.25, 0.75, 1))],
+                Table = "evaluations/e@0",
+                Seconds = 0.5,
+            },
+            WireJson.Default.EvaluationResult), made: request.Name));
+        app.MapPost("/api/v1/quantizations", (CreateQuantization request) => Start("quantization", JobState.Succeeded, InputOf(request), ToElement(
             new QuantizationResult
             {
                 Artifacts =
@@ -134,9 +194,14 @@ internal sealed class QuickstartPeer
                 ],
                 Parity = new ParityReport { Prompts = 4, Tokens = 100, MaxLogitDifference = 1e-4, Tolerance = 1e-2, TokenAgreement = 1 },
             },
-            WireJson.Default.QuantizationResult)));
+            WireJson.Default.QuantizationResult), made: request.Name));
+        app.MapGet("/api/v1/jobs", (string? kind) => new Page<Job>([.. jobs.Values.Where(job => job.Kind == kind).OrderByDescending(job => job.Id)]));
         app.MapGet("/api/v1/jobs/{id}", (string id) => jobs[id]);
+        app.MapGet("/api/v1/jobs/{id}/metrics", () => new Page<MetricSeries>(
+            [new("loss", [.. Enumerable.Range(1, 3).Select(step => new MetricValue(step, DateTimeOffset.UnixEpoch, 3 - step))])]));
         app.MapPost("/api/v1/jobs/{id}/cancel", (string id) => jobs[id] = jobs[id] with { State = JobState.Canceled });
+        app.MapPost("/api/v1/jobs/{id}/retry", (string id) => jobs[id] = jobs[id] with { State = JobState.Succeeded });
+        app.MapPost("/api/v1/jobs/{id}/resume", (string id) => jobs[id] = jobs[id] with { State = JobState.Succeeded });
         app.MapGet("/api/v1/jobs/{id}/events", async (string id, HttpContext context) =>
         {
             for (var step = 1; step <= 3; step++)
@@ -150,10 +215,10 @@ internal sealed class QuickstartPeer
                     Progress = new JobProgress("train", step, 3, metrics),
                 });
             }
-            if (jobs[id].State == JobState.Running)
+            if (!jobs[id].State.IsFinal)
             {
                 await OnTraining!();
-                await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
+                if (!jobs[id].State.IsFinal) await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
             }
             await HttpsPeer.SendEventAsync(context, new JobEvent { Sequence = 4, At = DateTimeOffset.UnixEpoch, State = jobs[id].State });
         });
@@ -162,17 +227,9 @@ internal sealed class QuickstartPeer
     private void MapDeployments(WebApplication app)
     {
         app.MapGet("/api/v1/deployments", () => new Page<Deployment>(deployments));
-        app.MapDelete("/api/v1/deployments/{name}", (string name) =>
-        {
-            deployments.RemoveAll(deployment => deployment.Name == name);
-            return Results.NoContent();
-        });
         app.MapPost("/api/v1/deployments", (CreateDeployment request) =>
         {
-            if (deployments.Exists(deployment => deployment.Name == request.Name))
-            {
-                return HttpsPeer.Problem(409, ProblemTypes.Conflict, "The name is taken.");
-            }
+            deployments.RemoveAll(deployment => deployment.Name == request.Name);
             deployments.Add(new Deployment
             {
                 Name = request.Name,
@@ -191,21 +248,55 @@ internal sealed class QuickstartPeer
         });
     }
 
-    private IResult Start(string kind, JobState state, JsonElement? result, JobError? error = null)
+    private IResult Start(string kind, JobState state, JsonObject input, JsonElement? result, string? made = null, JobError? error = null)
     {
+        if (made is not null) Register(made, kind, []);
         var job = new Job
         {
             Id = $"j{jobs.Count + 1}",
             Kind = kind,
             State = state,
             CreatedAt = DateTimeOffset.UnixEpoch,
-            Input = JsonDocument.Parse("{}").RootElement,
+            Input = JsonSerializer.SerializeToElement(input),
             Result = result,
+            Artifacts = made is null ? [] : [$"{made}@1"],
             Error = error,
         };
         jobs[job.Id] = job;
         return Results.Json(job, WireJson.Default.Job, statusCode: 202);
     }
+
+    // As the server writes a job's input.
+    private static JsonObject InputOf(CreateTraining request) => new()
+    {
+        ["base"] = request.Base,
+        ["dataset"] = request.Dataset,
+        ["name"] = request.Name,
+        ["recipe"] = request.MaxSteps is { } steps ? new JsonObject { ["max_steps"] = steps } : new JsonObject(),
+        ["created_by"] = "admin",
+    };
+
+    private static JsonObject InputOf(CreateEvaluation request) => new()
+    {
+        ["artifact"] = request.Artifact,
+        ["against"] = null,
+        ["dataset"] = request.Dataset,
+        ["split"] = request.Split,
+        ["metrics"] = new JsonArray([.. request.Metrics.Select(metric => JsonValue.Create(metric))]),
+        ["rows"] = request.Rows,
+        ["max_tokens"] = request.MaxTokens,
+        ["seed"] = request.Seed,
+        ["name"] = request.Name,
+        ["created_by"] = "admin",
+    };
+
+    private static JsonObject InputOf(CreateQuantization request) => new()
+    {
+        ["artifact"] = request.Artifact,
+        ["name"] = request.Name,
+        ["created_by"] = "admin",
+        ["types"] = new JsonArray([.. request.Types.Select(type => JsonValue.Create(type))]),
+    };
 
     private static JsonElement ToElement<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.SerializeToElement(value, type);
 

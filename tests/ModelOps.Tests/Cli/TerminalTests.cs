@@ -31,7 +31,7 @@ public sealed class TerminalTests : IDisposable
             $"quickstart --data {folder}/rows.jsonl --base {model} --home {peer.Home}", "Hello\n/exit\n", TestContext.Current.CancellationToken);
 
         Assert.Equal(ExitCodes.Done, code);
-        Assert.Contains("[7/7] Ask it", output, StringComparison.Ordinal);
+        Assert.Contains("[9/9] Ask held-out rows", output, StringComparison.Ordinal);
         Assert.Contains("\e[", output, StringComparison.Ordinal);
         // Who echoes the keys, terminal or program, depends on when they are typed.
         Assert.Matches("(?s)/exit ends it\\..*> .*An answer\\.\r\n> ", output);

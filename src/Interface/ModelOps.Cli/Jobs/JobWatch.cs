@@ -65,6 +65,6 @@ internal static class JobWatch
         var speed = made.Metrics.TryGetValue("tokens_per_second", out var tokens) ? $"{tokens:#,0} tok/s" : "";
         var left = (made.Metrics.TryGetValue("eta_seconds", out var seconds) ? seconds : made.EtaSeconds) is { } eta ? $"{Human.Duration(TimeSpan.FromSeconds(eta))} left" : "";
         var curve = made.Stage == TrainingStage ? Sparkline.Of(losses, SparklineWidth) : "";
-        return string.Join("  ", new[] { loss, speed, left, curve }.Where(part => part.Length > 0));
+        return string.Join("  ", new[] { loss, curve, left, speed }.Where(part => part.Length > 0));
     }
 }

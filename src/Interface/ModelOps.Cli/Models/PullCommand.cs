@@ -1,5 +1,4 @@
 using System.CommandLine;
-using ModelOps.Cli.Artifacts;
 using ModelOps.Cli.Output;
 using ModelOps.Client;
 
@@ -19,28 +18,14 @@ internal static class PullCommand
             async (invocation, cancellationToken) =>
             {
                 var reference = HubReference.Parse(invocation.Get(model));
-                var artifactName = invocation.Get(name) ?? ModelsCommand.NameOf($"{reference.Repository}."); // the dot keeps Qwen2.5 whole
-                var artifact = await RunAsync(invocation, reference, artifactName, cancellationToken);
+                var client = invocation.Client; // a missing server is told before gigabytes are loaded
+                using var pull = new HubPull(client, invocation);
+                var snapshot = await pull.FindAsync(reference, cancellationToken);
+                var artifact = await ProgressView.RunAsync(
+                    invocation, $"Pull {reference.Repository}",
+                    progress => pull.RunAsync(snapshot, invocation.Get(name) ?? HubPull.NameOf(reference), progress, cancellationToken));
                 invocation.Write(artifact, JsonOutput.Wire.Artifact, _ => ArtifactViews.Show(invocation, artifact));
                 return ExitCodes.Done;
             });
-    }
-
-    private static async Task<Artifact> RunAsync(Invocation invocation, HubReference reference, string name, CancellationToken cancellationToken)
-    {
-        var client = invocation.Client; // a missing server is told before gigabytes are loaded
-        using var hub = new HubClient(HubOptions.FromEnvironment(invocation.Host.Variable) with { Time = invocation.Host.Time });
-        var snapshot = await hub.FindAsync(reference, cancellationToken);
-        var folder = Path.Combine(invocation.Home.Folder, "downloads", $"{snapshot.Repository.Replace("/", "--", StringComparison.Ordinal)}@{snapshot.Commit}");
-        await ProgressView.RunAsync(invocation, $"Pull {reference.Repository}", async progress =>
-        {
-            await hub.DownloadAsync(snapshot, folder, ArtifactPush.Bytes(progress, "downloading"), cancellationToken);
-            return folder;
-        });
-        ModelsCommand.RequireModelFolder(folder);
-        var artifact = await ArtifactPush.RunAsync(
-            invocation, client, name, ModelsCommand.Kind, folder, snapshot.License, $"hf:{snapshot.Repository}@{snapshot.Commit}", cancellationToken);
-        Directory.Delete(folder, recursive: true);
-        return artifact;
     }
 }

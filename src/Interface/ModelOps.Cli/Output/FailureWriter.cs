@@ -13,7 +13,7 @@ internal sealed class FailureWriter(TextWriter error, bool asJson)
             error.WriteLine(JsonSerializer.Serialize(problem, JsonOutput.Wire.Problem));
             return ExitCodes.Of(problem);
         }
-        error.WriteLine(problem.Type == CliProblems.Canceled ? problem.Title : $"error: {problem.Detail ?? problem.Title}");
+        error.WriteLine(problem.Type == CliProblems.Canceled ? problem.Detail : $"error: {problem.Detail ?? problem.Title}");
         foreach (var fault in problem.Errors)
         {
             error.WriteLine($"  - {fault}");

@@ -24,6 +24,14 @@ internal static class Human
         _ => $"{(int)time.TotalHours} h {time.Minutes} min",
     };
 
+    /// <summary>A guess at a time, in no finer numbers than a guess has.</summary>
+    public static string About(double seconds) => seconds switch
+    {
+        < 90 => $"{Math.Max(5, Math.Round(seconds / 5) * 5):0} s",
+        < 90 * 60 => $"{seconds / 60:0} min",
+        _ => $"{seconds / 3600:#,0} h",
+    };
+
     public static string Time(DateTimeOffset time) => $"{time.UtcDateTime:yyyy-MM-dd HH:mm:ss}Z";
 
     /// <summary>Text that others wrote, without the control characters that could steer a terminal.</summary>

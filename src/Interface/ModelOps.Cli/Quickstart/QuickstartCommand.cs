@@ -1,9 +1,9 @@
 using System.CommandLine;
 using ModelOps.Cli.Chat;
 using ModelOps.Cli.Datasets;
-using ModelOps.Cli.Models;
 using ModelOps.Cli.Output;
 using ModelOps.Cli.Serving;
+using ModelOps.Cli.Training;
 
 namespace ModelOps.Cli.Quickstart;
 
@@ -12,42 +12,48 @@ internal static class QuickstartCommand
 {
     private const string SampleBase = "models/wordsmith";
     private const string SampleData = "datasets/wordsmith-qa.jsonl";
-    private const string SampleQuestions = "datasets/wordsmith-qa-heldout.jsonl";
 
     public static Command Create(CommandFactory cli)
     {
         var yes = new Option<bool>("--yes", "-y") { Description = "Do not open a chat at the end" };
-        var data = new Option<string?>("--data") { Description = "Your rows, .jsonl or .json [default: the bundled sample]", HelpName = "FILE" };
+        var data = new Option<string?>("--data")
+        {
+            Description = "Your rows, in any format that 'datasets create' takes [default: the bundled sample]",
+            HelpName = "FILE",
+        };
         var @base = new Option<string?>("--base")
         {
-            Description = "Model folder, or name[@version] of an imported one [default: the bundled sample]",
+            Description = "hf:org/name, a model folder, or name[@version] of an imported one [default: the bundled sample]",
             HelpName = "MODEL",
         };
+        var maxSteps = TrainFlags.Count("--max-steps", "Training steps at most; without it as many as take about three minutes");
+        var unbounded = new Option<bool>("--unbounded") { Description = "Train as long as the recipe says, however long it takes" };
         return cli.Command(
-            "quickstart", "Goes from data to a fine-tuned, signed, quantized model that answers, then opens a chat.",
-            ["modelops quickstart", "modelops quickstart --yes --data ./my-rows.jsonl", "modelops quickstart --json > report.json"],
-            [yes, data, @base],
+            "quickstart", "Goes from data to a fine-tuned, evaluated, signed, quantized model that answers, then opens a chat.",
+            [
+                "modelops quickstart", "modelops quickstart --yes --data ./my-rows.jsonl",
+                "modelops quickstart --base hf:HuggingFaceTB/SmolLM2-135M-Instruct --data ./my-rows.jsonl --unbounded", "modelops quickstart --json > report.json",
+            ],
+            [yes, data, @base, maxSteps, unbounded],
             (invocation, cancellationToken) => RunAsync(
-                invocation, invocation.Get(data), invocation.Get(@base), chat: !invocation.Get(yes), cancellationToken));
+                invocation,
+                new(invocation.Get(@base), invocation.Get(data), invocation.Get(maxSteps), invocation.Get(unbounded), HomeFlagOf(invocation)),
+                chat: !invocation.Get(yes), cancellationToken));
     }
 
-    private static async Task<int> RunAsync(Invocation invocation, string? data, string? @base, bool chat, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Invocation invocation, QuickstartRequest request, bool chat, CancellationToken cancellationToken)
     {
         // What is missing on this machine is said before anything is started.
         var installation = new Installation(invocation.Host);
-        var dataFile = data ?? installation.RequireSample(SampleData);
+        var dataFile = request.Data ?? installation.RequireSample(SampleData);
         DatasetsCommand.RequireFile(dataFile);
-        var questionFile = data ?? installation.RequireSample(SampleQuestions); // one's own rows have no second file
-        var baseModel = @base ?? installation.RequireSample(SampleBase);
-        if (Directory.Exists(baseModel))
-        {
-            ModelsCommand.RequireModelFolder(baseModel);
-        }
+        var baseModel = request.Base ?? installation.RequireSample(SampleBase);
+        QuickstartBase.Require(baseModel);
 
         await using var server = await QuickstartServer.OpenAsync(invocation, installation, cancellationToken);
-        var run = new QuickstartRun(invocation, server.Client, server.IsOwn);
-        var report = await run.RunAsync(baseModel, dataFile, questionFile, cancellationToken);
-        invocation.Write(report, JsonOutput.Documents.QuickstartReport, _ => QuickstartSummary.Show(invocation, report));
+        var run = new QuickstartRun(invocation, request, server.Client, server.IsOwn);
+        var report = await run.RunAsync(baseModel, dataFile, cancellationToken);
+        invocation.Write(report, JsonOutput.Documents.QuickstartReport, _ => QuickstartSummary.Show(invocation, request, report));
         if (chat && !invocation.Json && invocation.Host is { InIsTerminal: true, OutIsTerminal: true })
         {
             await ChatCommand.TalkAsync(
@@ -55,4 +61,7 @@ internal static class QuickstartCommand
         }
         return ExitCodes.Done;
     }
+
+    private static string HomeFlagOf(Invocation invocation) =>
+        invocation.Home == Home.Resolve(null, invocation.Host.Variable) ? "" : $" --home {Shell.Quoted(invocation.Home.Folder)}";
 }

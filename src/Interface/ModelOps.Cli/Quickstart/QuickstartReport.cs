@@ -11,7 +11,10 @@ internal sealed record QuickstartReport
     public required double Seconds { get; init; }
     public required QuickstartStep<Artifact> Base { get; init; }
     public required QuickstartStep<DatasetVersion> Dataset { get; init; }
+    /// <summary>How much of the recipe is done, and how long it was thought to take.</summary>
+    public required QuickstartStep<QuickstartPlan> Plan { get; init; }
     public required QuickstartStep<TrainingResult> Training { get; init; }
+    public required QuickstartStep<EvaluationResult> Evaluation { get; init; }
     public required QuickstartStep<QuantizationResult> Quantization { get; init; }
     public required QuickstartStep<Verification> Verification { get; init; }
     public required QuickstartStep<Deployment> Deployment { get; init; }
@@ -19,7 +22,10 @@ internal sealed record QuickstartReport
     public required LineageGraph Lineage { get; init; }
 }
 
-/// <param name="Reused">Whether it was there already, identical, and nothing was done.</param>
-internal sealed record QuickstartStep<T>(double Seconds, bool Reused, T Result);
+/// <param name="Reused">Whether it was there already, of the same inputs, and nothing was done.</param>
+/// <param name="Resumed">Whether an earlier run's job was gone on with.</param>
+/// <param name="Job">That made it, where one did.</param>
+internal sealed record QuickstartStep<T>(double Seconds, bool Reused, bool Resumed, string? Job, T Result);
 
-internal sealed record QuickstartAnswer(string Question, string Answer);
+/// <param name="Expected">What the held-out row answers.</param>
+internal sealed record QuickstartAnswer(string Question, string Answer, string Expected);
