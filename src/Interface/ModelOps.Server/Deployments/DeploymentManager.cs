@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Client;
 using ModelOps.Inference;
 using ModelOps.Inference.Wire;
 using ModelOps.Registry;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Telemetry;
 using ModelOps.Server.Workers;
 using ModelOps.Workflows;
 
@@ -272,6 +274,8 @@ public sealed partial class DeploymentManager(
 
     private async Task LoadAsync(DeploymentRow row, CancellationToken cancellationToken)
     {
+        using var span = ServerSpans.Source.StartActivity(
+            "load model", ActivityKind.Internal, parentContext: default, [new(SpanAttributes.Deployment, row.Name), new(SpanAttributes.Artifact, row.Artifact)]);
         var (_, backend) = await BackendAsync(cancellationToken);
         var loaded = await backend.LoadAsync(
             new ModelToLoad(row.Name, row.Artifact, row.ManifestDigest)

@@ -1,3 +1,4 @@
+using ModelOps.Server.Telemetry;
 using ModelOps.Workflows;
 using Temporalio.Activities;
 using Temporalio.Exceptions;
@@ -19,21 +20,24 @@ public static class ControlActivity
             typeof(Task<TResult>),
             [typeof(TInput), typeof(JobRun)],
             requiredParameterCount: 2,
-            arguments => RunAsync((TInput)arguments[0]!, run));
+            arguments => RunAsync((TInput)arguments[0]!, (JobRun)arguments[1]!, run));
 
-    private static async Task<TResult> RunAsync<TInput, TResult>(TInput input, Func<string, TInput, CancellationToken, Task<TResult>> run)
+    private static async Task<TResult> RunAsync<TInput, TResult>(TInput input, JobRun job, Func<string, TInput, CancellationToken, Task<TResult>> run)
     {
         var context = ActivityExecutionContext.Current;
+        using var span = ServerSpans.Source.StartIn(job, context.Info);
         try
         {
             return await run(context.Info.WorkflowId!, input, context.CancellationToken);
         }
         catch (ActivityException e)
         {
+            span.Fail(e.FailureType, e.Message);
             throw new ApplicationFailureException(e.Message, e, e.FailureType);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
+            span.Fail(ActivityFailures.Internal, e.Message);
             throw new ApplicationFailureException($"an unexpected error: {e.Message}", e, ActivityFailures.Internal);
         }
     }
