@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using ModelOps.Cli.Output;
@@ -25,6 +27,14 @@ internal sealed class Invocation(CliHost host, GlobalOptions globals, ParseResul
     public Uri? ServerOption { get; } = parse.GetValue(globals.Server);
 
     public string? ApiKey { get; } = parse.GetValue(globals.ApiKey) ?? host.Variable("MODELOPS_API_KEY");
+
+    /// <summary>How its clients ask: all that this run asks for stands in one trace, below a root that names it.</summary>
+    public ClientOptions ClientOptions { get; } = new()
+    {
+        Attempts = 3, // a person waits: the client's own patience is for services
+        TraceParent = TraceOf(host),
+        UserAgent = $"modelops ({string.Join(' ', NamesOf(parse))})",
+    };
 
     /// <summary>stdout for people.</summary>
     public IAnsiConsole Screen { get; } = Consoles.Create(host.Out, host.OutIsTerminal);
@@ -54,4 +64,19 @@ internal sealed class Invocation(CliHost host, GlobalOptions globals, ParseResul
     public Table Table(params string[] columns) => TextTable.Create(host.OutIsTerminal, columns);
 
     public void Dispose() => client?.Dispose();
+
+    /// <summary>The caller's trace, where a script or a pipeline has one, else a new one.</summary>
+    private static string TraceOf(CliHost host) => host.Variable("TRACEPARENT") is { } given && ActivityContext.TryParse(given, traceState: null, out _)
+        ? given
+        : $"00-{ActivityTraceId.CreateRandom()}-{ActivitySpanId.CreateRandom()}-01";
+
+    private static Stack<string> NamesOf(ParseResult parse)
+    {
+        var names = new Stack<string>();
+        for (var command = parse.CommandResult; command.Parent is CommandResult parent; command = parent)
+        {
+            names.Push(command.Command.Name);
+        }
+        return names;
+    }
 }

@@ -23,6 +23,14 @@ public sealed record ClientOptions
     /// <value>The default is 5 s.</value>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>W3C trace context that every request carries, so that all of them stand in one trace.</summary>
+    /// <value>The default is null: that of the current <see cref="System.Diagnostics.Activity"/>, if there is one.</value>
+    public string? TraceParent { get; init; }
+
+    /// <summary>What requests say of who sends them.</summary>
+    /// <value>The default is null: nothing.</value>
+    public string? UserAgent { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Gives numbers in [0, 1) that spread the waits of many clients.</summary>

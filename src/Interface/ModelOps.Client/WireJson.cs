@@ -38,6 +38,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(EvaluationResult))]
 [JsonSerializable(typeof(IReadOnlyList<EvaluatedMetric>))]
 [JsonSerializable(typeof(Job))]
+[JsonSerializable(typeof(JobTrace))]
 [JsonSerializable(typeof(JobEvent))]
 [JsonSerializable(typeof(JobLogEntry))]
 [JsonSerializable(typeof(LineageGraph))]

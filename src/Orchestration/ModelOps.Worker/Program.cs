@@ -16,7 +16,9 @@ if (WorkerOptions.Parse(args, out var errors) is not { } options)
     return 2;
 }
 
-using var server = options.Role == WorkerRole.Inference ? null : ServerConnection.FromEnvironment(out errors);
+// The engine answers without a server, too: only its spans need one.
+var alone = options.Role == WorkerRole.Inference && Environment.GetEnvironmentVariable(ServerConnection.AddressVariable) is null;
+using var server = alone ? null : ServerConnection.FromEnvironment(out errors);
 if (errors.Count > 0)
 {
     await Console.Error.WriteLineAsync(string.Join('\n', errors));
@@ -35,7 +37,11 @@ builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024 * 1024);
 builder.Services.AddSingleton(options);
 builder.Services.AddSingleton<ServerLink>();
 builder.Services.AddSingleton(TimeProvider.System);
-if (server is not null) builder.Services.AddSingleton(server);
+if (server is not null)
+{
+    builder.Services.AddSingleton(server);
+    WorkerSpans.AddTo(builder.Services, options);
+}
 
 using var stores = Open(options.Home, out errors);
 if (stores is null)

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Temporalio.Common;
 
 namespace ModelOps.Workflows;
@@ -95,6 +96,10 @@ public sealed record ActivityProgress(string Stage, long Step, long? Total, IRea
 
     /// <summary>Whether the metrics are a point of the job's series, kept at this step.</summary>
     public bool IsPoint { get; init; }
+
+    /// <summary>Whether the stage is over with this; for the worker's own spans.</summary>
+    [JsonIgnore]
+    public bool EndsStage { get; init; }
 
     public static ActivityProgress Of(string stage, long step = 0, long? total = null) =>
         new(stage, step, total, new Dictionary<string, double>(StringComparer.Ordinal));

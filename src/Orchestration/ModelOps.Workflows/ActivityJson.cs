@@ -46,6 +46,12 @@ namespace ModelOps.Workflows;
 [JsonSerializable(typeof(JobReport))]
 [JsonSerializable(typeof(IReadOnlyList<MetricPoint>))]
 [JsonSerializable(typeof(WorkerSettings))]
+[JsonSerializable(typeof(IReadOnlyList<SpanRecord>))]
+[JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(bool))]
+[JsonSerializable(typeof(long))]
+[JsonSerializable(typeof(double))]
+[JsonSerializable(typeof(string))]
 public sealed partial class ActivityJson : JsonSerializerContext;
 
 /// <summary>How values stand in histories, for the clients and workers of both sides: what one writes, the other must read.</summary>

@@ -38,14 +38,16 @@ public sealed class InferenceMetrics : IDisposable
     public void Dispose() => meter.Dispose();
 
     /// <param name="adapter">Null: the model itself.</param>
+    /// <param name="trace">Begins the generation's span, in which it is asked for.</param>
     internal async IAsyncEnumerable<GenerationPiece> MeasureAsync(
-        string model, string? adapter, IAsyncEnumerable<GenerationPiece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string model, string? adapter, Func<Activity?> trace, IAsyncEnumerable<GenerationPiece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var tags = new TagList { { "model", model }, { "adapter", adapter ?? "" } };
         var started = time.GetTimestamp();
         long? last = null;
         var outcome = "cancelled"; // what it is if nobody reads on
         active.Add(1, tags);
+        using var span = trace();
         var source = pieces.GetAsyncEnumerator(cancellationToken);
         await using var owned = source.ConfigureAwait(false);
         try
@@ -59,16 +61,22 @@ public sealed class InferenceMetrics : IDisposable
                 catch (InferenceException e)
                 {
                     outcome = e.Error.ToString();
+                    span?.SetTag("error.type", outcome).SetStatus(ActivityStatusCode.Error, e.Message);
                     throw;
                 }
                 var now = time.GetTimestamp();
                 if (last is { } before) interToken.Record(time.GetElapsedTime(before, now).TotalSeconds, tags);
-                else firstToken.Record(time.GetElapsedTime(started, now).TotalSeconds, tags);
+                else
+                {
+                    firstToken.Record(time.GetElapsedTime(started, now).TotalSeconds, tags);
+                    span?.AddEvent(new ActivityEvent("first_token", time.GetUtcNow()));
+                }
                 last = now;
                 if (source.Current.Finish is not null)
                 {
                     outcome = "";
                     Record(source.Current, tags);
+                    span.End(source.Current);
                 }
                 yield return source.Current;
             }

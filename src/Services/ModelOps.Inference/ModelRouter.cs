@@ -48,7 +48,8 @@ public sealed class ModelRouter(InferenceMetrics? metrics = null)
     {
         var route = Find(request.Model);
         var pieces = route.Backend.GenerateAsync(request with { Model = route.Model, Adapter = route.Adapter }, cancellationToken);
-        return metrics?.MeasureAsync(route.Adapter is null ? request.Model : route.Model, route.Adapter, pieces, cancellationToken) ?? pieces;
+        return metrics?.MeasureAsync(
+            route.Adapter is null ? request.Model : route.Model, route.Adapter, () => InferenceSpans.Start(request, request.Model, route.OwnedBy), pieces, cancellationToken) ?? pieces;
     }
 
     /// <exception cref="InferenceException">No such model, or its backend refuses.</exception>

@@ -34,7 +34,7 @@ public sealed class JobCommandTests : IAsyncLifetime
         var ingestion = JsonSerializer.Deserialize(made.Out, WireJson.Default.Job)!;
         Assert.Equal((JobState.Succeeded, JobPriority.High), (ingestion.State, ingestion.Priority));
         var log = await RunAsync("jobs", "logs", ingestion.Id);
-        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info     IngestDataset#1 activity IngestDataset started, attempt 1\n", log.Out);
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info     the job is running\n.{24} info     IngestDataset#1 activity IngestDataset started, attempt 1\n", log.Out);
         var followed = await RunAsync("jobs", "logs", ingestion.Id, "--follow");
         Assert.Equal(log.Out, followed.Out);
         Assert.Equal(log.Out.TrimEnd('\n').Split('\n')[^1] + "\n", (await RunAsync("jobs", "logs", ingestion.Id, "--tail", "1")).Out);

@@ -108,6 +108,7 @@ public abstract class JobStoreTests : IAsyncLifetime
             await LogAsync("last");
             await store.ApplyAsync(job.Id, new JobChange(new JobRun(1, TraceParent: null), JobPhase.Failed), result: null, Cancel);
             Assert.Equal("last", await next.WaitAsync(patience, Cancel));
+            Assert.Equal("the job is failed", await NextAsync().WaitAsync(patience, Cancel));
             Assert.Null(await NextAsync().WaitAsync(patience, Cancel));
         }
 

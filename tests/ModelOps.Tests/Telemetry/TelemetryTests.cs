@@ -12,8 +12,10 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using ModelOps.Client;
+using ModelOps.Server.Hosting;
 using ModelOps.Server.Telemetry;
 using ModelOps.Tests.EndToEnd;
+using ModelOps.Tests.Repository;
 
 namespace ModelOps.Tests.Telemetry;
 
@@ -122,7 +124,10 @@ public sealed class TelemetryTests : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Get, "api/v1/jobs");
         request.Headers.Add("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         (await http.SendAsync(request, TestContext.Current.CancellationToken)).Dispose();
-        await server.StopAsync(); // flushes
+        var ingestion = await server.Client.Datasets.CreateVersionAsync(
+            "rows", Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl"), new IngestionOptions { MaxBad = "0" }, progress: null, Cancel);
+        await server.Client.Jobs.WatchAsync(ingestion.Id, cancellationToken: Cancel).LastAsync(Cancel);
+        await server.StopAsync(); // flushes, its workers too
         received.Writer.Complete();
         var bodies = new Dictionary<string, List<byte[]>>(StringComparer.Ordinal);
         await foreach (var (path, body) in received.Reader.ReadAllAsync(Cancel))
@@ -131,6 +136,9 @@ public sealed class TelemetryTests : IAsyncLifetime
             list.Add(body);
         }
         Assert.Contains(bodies["/v1/traces"], body => Contains(body, Convert.FromHexString("0af7651916cd43dd8448eb211c80319c")) && Contains(body, "GET /api/v1/jobs"u8));
+        var job = Convert.FromHexString(ingestion.TraceId!);
+        foreach (var name in (string[])["workflow DatasetIngestion", "RecordDatasetVersion", "IngestDataset", "modelops-worker-data"])
+            Assert.Contains(bodies["/v1/traces"], body => Contains(body, job) && Contains(body, Encoding.UTF8.GetBytes(name)));
         Assert.Contains(bodies["/v1/metrics"], body => Contains(body, "http.server.request.duration"u8) && Contains(body, "process.uptime"u8));
         Assert.Contains(bodies["/v1/logs"], body => Contains(body, "ready on"u8));
     }
@@ -155,13 +163,16 @@ public sealed class TelemetryTests : IAsyncLifetime
             if (instrument.Name == "modelops.problems") counted.Add((value, tags[0].Value as string));
         });
         listener.Start();
-        using var metrics = new ServerMetrics(services.GetRequiredService<IMeterFactory>());
+        using var folder = ServerHome.Open(TestServer.NewHome());
+        using var metrics = new ServerMetrics(services.GetRequiredService<IMeterFactory>(), folder);
         metrics.Problem(ProblemTypes.NotFound, 404);
         Assert.Equal("s", units["process.cpu.time"]);
         Assert.Equal("By", units["process.memory.usage"]);
         Assert.Equal("{thread}", units["process.thread.count"]);
         Assert.Equal("s", units["process.uptime"]);
+        Assert.Equal("By", units["modelops.home.disk.free"]);
         Assert.Equal([(1, "not-found")], counted);
+        Directory.Delete(folder.Root, recursive: true);
     }
 
     private static bool Contains(byte[] body, ReadOnlySpan<byte> part) => body.AsSpan().IndexOf(part) >= 0;

@@ -59,10 +59,17 @@ internal static class JobsCommand
     private static Command Show(CommandFactory cli)
     {
         var id = Id();
+        var trace = new Option<bool>("--trace") { Description = "All that happened for it instead, from the command to its last step, with times" };
         return cli.Command(
-            "show", "Shows a job's input, progress and result.", ["modelops jobs show JOB"], [id],
+            "show", "Shows a job's input, progress and result.", ["modelops jobs show JOB", "modelops jobs show JOB --trace"], [id, trace],
             async (invocation, cancellationToken) =>
             {
+                if (invocation.Get(trace))
+                {
+                    var spans = await invocation.Client.Jobs.GetTraceAsync(invocation.Get(id), cancellationToken);
+                    invocation.Write(spans, JsonOutput.Wire.JobTrace, _ => TraceView.Show(invocation, spans));
+                    return ExitCodes.Done;
+                }
                 var job = await invocation.Client.Jobs.GetAsync(invocation.Get(id), cancellationToken);
                 invocation.Write(job, JsonOutput.Wire.Job, _ => JobViews.Show(invocation, job));
                 return ExitCodes.Done;

@@ -27,7 +27,7 @@ internal sealed class QuickstartServer : IAsyncDisposable
         {
             return new QuickstartServer(invocation.Client, null, null);
         }
-        if (await RunningServer.FindAsync(invocation.Home, cancellationToken) is { } running)
+        if (await RunningServer.FindAsync(invocation, cancellationToken) is { } running)
         {
             return new QuickstartServer(running, running, null);
         }
@@ -39,7 +39,7 @@ internal sealed class QuickstartServer : IAsyncDisposable
                 invocation, "Start the server", progress =>
                 {
                     progress.Report(new ProgressUpdate("starting the server", 0, null));
-                    return started.ConnectAsync(invocation.Home, invocation.Host.Time, cancellationToken);
+                    return started.ConnectAsync(invocation, cancellationToken);
                 });
             return new QuickstartServer(client, client, started);
         }

@@ -5,13 +5,14 @@ namespace ModelOps.Cli.Serving;
 /// <summary>The server of a home, if it answers.</summary>
 internal static class RunningServer
 {
-    public static async Task<ModelOpsClient?> FindAsync(Home home, CancellationToken cancellationToken)
+    public static async Task<ModelOpsClient?> FindAsync(Invocation invocation, CancellationToken cancellationToken)
     {
+        var home = invocation.Home;
         if (home.ReadCredentials() is not { } credentials || !File.Exists(home.CaPath(credentials)))
         {
             return null;
         }
-        var client = ServerAddress.Connect(home, credentials);
+        var client = ServerAddress.Connect(invocation, credentials);
         try
         {
             await client.GetReadinessAsync(cancellationToken);

@@ -45,7 +45,7 @@ internal static class ServeCommand
         {
             throw UsageException.Of("'serve' writes the server's log and has no --json document; 'modelops doctor --json' tells whether it runs.");
         }
-        if (await RunningServer.FindAsync(invocation.Home, cancellationToken) is { } running)
+        if (await RunningServer.FindAsync(invocation, cancellationToken) is { } running)
         {
             using (running)
             {

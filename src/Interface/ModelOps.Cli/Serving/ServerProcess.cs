@@ -49,8 +49,9 @@ internal sealed partial class ServerProcess : IAsyncDisposable
 
     /// <summary>Waits until the server has written its credentials and is ready.</summary>
     /// <exception cref="ModelOpsException">It ended first, or took longer than 60 s; the end of its log says why.</exception>
-    public async Task<ModelOpsClient> ConnectAsync(Home home, TimeProvider time, CancellationToken cancellationToken)
+    public async Task<ModelOpsClient> ConnectAsync(Invocation invocation, CancellationToken cancellationToken)
     {
+        var (home, time) = (invocation.Home, invocation.Host.Time);
         var started = time.GetTimestamp();
         var notReady = "it has not written its credentials";
         while (time.GetElapsedTime(started) < StartTimeout)
@@ -61,7 +62,7 @@ internal sealed partial class ServerProcess : IAsyncDisposable
             }
             if (FreshCredentials(home) is { } credentials)
             {
-                var client = ServerAddress.Connect(home, credentials);
+                var client = ServerAddress.Connect(invocation, credentials);
                 var readiness = await TryReadinessAsync(client, cancellationToken);
                 if (readiness is { NotReady.Count: 0 })
                 {

@@ -52,7 +52,7 @@ internal static class SignInCommands
             }
             try
             {
-                using var client = ServerAddress.Connect(invocation.Sessions, session);
+                using var client = ServerAddress.Connect(invocation, session);
                 await client.Auth.SignOutAsync(cancellationToken);
             }
             catch (ModelOpsException exception) when (exception.Problem.Type == ProblemTypes.Unauthorized)

@@ -143,6 +143,14 @@ internal sealed class ApiConnection : IDisposable
         {
             message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", secret);
         }
+        if (Options.TraceParent is { } trace)
+        {
+            message.Headers.TryAddWithoutValidation("traceparent", trace);
+        }
+        if (Options.UserAgent is { } agent)
+        {
+            message.Headers.TryAddWithoutValidation("User-Agent", agent);
+        }
         message.Version = HttpVersion.Version20; // a message made by hand does not take the HttpClient's default
         message.VersionPolicy = HttpVersionPolicy.RequestVersionOrLower;
         try

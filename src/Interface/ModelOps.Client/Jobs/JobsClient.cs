@@ -65,6 +65,10 @@ public sealed class JobsClient
     public Task<Job> GetAsync(string id, CancellationToken cancellationToken = default) =>
         connection.GetAsync(PathOf(id), WireJson.Default.Job, cancellationToken);
 
+    /// <summary>The spans of a job's trace, as far as they are known yet.</summary>
+    public Task<JobTrace> GetTraceAsync(string id, CancellationToken cancellationToken = default) =>
+        connection.GetAsync(PathOf(id) + "/trace", WireJson.Default.JobTrace, cancellationToken);
+
     /// <summary>The checkpoints that a job goes on from, by step; none once it has succeeded.</summary>
     public async Task<IReadOnlyList<JobCheckpoint>> ListCheckpointsAsync(string id, CancellationToken cancellationToken = default)
     {

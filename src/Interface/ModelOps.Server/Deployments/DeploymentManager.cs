@@ -1,8 +1,10 @@
+using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using ModelOps.Client;
 using ModelOps.Inference;
 using ModelOps.Registry;
 using ModelOps.Server.Artifacts;
+using ModelOps.Server.Telemetry;
 using ModelOps.Server.Workers;
 
 namespace ModelOps.Server.Deployments;
@@ -244,6 +246,9 @@ public sealed partial class DeploymentManager(
 
     private async Task LoadAsync(DeploymentState deployment, ReplicaState replica, SeatedWorker worker, DeploymentState? before, CancellationToken cancellationToken)
     {
+        using var span = ServerSpans.Source.StartActivity(
+            "load model", ActivityKind.Internal, parentContext: default,
+            [new(SpanAttributes.Deployment, deployment.Row.Name), new(SpanAttributes.Artifact, deployment.Row.Artifact)]);
         var replaces = before is not null && before.Replicas.Any(other => other.Seat == worker.Seat) ? before.Model : null;
         var loaded = await worker.Backend.LoadAsync(deployment.ToLoad(replaces), cancellationToken);
         lock (state) replica.Hold(worker, loaded, deployment.Model);

@@ -22,6 +22,8 @@ public sealed class ServerHome : IDisposable
     public string Workflows => Path.Combine(Root, "workflows.db");
     /// <summary>Tells that service from those of other servers.</summary>
     public string WorkflowsId => Path.Combine(Root, "workflows.id");
+    /// <summary>The spans of the last days; nothing else depends on it.</summary>
+    public string Traces => Path.Combine(Root, "traces.db");
     public string Authority => Path.Combine(Certificates, "ca.crt");
     public string Credentials => Path.Combine(Root, "credentials.json");
 

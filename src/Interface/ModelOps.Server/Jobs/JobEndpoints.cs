@@ -40,6 +40,9 @@ public static class JobEndpoints
         jobs.MapGet("/{id}/logs/stream", FollowLogAsync)
             .WithName("followJobLogs").WithSummary("Streams what workers log for a job (SSE) until its end.")
             .Produces<JobLogEntry>(contentType: "text/event-stream");
+        jobs.MapGet("/{id}/trace", async (string id, JobStore store, JobTraces traces, CancellationToken cancellationToken) =>
+            await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(await traces.ReadAsync(job, cancellationToken)) : NoSuchJob(id))
+            .WithName("getJobTrace").WithSummary("Gives the spans of a job's trace, from the request that began it to its last activity.").Produces<JobTrace>();
         jobs.MapGet("/{id}/events", EventsAsync)
             .WithName("watchJob").WithSummary("Streams the events of a job (SSE) until its end.").Produces<JobEvent>(contentType: "text/event-stream");
         jobs.MapGet("/{id}/events/ws", JobSocket.AnswerAsync)

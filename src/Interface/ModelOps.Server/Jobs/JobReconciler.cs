@@ -14,7 +14,8 @@ namespace ModelOps.Server.Jobs;
 /// Makes workflows out of what the jobs' rows say: starts them, pauses, resumes and cancels them, and closes the rows of those that were ended from
 /// outside. All of it may be done twice; so a crash between a row and its workflow is mended by looking again.
 /// </summary>
-public sealed partial class JobReconciler(JobStore store, WorkflowEngine engine, TimeProvider time, ILogger<JobReconciler> logger) : BackgroundService
+public sealed partial class JobReconciler(
+    JobStore store, JobTraces traces, JobMeters meters, WorkflowEngine engine, TimeProvider time, ILogger<JobReconciler> logger) : BackgroundService
 {
     private static readonly TimeSpan busy = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan idle = TimeSpan.FromSeconds(10);
@@ -62,6 +63,8 @@ public sealed partial class JobReconciler(JobStore store, WorkflowEngine engine,
     {
         var jobs = await store.OpenAsync(engine.Name, cancellationToken);
         Open = jobs.Count;
+        meters.Unfinished = [.. jobs.Select(job => (job.Kind, job.State))];
+        traces.EndOthers(jobs.Select(job => job.Id).ToHashSet(StringComparer.Ordinal));
         told = told.Where(entry => jobs.Any(job => job.Id == entry.Key)).ToDictionary(StringComparer.Ordinal);
         if (jobs.Count == 0) return;
         var client = await engine.ClientAsync(cancellationToken);

@@ -8,7 +8,7 @@ using Temporalio.Exceptions;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>Takes what workers tell of the activities that they run, and remembers who runs what.</summary>
-public sealed partial class JobReports(JobStore store, JobMetrics metrics, WorkflowEngine engine, TimeProvider time, ILogger<JobReports> logger)
+public sealed partial class JobReports(JobStore store, JobMetrics metrics, JobMeters meters, WorkflowEngine engine, TimeProvider time, ILogger<JobReports> logger)
 {
     private readonly ConcurrentDictionary<string, Running> byWorker = new(StringComparer.Ordinal);
 
@@ -22,6 +22,8 @@ public sealed partial class JobReports(JobStore store, JobMetrics metrics, Workf
             ? new Running(job, report.ActivityId, report.Attempt, stage ?? "", report.Progress?.Step ?? 0, now)
             : known!;
         byWorker[report.Worker] = running;
+        if (again && report.Attempt > 1) meters.TriedAgain(report.Activity);
+        meters.Tell(job, report);
         var message = again && report.Attempt > 1 ? $"attempt {report.Attempt} of {report.Activity} begins, worker {report.Worker}" : null;
         foreach (var said in report.Messages ?? []) await store.ReportAsync(job, report.Activity, progress: null, said, cancellationToken);
         if (report.Progress is not null || message is not null)
@@ -39,6 +41,7 @@ public sealed partial class JobReports(JobStore store, JobMetrics metrics, Workf
     {
         if (!byWorker.TryRemove(worker, out var lost)) return;
         await store.ReportAsync(lost.Job, step: null, progress: null, $"{how} while it ran this", cancellationToken);
+        await store.LogAsync(lost.Job, step: null, attempt: null, [new(time.GetUtcNow(), $"{LogLevel.Error}", $"{how} while it ran a step of the job")], cancellationToken);
         try
         {
             var client = await engine.ClientAsync(cancellationToken);

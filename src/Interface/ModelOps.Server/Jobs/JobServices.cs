@@ -13,6 +13,7 @@ internal static class JobServices
     {
         services.AddSingleton(config.Jobs.Quotas);
         services.AddJobNews(config);
+        services.AddSingleton<JobTraces>().AddSingleton<JobMeters>();
         services.AddSingleton<JobStore>();
         services.AddSingleton<JobReferences>();
         services.AddSingleton<JobService>();

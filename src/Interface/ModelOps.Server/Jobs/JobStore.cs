@@ -67,7 +67,10 @@ public enum JobWish
 }
 
 /// <summary>Jobs and their events in the metadata database; the one place that writes them.</summary>
-public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNews news, JobQuotas quotas, TimeProvider time)
+/// <param name="traces">Null: nobody traces them.</param>
+/// <param name="meters">Null: nobody measures them.</param>
+public sealed class JobStore(
+    IDbContextFactory<MetadataContext> contexts, JobNews news, JobQuotas quotas, TimeProvider time, JobTraces? traces = null, JobMeters? meters = null)
 {
     /// <summary>Lines that are kept of a job.</summary>
     public const int MostLogLines = 10_000;
@@ -78,15 +81,17 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
         if (!job.OverQuota && await RefusalAsync(context, job.CreatedBy, job.Kind, cancellationToken) is { } refusal) return new JobCreation.OverQuota(refusal);
         var last = await context.Jobs.MaxAsync(other => other.Id, cancellationToken);
+        var id = JobIds.After(last, time.GetUtcNow());
+        using var trace = traces?.Begin(id, job.Kind, attempt: 1);
         var row = new JobRow
         {
-            Id = JobIds.After(last, time.GetUtcNow()),
+            Id = id,
             Kind = job.Kind,
             State = Text(JobState.Queued),
             CreatedBy = job.CreatedBy,
             Priority = JobViews.KeyOf(job.Priority),
             Engine = job.Engine,
-            TraceParent = Activity.Current?.Id,
+            TraceParent = trace is null ? Activity.Current?.Id : trace.Parent,
             Input = job.Input.GetRawText(),
             CreatedAt = time.GetUtcNow(),
         };
@@ -94,6 +99,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         context.JobEvents.Add(new JobEventRow { JobId = row.Id, Sequence = 1, At = row.CreatedAt, State = row.State });
         await context.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        trace?.Keep();
         return new JobCreation.Created(JobViews.ToWire(row));
     }
 
@@ -170,6 +176,7 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
     public async Task<JobRetry> RetryAsync(string id, string engine, bool overQuota, CancellationToken cancellationToken)
     {
         string? refusal = null;
+        JobTraces.RunTrace? trace = null;
         var retried = await ChangeAsync(
             id,
             async (context, row) =>
@@ -179,7 +186,8 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
                 row.Attempts++;
                 row.State = Text(JobState.Queued);
                 row.Engine = engine;
-                row.TraceParent = Activity.Current?.Id;
+                trace = traces?.Begin(id, row.Kind, row.Attempts);
+                row.TraceParent = trace is null ? Activity.Current?.Id : trace.Parent;
                 row.CancelRequested = row.PauseRequested = false;
                 row.StartedAt = row.FinishedAt = null;
                 row.Progress = row.Step = row.ErrorType = row.ErrorMessage = null;
@@ -187,16 +195,20 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
             },
             row => $"attempt {row.Attempts}",
             cancellationToken);
+        using (trace)
+            if (retried) trace?.Keep();
         return refusal is not null ? new JobRetry.OverQuota(refusal) : retried ? new JobRetry.Retried() : new JobRetry.NotEnded();
     }
 
     /// <summary>What the workflow tells.</summary>
     /// <param name="result">Of a success, as the wire has it.</param>
     /// <returns>False: it is known already, or a later run's word stands.</returns>
-    public Task<bool> ApplyAsync(string id, JobChange change, JsonElement? result, CancellationToken cancellationToken) =>
-        ChangeAsync(
+    public async Task<bool> ApplyAsync(string id, JobChange change, JsonElement? result, CancellationToken cancellationToken)
+    {
+        JobRow? ended = null;
+        var applied = await ChangeAsync(
             id,
-            row =>
+            async (context, row) =>
             {
                 var before = JobViews.State(row.State);
                 if (row.Attempts != change.Run.Attempt || before.IsFinal) return false;
@@ -204,16 +216,26 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
                 if (before == after) return false;
                 row.State = Text(after);
                 row.StartedAt ??= time.GetUtcNow();
+                var level = change.Error is null ? LogLevel.Information : LogLevel.Error;
+                var why = change.Error is { } error ? $": {error.Type}: {error.Message}" : "";
+                await AddLinesAsync(context, id, step: null, attempt: null, [new(time.GetUtcNow(), $"{level}", $"the job is {row.State}{why}")], cancellationToken);
                 if (!after.IsFinal) return true;
                 row.FinishedAt = time.GetUtcNow();
                 row.Step = null;
                 row.Result = result?.GetRawText();
                 row.Artifact = result is { } made ? ArtifactsOf(made) : null;
                 (row.ErrorType, row.ErrorMessage) = (change.Error?.Type, change.Error?.Message);
+                ended = row;
                 return true;
             },
             row => row.ErrorMessage,
             cancellationToken);
+        if (applied && change.Phase == JobPhase.Paused) meters?.Paused(id);
+        if (!applied || ended is null) return applied;
+        meters?.Ended(ended);
+        if (traces is not null) await traces.EndAsync(ended, cancellationToken);
+        return applied;
+    }
 
     /// <summary>How far its worker is.</summary>
     /// <param name="message">For people; null: none.</param>
@@ -249,27 +271,16 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
     private static long HundredthOf(JobProgress progress) => progress.Total is > 0 and var total ? 100 * progress.Step / total : 0;
 
     /// <summary>Of a job the last 10,000 lines are kept.</summary>
-    /// <param name="step">The activity that a worker ran meanwhile.</param>
+    /// <param name="step">The activity that a worker ran meanwhile; null: it is the server's own word.</param>
     /// <param name="attempt">Of the activity, from 1.</param>
-    public async Task LogAsync(string id, string step, int attempt, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
+    public async Task LogAsync(string id, string? step, int? attempt, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
     {
         if (lines.Count == 0) return;
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
         await context.LockAsync($"job {id}", cancellationToken);
         if (!await context.Jobs.AnyAsync(job => job.Id == id, cancellationToken)) return;
-        var last = await context.JobLogs.Where(line => line.JobId == id).MaxAsync(line => (long?)line.Sequence, cancellationToken) ?? 0;
-        foreach (var line in lines)
-            context.JobLogs.Add(new JobLogRow
-            {
-                JobId = id,
-                Sequence = ++last,
-                At = line.At,
-                Level = $"{JobViews.LevelOf(line.Level)}",
-                Step = step,
-                Attempt = attempt,
-                Text = line.Text,
-            });
+        var last = await AddLinesAsync(context, id, step, attempt, lines, cancellationToken);
         await context.SaveChangesAsync(cancellationToken);
         await context.JobLogs.Where(line => line.JobId == id && line.Sequence <= last - MostLogLines).ExecuteDeleteAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
@@ -310,8 +321,25 @@ public sealed class JobStore(IDbContextFactory<MetadataContext> contexts, JobNew
         line => line.Sequence,
         cancellationToken);
 
-    private Task<bool> ChangeAsync(string id, Func<JobRow, bool> change, Func<JobRow, string?> message, CancellationToken cancellationToken) =>
-        ChangeAsync(id, (_, row) => ValueTask.FromResult(change(row)), message, cancellationToken);
+    /// <summary>Within the job's lock.</summary>
+    /// <returns>Sequence of the last line.</returns>
+    private static async Task<long> AddLinesAsync(
+        MetadataContext context, string id, string? step, int? attempt, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
+    {
+        var last = await context.JobLogs.Where(line => line.JobId == id).MaxAsync(line => (long?)line.Sequence, cancellationToken) ?? 0;
+        foreach (var line in lines)
+            context.JobLogs.Add(new JobLogRow
+            {
+                JobId = id,
+                Sequence = ++last,
+                At = line.At,
+                Level = $"{JobViews.LevelOf(line.Level)}",
+                Step = step,
+                Attempt = attempt,
+                Text = line.Text,
+            });
+        return last;
+    }
 
     /// <param name="change">False: nothing is to be written.</param>
     private async Task<bool> ChangeAsync(

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using ModelOps.Server.Hosting;
 
 namespace ModelOps.Server.Telemetry;
 
@@ -10,13 +11,15 @@ public sealed class ServerMetrics : IDisposable
     private readonly Meter meter;
     private readonly Counter<long> problems;
 
-    public ServerMetrics(IMeterFactory meters)
+    public ServerMetrics(IMeterFactory meters, ServerHome home)
     {
         meter = meters.Create(MeterName);
         problems = meter.CreateCounter<long>("modelops.problems", "{problem}", "Requests refused or failed, by the type of the problem.");
         meter.CreateObservableCounter("process.cpu.time", ProcessorTimes, "s", "Total CPU seconds of the process.");
         meter.CreateObservableUpDownCounter("process.memory.usage", () => Of(process => process.WorkingSet64), "By", "The amount of physical memory in use.");
         meter.CreateObservableUpDownCounter("process.thread.count", () => Of(process => process.Threads.Count), "{thread}", "Process threads count.");
+        meter.CreateObservableGauge("modelops.home.disk.free", () => new DriveInfo(home.Root).AvailableFreeSpace, "By", "Bytes that can still be written on the home folder's filesystem.");
+        meter.CreateObservableGauge("modelops.home.disk.size", () => new DriveInfo(home.Root).TotalSize, "By", "Size of the home folder's filesystem.");
         meter.CreateObservableGauge("process.uptime", Uptime, "s", "The time the process has been running.");
     }
 

@@ -13,6 +13,8 @@ public enum LogFormat
 /// <summary>Logs, metrics and traces.</summary>
 public sealed record TelemetryOptions
 {
+    private const long DefaultTraceSize = 256L << 20;
+
     /// <summary>Form of the log on standard error; auto is text on a terminal and JSON elsewhere.</summary>
     public LogFormat Logs { get; init; } = LogFormat.Auto;
 
@@ -29,4 +31,12 @@ public sealed record TelemetryOptions
     /// <summary>Share of traces that are recorded, of those that no caller has decided for.</summary>
     [Range(0.0, 1.0)]
     public double TraceRatio { get; init; } = 1;
+
+    /// <summary>How long the server keeps the spans of a trace, in <c>traces.db</c>.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "3650.00:00:00")]
+    public TimeSpan TraceAge { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>Bytes of spans that the server keeps; the oldest go first.</summary>
+    [Range(1L << 20, 1L << 40)]
+    public long TraceSize { get; init; } = DefaultTraceSize;
 }

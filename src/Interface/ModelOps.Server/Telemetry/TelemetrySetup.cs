@@ -1,4 +1,7 @@
 using Microsoft.Extensions.Logging.Console;
+using ModelOps.Inference;
+using ModelOps.Server.Workers;
+using ModelOps.Server.Workflows;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
@@ -11,13 +14,16 @@ namespace ModelOps.Server.Telemetry;
 public static class TelemetrySetup
 {
     private const string ServiceName = "modelops-server";
+    private const string TracesPath = "v1/traces";
+    private static readonly PathString[] untraced = ["/healthz", "/readyz", "/metrics", "/api/v1/workers/spans", "/api/v1/workers/settings"];
     private const int FlushMilliseconds = 2000; // a collector that hangs must not hold up the server's end
 
     public static void AddTelemetry(this WebApplicationBuilder builder, TelemetryOptions options)
     {
         AddLogs(builder.Logging, options);
-        builder.Services.AddSingleton<ServerMetrics>();
-        var telemetry = builder.Services.AddOpenTelemetry()
+        builder.Services.AddSingleton(options).AddSingleton<ServerMetrics>();
+        builder.Services.AddSingleton<SpanStore>().AddHostedService(provider => provider.GetRequiredService<SpanStore>()); // first, so it stops last
+        builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService(ServiceName, serviceVersion: typeof(TelemetrySetup).Assembly.GetName().Version?.ToString(3)))
             .WithMetrics(metrics =>
             {
@@ -25,14 +31,17 @@ public static class TelemetrySetup
                     "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", "ModelOps.*");
                 metrics.AddPrometheusExporter();
                 if (options.OtlpEndpoint is not null) metrics.AddOtlpExporter(exporter => Configure(exporter, options, "v1/metrics"));
+            })
+            .WithTracing(tracing =>
+            {
+                tracing.SetSampler(new ParentBasedSampler(new RootSampler(options.TraceRatio)))
+                    .AddAspNetCoreInstrumentation(requests => requests.Filter = context => IsTraced(context.Request.Path))
+                    .AddSource("System.Net.Http", CallNames.SourceName, ServerSpans.SourceName, InferenceSpans.SourceName)
+                    .AddProcessor(new CallNames())
+                    .AddProcessor(provider => new StoredSpans(provider.GetRequiredService<SpanStore>()));
+                if (options.OtlpEndpoint is not null) tracing.AddOtlpExporter(exporter => Configure(exporter, options, TracesPath));
             });
-        // Without a collector nobody reads spans: the trace id in the logs is the framework's own.
         if (options.OtlpEndpoint is null) return;
-        telemetry.WithTracing(tracing => tracing
-            .SetSampler(new ParentBasedSampler(new TraceIdRatioBasedSampler(options.TraceRatio)))
-            .AddAspNetCoreInstrumentation()
-            .AddSource("System.Net.Http", "ModelOps.*")
-            .AddOtlpExporter(exporter => Configure(exporter, options, "v1/traces")));
         builder.Logging.AddOpenTelemetry(logs =>
         {
             logs.IncludeScopes = true;
@@ -45,6 +54,7 @@ public static class TelemetrySetup
     public static void MapMetrics(this WebApplication app, TelemetryOptions options)
     {
         _ = app.Services.GetRequiredService<ServerMetrics>(); // measures from the start, not from the first problem
+        _ = app.Services.GetRequiredService<WorkerMeters>();
         var metrics = app.MapPrometheusScrapingEndpoint("/metrics");
         if (options.AnonymousMetrics) metrics.AllowAnonymous();
     }
@@ -61,6 +71,20 @@ public static class TelemetrySetup
             Task.Run(() => traces?.ForceFlush(FlushMilliseconds)),
             Task.Run(() => logs?.ForceFlush(FlushMilliseconds)));
     }
+
+    /// <summary>What a worker needs to know to send its spans to the collector as well; empty without one.</summary>
+    public static IReadOnlyDictionary<string, string> WorkerEnvironment(this TelemetryOptions options) => options.OtlpEndpoint is null
+        ? new Dictionary<string, string>(StringComparer.Ordinal)
+        : new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["MODELOPS_OTLP_ENDPOINT"] = AddressOf(options, TracesPath).AbsoluteUri,
+            ["MODELOPS_OTLP_HEADERS"] = HeadersOf(options),
+        };
+
+    /// <summary>What comes by itself every second or so would bury what people and programs ask for.</summary>
+    private static bool IsTraced(PathString path) =>
+        !Array.Exists(untraced, other => path == other) && !path.StartsWithSegments(WorkflowGateway.Service, StringComparison.Ordinal)
+            && !(path.StartsWithSegments("/api/v1/jobs", StringComparison.Ordinal) && path.Value!.EndsWith("/reports", StringComparison.Ordinal));
 
     private static void AddLogs(ILoggingBuilder logging, TelemetryOptions options)
     {
@@ -90,7 +114,12 @@ public static class TelemetrySetup
     {
         exporter.TimeoutMilliseconds = FlushMilliseconds;
         exporter.Protocol = OtlpExportProtocol.HttpProtobuf;
-        exporter.Endpoint = new Uri(options.OtlpEndpoint!.AbsoluteUri.TrimEnd('/') + '/' + path);
-        exporter.Headers = string.Join(',', options.OtlpHeaders.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}"));
+        exporter.Endpoint = AddressOf(options, path);
+        exporter.Headers = HeadersOf(options);
     }
+
+    private static Uri AddressOf(TelemetryOptions options, string path) => new(options.OtlpEndpoint!.AbsoluteUri.TrimEnd('/') + '/' + path);
+
+    private static string HeadersOf(TelemetryOptions options) =>
+        string.Join(',', options.OtlpHeaders.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}"));
 }

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using ModelOps.Registry;
 using ModelOps.Server.Configuration;
 using ModelOps.Server.Hosting;
+using ModelOps.Server.Telemetry;
 
 namespace ModelOps.Server.Workers;
 
@@ -17,10 +18,11 @@ public sealed class WorkerLink
     private readonly ServerHome home;
     private readonly IServer server;
     private readonly string plugins;
+    private readonly IReadOnlyDictionary<string, string> telemetry;
 
     public WorkerLink(ServerHome home, IServer server, ServerConfig config, IHostApplicationLifetime lifetime)
     {
-        (this.home, this.server, plugins) = (home, server, config.Plugins.ToText());
+        (this.home, this.server, plugins, telemetry) = (home, server, config.Plugins.ToText(), config.Telemetry.WorkerEnvironment());
         lifetime.ApplicationStarted.Register(listening.SetResult);
     }
 
@@ -38,7 +40,7 @@ public sealed class WorkerLink
     public async Task<IReadOnlyDictionary<string, string>> ToEnvironmentAsync(CancellationToken cancellationToken)
     {
         await listening.Task.WaitAsync(cancellationToken);
-        return new Dictionary<string, string>(StringComparer.Ordinal)
+        return new Dictionary<string, string>(telemetry, StringComparer.Ordinal)
         {
             ["MODELOPS_SERVER"] = Listener.LocalAddress(server.Features.Get<IServerAddressesFeature>()!.Addresses.First()),
             ["MODELOPS_TOKEN"] = token,

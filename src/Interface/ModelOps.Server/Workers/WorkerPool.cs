@@ -39,6 +39,7 @@ public sealed partial class WorkerPool(
         lock (gate)
         {
             if (stopping.IsCancellationRequested) return;
+            Backlog = backlog + waiting;
             foreach (var slot in slots.Where(slot => slot.State == WorkerState.Ready))
             {
                 slot.Process!.Measure();
@@ -76,6 +77,18 @@ public sealed partial class WorkerPool(
             }
         });
     }
+
+    /// <summary>Processes that died or could not be started.</summary>
+    public int Restarts
+    {
+        get
+        {
+            lock (gate) return restarts;
+        }
+    }
+
+    /// <summary>Tasks that waited for a process when last looked at.</summary>
+    public int Backlog { get; private set; }
 
     public IReadOnlyList<Worker> List()
     {

@@ -16,5 +16,6 @@ internal static class WorkerServices
         services.AddSingleton<WorkerObituary>(provider => (role, processId, how) =>
             provider.GetRequiredService<JobReports>().WorkerDiedAsync(WorkerIdentity.Of(role, processId), how, CancellationToken.None));
         services.AddSingleton<WorkerSupervisor>().AddHostedService(provider => provider.GetRequiredService<WorkerSupervisor>());
+        services.AddSingleton<WorkerMeters>();
     }
 }

@@ -52,6 +52,12 @@ public sealed partial class WorkerSupervisor : BackgroundService, IAsyncDisposab
     /// <summary>Every process of this server, and every role that waits to start one again.</summary>
     public IReadOnlyList<Worker> List() => [.. pools.Values.SelectMany(pool => pool.List())];
 
+    /// <summary>By role: processes that died or could not be started.</summary>
+    public IReadOnlyDictionary<string, int> Restarts => pools.ToDictionary(pool => pool.Key.Name(), pool => pool.Value.Restarts, StringComparer.Ordinal);
+
+    /// <summary>By role: tasks that wait for a process.</summary>
+    public IReadOnlyDictionary<string, int> Backlogs => pools.ToDictionary(pool => pool.Key.Name(), pool => pool.Value.Backlog, StringComparer.Ordinal);
+
     /// <summary>Looks at the backlog now, not at the next second.</summary>
     public void Wake() => wake.Release();
 

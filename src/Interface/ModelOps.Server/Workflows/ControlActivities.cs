@@ -1,3 +1,4 @@
+using ModelOps.Server.Telemetry;
 using ModelOps.Storage;
 using ModelOps.Workflows;
 using Temporalio.Activities;
@@ -20,11 +21,12 @@ public static class ControlActivity
             typeof(Task<TResult>),
             [typeof(TInput), typeof(JobRun)],
             requiredParameterCount: 2,
-            arguments => RunAsync((TInput)arguments[0]!, run));
+            arguments => RunAsync((TInput)arguments[0]!, (JobRun)arguments[1]!, run));
 
-    private static async Task<TResult> RunAsync<TInput, TResult>(TInput input, Func<string, TInput, CancellationToken, Task<TResult>> run)
+    private static async Task<TResult> RunAsync<TInput, TResult>(TInput input, JobRun job, Func<string, TInput, CancellationToken, Task<TResult>> run)
     {
         var context = ActivityExecutionContext.Current;
+        using var span = ServerSpans.Source.StartIn(job, context.Info);
         using var alive = new CancellationTokenSource();
         var heartbeats = context.Info.HeartbeatTimeout is null ? Task.CompletedTask : BeatAsync(context, alive.Token);
         try
@@ -33,14 +35,18 @@ public static class ControlActivity
         }
         catch (ActivityException e)
         {
+            span.Fail(e.FailureType, e.Message);
             throw new ApplicationFailureException(e.Message, e, e.FailureType);
         }
         catch (IOException e) when (e is ObjectStoreException || DiskSpace.IsShort(e))
         {
-            throw new ApplicationFailureException(e.Message, e, e is ObjectStoreException ? ActivityFailures.Unavailable : ActivityFailures.DiskFull);
+            var failure = e is ObjectStoreException ? ActivityFailures.Unavailable : ActivityFailures.DiskFull;
+            span.Fail(failure, e.Message);
+            throw new ApplicationFailureException(e.Message, e, failure);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
+            span.Fail(ActivityFailures.Internal, e.Message);
             throw new ApplicationFailureException($"an unexpected error: {e.Message}", e, ActivityFailures.Internal);
         }
         finally

@@ -16,7 +16,12 @@ internal sealed partial class TrainingReports(IProgress<ActivityProgress> job, I
         lock (gate)
         {
             latest = new ActivityProgress(value.Stage, value.Step, value.Total, value.Metrics);
-            job.Report(latest with { Message = value.Message, IsPoint = value.Stage is TrainingStages.Train or TrainingStages.Validated });
+            job.Report(latest with
+            {
+                Message = value.Message,
+                IsPoint = value.Stage is TrainingStages.Train or TrainingStages.Validated,
+                EndsStage = value.Stage == TrainingStages.Validated,
+            });
         }
     }
 

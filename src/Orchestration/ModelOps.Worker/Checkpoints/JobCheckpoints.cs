@@ -28,6 +28,7 @@ internal sealed partial class JobCheckpoints : IAsyncDisposable
     private readonly Task storing;
     private SavedCheckpoint? newest;
     private SavedCheckpoint? best;
+    private int count;
 
     /// <param name="folder">Of this alone.</param>
     /// <param name="reports">
@@ -119,6 +120,8 @@ internal sealed partial class JobCheckpoints : IAsyncDisposable
 
     private async Task StoreAsync(SavedCheckpoint checkpoint)
     {
+        using var span = Thinning.Keeps(count++) ? WorkerSpans.Source.StartActivity("checkpoint") : null;
+        span?.SetTag(SpanAttributes.Step, checkpoint.Steps);
         try
         {
             await using var file = new FileStream(checkpoint.Path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0, FileOptions.Asynchronous);

@@ -4,7 +4,7 @@ using Temporalio.Activities;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>The activities that this process runs.</summary>
-public sealed class ActivityHandlers(ActivityRunner runner)
+internal sealed class ActivityHandlers(ActivityRunner runner)
 {
     private readonly List<ActivityDefinition> definitions = [];
 

@@ -25,15 +25,16 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
     private readonly Lock gate = new();
     private readonly SemaphoreSlim turn = new(1);
     private readonly Task sending;
+    private readonly StageSpans stages;
     private List<JobLogLine> lines = [];
     private List<string> messages = [];
     private List<MetricPoint> points = [];
     private long pointsSent;
     private ActivityProgress? progress = ActivityProgress.Of("starting");
 
-    public ActivityReports(ServerConnection server, ActivityInfo activity, string worker, TimeProvider time)
+    public ActivityReports(ServerConnection server, ActivityInfo activity, string worker, StageSpans stages, TimeProvider time)
     {
-        (this.server, this.activity, this.worker, this.time) = (server, activity, worker, time);
+        (this.server, this.activity, this.worker, this.stages, this.time) = (server, activity, worker, stages, time);
         sending = SendAsync();
         current.Value = this;
     }
@@ -46,6 +47,7 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
         lock (gate)
         {
             progress = value;
+            stages.Report(value);
             if (value.Message is not null) messages.Add(value.Message);
             if (value is { IsPoint: true, Metrics.Count: > 0 }) points.Add(new(value.Step, time.GetUtcNow(), value.Metrics));
         }

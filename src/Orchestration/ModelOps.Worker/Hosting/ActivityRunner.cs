@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using ModelOps.Storage;
 using ModelOps.Workflows;
 using Temporalio.Activities;
@@ -7,19 +6,32 @@ using Temporalio.Exceptions;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>What surrounds every activity: heartbeats, reports to the job, its failure in the job's words.</summary>
-public sealed partial class ActivityRunner(ServerConnection server, ServerLink link, WorkerOptions options, IHostApplicationLifetime lifetime, TimeProvider time,
-    ILogger<ActivityRunner> logger)
+internal sealed partial class ActivityRunner(
+    ServerConnection server, ServerLink link, WorkerSpans spans, WorkerOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<ActivityRunner> logger)
 {
+    /// <summary>What is known of it stands with the server before its workflow goes on.</summary>
     public async Task<TResult> RunAsync<TInput, TResult>(
+        TInput input, JobRun run, Func<TInput, IProgress<ActivityProgress>, CancellationToken, Task<TResult>> activity)
+    {
+        try
+        {
+            return await RunInSpanAsync(input, run, activity);
+        }
+        finally
+        {
+            await spans.FlushAsync();
+        }
+    }
+
+    private async Task<TResult> RunInSpanAsync<TInput, TResult>(
         TInput input, JobRun run, Func<TInput, IProgress<ActivityProgress>, CancellationToken, Task<TResult>> activity)
     {
         var context = ActivityExecutionContext.Current;
         var name = context.Info.ActivityType;
-        using var span = new Activity(name); // its trace stands in the log lines
-        if (run.TraceParent is not null) span.SetParentId(run.TraceParent);
-        span.Start();
+        using var span = WorkerSpans.Source.StartIn(run, context.Info);
+        using var stages = new StageSpans(span, time);
         using var task = link.Begin();
-        await using var reports = new ActivityReports(server, context.Info, options.Identity, time);
+        await using var reports = new ActivityReports(server, context.Info, options.Identity, stages, time);
         using var alive = new CancellationTokenSource();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var heartbeats = BeatAsync(context, alive.Token);
@@ -33,23 +45,30 @@ public sealed partial class ActivityRunner(ServerConnection server, ServerLink l
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             Log.Canceled(logger, name, context.CancelReason);
+            span.Fail("canceled", $"canceled ({context.CancelReason})");
             throw;
         }
         catch (ActivityException e)
         {
             Log.Failed(logger, name, e.FailureType, e.Message);
+            stages.Fail(e.FailureType, e.Message);
+            span.Fail(e.FailureType, e.Message);
             throw new ApplicationFailureException(e.Message, e, e.FailureType);
         }
         catch (IOException e) when (e is ObjectStoreException || DiskSpace.IsShort(e))
         {
             var pause = PauseAfter(context.Info.Attempt);
+            var failure = e is ObjectStoreException ? ActivityFailures.Unavailable : ActivityFailures.DiskFull;
             Log.Lacking(logger, name, e.Message, pause.TotalSeconds);
-            throw new ApplicationFailureException(
-                e.Message, e, e is ObjectStoreException ? ActivityFailures.Unavailable : ActivityFailures.DiskFull, nextRetryDelay: pause);
+            stages.Fail(failure, e.Message);
+            span.Fail(failure, e.Message);
+            throw new ApplicationFailureException(e.Message, e, failure, nextRetryDelay: pause);
         }
         catch (Exception e)
         {
             Log.Crashed(logger, e, name);
+            stages.Fail(ActivityFailures.Internal, e.Message);
+            span.Fail(ActivityFailures.Internal, e.Message);
             throw new ApplicationFailureException(e.Message, e, ActivityFailures.Internal);
         }
         finally

@@ -91,6 +91,13 @@ public sealed partial class ServerConnection : IDisposable
         response.EnsureSuccessStatusCode();
     }
 
+    /// <exception cref="HttpRequestException">The server could not be reached, or refused.</exception>
+    public async Task TellSpansAsync(IReadOnlyList<SpanRecord> spans, CancellationToken cancellationToken)
+    {
+        using var response = await http.PostAsJsonAsync("api/v1/workers/spans", spans, ActivityJson.Default.IReadOnlyListSpanRecord, cancellationToken);
+        response.EnsureSuccessStatusCode();
+    }
+
     public void Dispose() => http.Dispose();
 
     private static X509ChainPolicy Trusting(string authority)

@@ -3,11 +3,12 @@ using Grpc.Core;
 using ModelOps.Ggml;
 using ModelOps.Inference.Wire;
 using ModelOps.Worker.Hosting;
+using InferenceSpans = ModelOps.Inference.InferenceSpans;
 
 namespace ModelOps.Worker.Inference;
 
 /// <summary>Loads verified models and streams their answers: template and tokens → engine queue → batch step → parts of the answer.</summary>
-internal sealed class InferenceService(ModelHost models, WorkerOptions options, ServerLink server) : InferenceEngine.InferenceEngineBase
+internal sealed class InferenceService(ModelHost models, WorkerOptions options, ServerLink server, TimeProvider time) : InferenceEngine.InferenceEngineBase
 {
     public override async Task<LoadReply> Load(LoadRequest request, ServerCallContext context)
     {
@@ -74,10 +75,17 @@ internal sealed class InferenceService(ModelHost models, WorkerOptions options, 
         var engine = lease.Model.Generator ?? throw NotSupported(lease.Title, "continues no texts");
         var prepared = PreparedRequest.Of(request, lease);
         var writer = new AnswerWriter(prepared, lease.ColdStart);
+        var began = time.GetUtcNow();
         try
         {
             await foreach (var piece in engine.GenerateAsync(ToEngine(request, prepared), context.CancellationToken))
+            {
                 foreach (var reply in writer.Replies(piece)) await responseStream.WriteAsync(reply);
+                if (piece.Usage is { } usage)
+                    InferenceSpans.TellEngine(
+                        began, new(usage.QueueTime, usage.PromptTime, usage.DecodeTime, lease.ColdStart),
+                        new(usage.PromptTokens, usage.CompletionTokens, usage.CachedPromptTokens));
+            }
         }
         catch (Exception e) when (CodeOf(e) is { } code)
         {

@@ -201,6 +201,8 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
     private async Task<LoadedModel> BringInAsync(
         ModelSpec spec, string file, IReadOnlyDictionary<string, string> adapters, long need, CancellationToken cancellationToken)
     {
+        using var span = WorkerSpans.Source.StartActivity("load weights");
+        span?.SetTag(SpanAttributes.Artifact, spec.Artifact.ToString());
         await MakeRoomAsync(spec, need);
         var loaded = await Task.Run(() => LoadedModel.LoadAsync(file, spec, options.Threads, logger), cancellationToken);
         try
@@ -258,6 +260,8 @@ internal sealed partial class ModelHost(ServedFiles files, WorkerOptions options
 
     private async Task<(string Model, IReadOnlyDictionary<string, string> Adapters)> FilesAsync(ModelSpec spec, FileChecks checks, CancellationToken cancellationToken)
     {
+        using var span = WorkerSpans.Source.StartActivity("verify artifacts");
+        span?.SetTag(SpanAttributes.Artifact, spec.Artifact.ToString());
         var model = await files.ModelAsync(spec.Artifact, checks, cancellationToken);
         var adapters = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, artifact) in spec.Adapters) adapters[name] = await files.AdapterAsync(artifact, checks, cancellationToken);
