@@ -8,6 +8,7 @@ using ModelOps.Server.Jobs;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
+using ModelOps.Server.Studio;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
@@ -56,6 +57,8 @@ public sealed record ServerConfig
     public DeploymentOptions Deployments { get; init; } = new();
 
     public PluginsOptions Plugins { get; init; } = new();
+
+    public StudioOptions Studio { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 
