@@ -31,6 +31,10 @@ public sealed record ClientOptions
     /// <value>The default is null: nothing.</value>
     public string? UserAgent { get; init; }
 
+    /// <summary>Sends the requests, and stays the caller's.</summary>
+    /// <value>The default is the client's own connections.</value>
+    public HttpMessageHandler? Handler { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Gives numbers in [0, 1) that spread the waits of many clients.</summary>

@@ -24,11 +24,13 @@ using ModelOps.Server.OpenAI;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
+using ModelOps.Server.Studio;
 using ModelOps.Server.Streaming;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Training;
 using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
+using ModelOps.Studio;
 
 var environment = Environment.GetEnvironmentVariables();
 var faults = new List<string>();
@@ -133,6 +135,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSecurity(home, config.SignIn);
     services.AddRateLimits(config.RateLimits, config.Redis);
     services.AddApiDescription();
+    if (config.Studio.Enabled) builder.AddStudio(home);
     services.Configure<RouteHandlerOptions>(handlers => handlers.ThrowOnBadRequest = true);
     services.ConfigureHttpJsonOptions(json =>
     {
@@ -148,6 +151,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
 // endpoint, and what it changed is audited.
 static void MapRoutes(WebApplication app, ServerConfig config)
 {
+    if (config.Studio.Enabled) app.UseStudioAddresses();
     app.UseRequestIds();
     app.UseSecurityHeaders(config.Tls);
     app.UseProblems();
@@ -187,6 +191,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     app.MapOllama();
     app.MapGrpcService<InferenceService>();
     WorkflowGateway.Map(app);
+    if (config.Studio.Enabled) app.MapStudio();
 }
 
 // Returns the port for the host that takes this one's place; null to end.

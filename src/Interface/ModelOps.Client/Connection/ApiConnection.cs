@@ -17,7 +17,7 @@ internal sealed class ApiConnection : IDisposable
         this.bearer = bearer;
         Options = options;
 #pragma warning disable CA2000 // the HttpClient owns the handler
-        http = new HttpClient(ServerTrust.CreateHandler(caCertificatePath, options.ConnectTimeout))
+        http = new HttpClient(options.Handler ?? ServerTrust.CreateHandler(caCertificatePath, options.ConnectTimeout), disposeHandler: options.Handler is null)
 #pragma warning restore CA2000
         {
             BaseAddress = new Uri(server.AbsoluteUri.TrimEnd('/') + '/'),

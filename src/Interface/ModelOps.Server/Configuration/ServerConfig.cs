@@ -10,6 +10,7 @@ using ModelOps.Server.Jobs;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Redis;
 using ModelOps.Server.Security;
+using ModelOps.Server.Studio;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Workers;
 using ModelOps.Server.Workflows;
@@ -62,6 +63,8 @@ public sealed record ServerConfig
     public FineTuningOptions FineTuning { get; init; } = new();
 
     public PluginsOptions Plugins { get; init; } = new();
+
+    public StudioOptions Studio { get; init; } = new();
 
     public TelemetryOptions Telemetry { get; init; } = new();
 

@@ -18,7 +18,7 @@ public static class SecurityHeaders
             {
                 var headers = context.Response.Headers;
                 headers.XContentTypeOptions = "nosniff";
-                headers["Referrer-Policy"] = "no-referrer";
+                if (headers["Referrer-Policy"].Count == 0) headers["Referrer-Policy"] = "no-referrer";
                 headers.XFrameOptions = "DENY";
                 if (strict && context.Request.Host.Host != "localhost") headers.StrictTransportSecurity = "max-age=31536000";
                 if (!Array.Exists(data, path => context.Request.Path.StartsWithSegments(path))) return Task.CompletedTask;

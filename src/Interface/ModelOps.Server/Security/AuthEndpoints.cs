@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Authorization;
 using ModelOps.Client;
 using ModelOps.Registry;
 using ModelOps.Server.Hosting;
@@ -20,7 +21,7 @@ public static class AuthEndpoints
             .WithName("changePassword").WithSummary("Changes the password of who asks and ends their sessions.").Produces(StatusCodes.Status204NoContent);
         auth.MapGet("/whoami", (HttpContext context) => WhoIs(context.Principal()))
             .WithName("whoAmI").WithSummary("Says who asks, with which role and scopes.");
-        api.MapGet("/access", (EndpointDataSource endpoints) => new Page<AccessEntry>([.. endpoints.Endpoints.OfType<RouteEndpoint>().SelectMany(Entries)]))
+        api.MapGet("/access", (EndpointDataSource endpoints) => new Page<AccessEntry>([.. endpoints.Endpoints.OfType<RouteEndpoint>().Where(IsOfApi).SelectMany(Entries)]))
             .WithTags("auth").WithName("listAccess").WithSummary("Lists every endpoint with the roles that may use it.");
     }
 
@@ -73,6 +74,9 @@ public static class AuthEndpoints
         throttle.Succeeded(name, address);
         return await UserEndpoints.SetPasswordAsync(name, request.Password, users, passwords, home, context, cancellationToken);
     }
+
+    // The pages of Studio are open and do nothing themselves: what they do is a call of what is listed here.
+    private static bool IsOfApi(RouteEndpoint endpoint) => endpoint.Metadata.GetMetadata<IAllowAnonymous>() is null;
 
     private static IEnumerable<AccessEntry> Entries(RouteEndpoint endpoint)
     {
