@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
 using ModelOps.Tests.Repository;
 
@@ -9,6 +10,7 @@ namespace ModelOps.Tests.EndToEnd;
 [EmbeddedOnly("documents of commands, whatever the server keeps its data in")]
 public sealed class DocumentedCommandsTests : IDisposable
 {
+    private const string Plugin = "ExamplePlugin"; // the template, as it is
     private const string Mark = "\u001e"; // written before each command's exit code
     private static readonly TimeSpan patience = TimeSpan.FromMinutes(2);
 
@@ -69,7 +71,8 @@ public sealed class DocumentedCommandsTests : IDisposable
         Directory.CreateSymbolicLink(Path.Combine(folder, "samples"), Path.Combine(RepositoryRoot.Path, "samples"));
         await File.WriteAllTextAsync(Path.Combine(folder, "modelops"), $"#!/bin/sh\nexec '{Path.Combine(AppContext.BaseDirectory, "modelops")}' \"$@\"\n", cancel);
         File.SetUnixFileMode(Path.Combine(folder, "modelops"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        await using var server = await TestServer.StartAsync(Path.Combine(user, ".modelops"), cancel);
+        var home = Path.Combine(user, ".modelops");
+        await using var server = await TestServer.StartAsync(home, cancel, $"plugins:allowed:{Plugin}={await InstallPluginAsync(home, cancel)}");
         Assert.Superset(order.ToHashSet(StringComparer.Ordinal), Pages().Select(page => page.Name).ToHashSet(StringComparer.Ordinal));
         var faults = new List<string>();
         foreach (var (name, text) in Pages()) faults.AddRange(await FaultsAsync(name, DocumentedCommands.Of(text), cancel));
@@ -90,6 +93,14 @@ public sealed class DocumentedCommandsTests : IDisposable
             if (documented.Commands[i].Fault(code, output) is { } fault) faults.Add($"{page}: '{documented.Commands[i].Text}' {fault}:\n{output}");
         }
         return faults;
+    }
+
+    /// <returns>Its SHA-256.</returns>
+    private static async Task<string> InstallPluginAsync(string home, CancellationToken cancellationToken)
+    {
+        var file = Path.Combine(Directory.CreateDirectory(Path.Combine(home, "plugins", Plugin)).FullName, $"{Plugin}.dll");
+        File.Copy(Path.Combine(RepositoryRoot.Path, "artifacts", "bin", Plugin, "release", $"{Plugin}.dll"), file);
+        return Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancellationToken)));
     }
 
     /// <returns>What it wrote to both of its outputs.</returns>
