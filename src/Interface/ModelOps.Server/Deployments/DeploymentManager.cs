@@ -6,6 +6,7 @@ using ModelOps.Registry;
 using ModelOps.Server.Artifacts;
 using ModelOps.Server.Telemetry;
 using ModelOps.Server.Workers;
+using ModelOps.Workflows;
 
 namespace ModelOps.Server.Deployments;
 
