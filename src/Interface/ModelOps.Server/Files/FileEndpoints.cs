@@ -19,7 +19,8 @@ public static class FileEndpoints
         var files = api.MapGroup("/files");
         files.MapPost("/", UploadAsync).WithMetadata(new DisableRequestSizeLimitAttribute())
             .WithName("openaiCreateFile").WithSummary("Uploads a file for fine-tuning or for a batch; what is wrong with its lines is told at once.")
-            .Accepts<IFormFile>("multipart/form-data").Produces<FileObject>();
+            .Accepts<IFormFile>("multipart/form-data", "*/*") // what else comes is refused behind the question who asks
+            .Produces<FileObject>();
         files.MapGet("/", ListAsync)
             .WithName("openaiListFiles").WithSummary("Lists your files, newest first.").Produces<FileList>();
         files.MapGet("/{id}", async (string id, FileStore store, HttpContext context, CancellationToken cancellationToken) =>
