@@ -121,14 +121,16 @@ public sealed class S3ObjectStore(IAmazonS3 client, string bucket, string prefix
         var name = NameOf(key);
         PresignedUrl.CheckValidity(validity);
         cancellationToken.ThrowIfCancellationRequested();
-        var now = TimeProvider.System.GetUtcNow().UtcDateTime; // in whole seconds, as a signature has it: more than seven days by 1 s is refused
+        // A little less than asked for: the SDK reads the clock again, and what exceeds seven days for it gets a signature that newer regions refuse.
+        var margin = TimeSpan.FromTicks(Math.Min(validity.Ticks / 100, TimeSpan.FromSeconds(5).Ticks));
+        var now = TimeProvider.System.GetUtcNow().UtcDateTime;
         var plain = client.Config.ServiceURL?.StartsWith("http:", StringComparison.OrdinalIgnoreCase) == true;
         var request = new GetPreSignedUrlRequest
         {
             BucketName = bucket,
             Key = name,
             Verb = HttpVerb.GET,
-            Expires = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerSecond)) + validity,
+            Expires = now + validity - margin,
             Protocol = plain ? Protocol.HTTP : Protocol.HTTPS,
         };
         try

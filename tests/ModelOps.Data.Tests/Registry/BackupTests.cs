@@ -230,6 +230,7 @@ public abstract class BackupTests(TestDatabase database)
         context.JobLogs.Add(new JobLogRow { JobId = "job-done", Sequence = 1, At = at, Level = "Information", Text = "half a “line”" });
         context.JobMetrics.Add(new JobMetricRow { JobId = "job-done", Name = "loss", Step = 7, At = at, Value = 0.1 + 0.2 }); // no short decimal
         context.BlobUses.Add(new BlobUseRow { Sha256 = new string('a', 64), At = at });
+        context.Files.Add(new FileRow { Id = "file-1", Purpose = "batch", FileName = "b.jsonl", Size = 3, Sha256 = new string('a', 64), CreatedBy = "ada", CreatedAt = at });
         context.Datasets.Add(new DatasetRow { Name = "d", CreatedAt = at });
         context.DatasetVersions.Add(new DatasetVersionRow
         {

@@ -11,7 +11,7 @@ namespace ModelOps.Tests.EndToEnd;
 [EmbeddedOnly("each test brings the backends that it breaks")]
 public sealed class FaultTests : IAsyncLifetime
 {
-    private const int Steps = 250;
+    private const int Steps = 120;
     private readonly string home = TestServer.NewHome();
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

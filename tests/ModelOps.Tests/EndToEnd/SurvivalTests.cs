@@ -33,7 +33,7 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
     public async Task MainJob_ProcessesKilled_MakesWhatAnUndisturbedOneMakesAndLeavesNothingElse()
     {
         var seed = Setting("MODELOPS_SURVIVAL_SEED", 20_261_127);
-        var kills = Setting("MODELOPS_SURVIVAL_KILLS", KillsPerRun);
+        var kills = Setting("MODELOPS_SURVIVAL_KILLS", 3);
         output.WriteLine($"MODELOPS_SURVIVAL_SEED={seed} MODELOPS_SURVIVAL_KILLS={kills}");
         var random = new Random(seed);
         var calm = await RunUndisturbedAsync();

@@ -10,6 +10,7 @@ using ModelOps.Tests.EndToEnd;
 namespace ModelOps.Tests.Gateway;
 
 /// <summary>The server's certificates: made, renewed, replaced, refused.</summary>
+[EmbeddedOnly("certificates lie in the home")]
 public sealed class CertificateTests : IDisposable
 {
     private static readonly DateTimeOffset start = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);

@@ -27,6 +27,7 @@ public sealed class GatewayFixture : IAsyncLifetime
 }
 
 /// <summary>What the gateway refuses, and in whose words; over real HTTPS that trusts the local CA alone.</summary>
+[EmbeddedOnly("what it refuses, it refuses before a store is asked")]
 public sealed partial class GatewayTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

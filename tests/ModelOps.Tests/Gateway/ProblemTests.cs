@@ -3,11 +3,13 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using ModelOps.Cli;
 using ModelOps.Client;
+using ModelOps.Tests.EndToEnd;
 using ModelOps.Tests.Repository;
 
 namespace ModelOps.Tests.Gateway;
 
 /// <summary>docs/problems.md is the list of problem types, with the status and exit code that they really have.</summary>
+[EmbeddedOnly("it compares a page with the code")]
 public sealed partial class ProblemTests
 {
     [Fact]

@@ -10,6 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using ModelOps.Client;
 using ModelOps.Registry;
+using ModelOps.Server.Hosting;
 using ModelOps.Server.RateLimits;
 using ModelOps.Server.Redis;
 using ModelOps.Server.Telemetry;
@@ -21,6 +22,7 @@ public sealed class RateLimitingTests : IAsyncDisposable
 {
     private readonly ManualTime time = new();
     private readonly HttpClient http = new();
+    private readonly DirectoryInfo home = Directory.CreateTempSubdirectory("modelops-limits-");
     private WebApplication? app;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -29,6 +31,7 @@ public sealed class RateLimitingTests : IAsyncDisposable
     {
         http.Dispose();
         if (app is not null) await app.DisposeAsync();
+        home.Delete(recursive: true);
     }
 
     [Fact]
@@ -162,6 +165,7 @@ public sealed class RateLimitingTests : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder.Services.AddSingleton<TimeProvider>(time);
+        builder.Services.AddSingleton(_ => ServerHome.Open(home.FullName)); // by a factory: the container disposes it
         builder.Services.AddSingleton<ServerMetrics>();
         builder.Services.AddRateLimits(options, new RedisOptions());
         app = builder.Build();

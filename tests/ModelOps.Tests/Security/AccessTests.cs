@@ -7,6 +7,7 @@ using ModelOps.Tests.EndToEnd;
 namespace ModelOps.Tests.Security;
 
 /// <summary>Who may use what: every endpoint that the running server has, asked by every role and by nobody.</summary>
+[EmbeddedOnly("roles are decided before a store is asked")]
 public sealed partial class AccessTests(SecurityFixture fixture) : IClassFixture<SecurityFixture>
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

@@ -1,10 +1,12 @@
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
+using ModelOps.Tests.EndToEnd;
 
 namespace ModelOps.Tests.Security;
 
 /// <summary>Access tokens of an external issuer, which runs here.</summary>
+[EmbeddedOnly("tokens of others are in no store")]
 public sealed class OidcTests(SecurityFixture fixture) : IClassFixture<SecurityFixture>
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

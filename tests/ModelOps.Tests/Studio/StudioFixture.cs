@@ -41,6 +41,7 @@ public sealed class StudioFixture : IAsyncLifetime
             throw new InvalidOperationException(Missing);
         }
         server = await TestServer.StartAsync(home, Cancel);
+        Assertions.SetDefaultExpectTimeout(30_000); // as patient as the other tests
         playwright = await Playwright.CreateAsync();
         browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = Chromium, Headless = true, Args = flags });
         foreach (var (name, role) in new[] { ("engineer", "engineer"), ("viewer", "viewer"), ("approver", "approver"), ("boss", "admin") })

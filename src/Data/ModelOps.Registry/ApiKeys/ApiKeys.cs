@@ -13,8 +13,8 @@ public sealed class ApiKeys(IDbContextFactory<MetadataContext> contexts, AuditLo
     private static readonly TimeSpan lastUsedEvery = TimeSpan.FromMinutes(1);
     private readonly ConcurrentDictionary<string, bool> noting = new(StringComparer.Ordinal);
 
-    // Compiled: every request asks it.
-    private static readonly Func<MetadataContext, string, CancellationToken, Task<ApiKeyRow?>> byHash = EF.CompileAsyncQuery(
+    // Compiled: every request asks it. Of the instance: it is bound to the database of its first context.
+    private readonly Func<MetadataContext, string, CancellationToken, Task<ApiKeyRow?>> byHash = EF.CompileAsyncQuery(
         (MetadataContext context, string hash, CancellationToken _) =>
             context.ApiKeys.AsNoTracking().Include(key => key.User).SingleOrDefault(key => key.Hash == hash));
 

@@ -15,7 +15,7 @@ public static partial class RequestIds
     public const string Header = "x-request-id";
     private const int Longest = 128;
 
-    private static readonly PathString[] probes = ["/healthz", "/readyz", "/metrics"];
+    private static readonly PathString[] routine = ["/healthz", "/readyz", "/metrics", "/api/v1/workers/spans"];
 
     public static void UseRequestIds(this WebApplication app)
     {
@@ -61,7 +61,7 @@ public static partial class RequestIds
         return next(context);
     });
 
-    private static bool IsRoutine(PathString path) => Array.Exists(probes, probe => path == probe) || path.StartsWithSegments(WorkflowGateway.Service, StringComparison.Ordinal);
+    private static bool IsRoutine(PathString path) => Array.Exists(routine, known => path == known) || path.StartsWithSegments(WorkflowGateway.Service, StringComparison.Ordinal);
 
     private static bool IsWellFormed(string id) =>
         id.Length is > 0 and <= Longest && id.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-');
