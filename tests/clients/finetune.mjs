@@ -36,7 +36,7 @@ const batch = see("OpenAIFile", await client.files.create({ file: await toFile(B
 const long = see("FineTuningJob", await client.fineTuning.jobs.create({
   model: base, training_file: training.id, suffix: "long", metadata: { use: "control" }, hyperparameters: { n_epochs: 50, batch_size: 1 },
 }));
-for (let steps = 0; steps === 0; ) steps = (await all(client.fineTuning.jobs.listEvents(long.id))).filter((event) => event.data?.train_loss).length;
+for (let steps = 0; steps === 0; ) steps = (await all(client.fineTuning.jobs.listEvents(long.id))).filter((event) => event.data?.grad_norm).length;
 const paused = await client.fineTuning.jobs.pause(long.id);
 const heldCheckpoints = see("ListFineTuningJobCheckpointsResponse", (await client.fineTuning.jobs.checkpoints.list(long.id)).body);
 const inUse = await failure(client.files.delete(training.id));
