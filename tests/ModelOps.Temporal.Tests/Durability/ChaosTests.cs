@@ -148,7 +148,7 @@ public sealed class ChaosTests(ITestOutputHelper output)
         }
         output.WriteLine($"{histories.Count} runs, {histories.Sum(history => history.Events.Count)} events");
         var replayer = new WorkflowReplayer(new WorkflowReplayerOptions { DebugMode = true }.AddWorkflow<Mixed>().AddWorkflow<MixedChild>());
-        await replayer.ReplayWorkflowsAsync(histories, throwOnReplayFailure: true, Cancel);
+        await replayer.ReplayWorkflowsAsync(histories, throwOnReplayFailure: true, Cancel).WaitAsync(TimeSpan.FromMinutes(3), Cancel);
     }
 
     private static async Task<string> FirstRunAsync(TemporalClient client, string id) =>
