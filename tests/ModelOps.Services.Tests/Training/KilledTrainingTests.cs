@@ -10,7 +10,7 @@ namespace ModelOps.Services.Tests.Training;
 /// </summary>
 public sealed class KilledTrainingTests : IDisposable
 {
-    private const int Kills = 6;
+    private const int Kills = 10;
     private const int Steps = 160;
     private static readonly TimeSpan patience = TimeSpan.FromMinutes(2);
     private readonly TempFolder temp = new();
