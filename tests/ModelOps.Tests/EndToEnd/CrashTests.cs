@@ -9,6 +9,7 @@ namespace ModelOps.Tests.EndToEnd;
 /// Fifty clients upload artifacts of overlapping files while the server is killed eight times: what it acknowledged is whole, what it
 /// did not acknowledge is whole or not there.
 /// </summary>
+[ClusterOnly("SurvivalTests kills the embedded server in every stage of the main job; KilledStoreTests each write of the file store")]
 public sealed class CrashTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const int Uploaders = 50;

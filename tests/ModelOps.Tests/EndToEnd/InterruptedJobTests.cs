@@ -6,6 +6,7 @@ namespace ModelOps.Tests.EndToEnd;
 /// <summary>A training job whose worker dies, that its user pauses, cancels and runs again: the server stays, nothing half-made is listed.</summary>
 public sealed class InterruptedJobTests
 {
+    [ClusterOnly("InterruptedTrainingTests and SurvivalTests")]
     [Fact]
     public async Task Training_WorkerAbortedThenPausedCanceledRetried_GoesOnEachTimeAndLeavesNothing()
     {

@@ -18,6 +18,7 @@ public sealed class MainJobTests : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
+    [ClusterOnly("SurvivalTests, QuickstartJobTests and DocumentedCommandsTests do it")]
     [Fact]
     public async Task MainJob_OnBundledSample_ServesAVerifiedFineTunedModel()
     {
