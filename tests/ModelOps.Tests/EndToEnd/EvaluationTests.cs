@@ -20,6 +20,7 @@ public sealed class EvaluationTests : IDisposable
 
     public void Dispose() => Directory.Delete(home, recursive: true);
 
+    [EmbeddedOnly("a job like those of MainJobTests")]
     [Fact]
     public async Task Evaluate_AnAdapter_IsMeasuredBesideItsBase_SignedAndNamedByGates()
     {

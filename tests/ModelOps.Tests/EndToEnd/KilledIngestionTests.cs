@@ -5,6 +5,7 @@ using ModelOps.Tables.Delta;
 namespace ModelOps.Tests.EndToEnd;
 
 /// <summary>An ingestion whose worker is killed in the middle, and then its server: it ends with the same rows in the same splits as an undisturbed one.</summary>
+[EmbeddedOnly("InterruptedJobTests interrupt a job on the cluster's backends, CrashTests kill the server there")]
 public sealed class KilledIngestionTests(ITestOutputHelper output)
 {
     private const int Rows = 60_000;
