@@ -9,6 +9,7 @@ using ModelOps.Tests.EndToEnd;
 namespace ModelOps.Tests.Gateway;
 
 /// <summary>Backup and restore by command line, on running servers.</summary>
+[EmbeddedOnly("it restores onto either database there")]
 public sealed class BackupTests
 {
     private static readonly TimeSpan patience = TimeSpan.FromSeconds(90);
