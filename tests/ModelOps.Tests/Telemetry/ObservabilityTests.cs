@@ -155,17 +155,24 @@ public sealed class ObservabilityTests(ServingServer server)
         }
     }
 
-    /// <summary>docs/observability.md has a row for each metric of ours, and none for another.</summary>
+    /// <summary>docs/observability.md has a row for each metric of ours with all of its labels, and none for another.</summary>
     private static void AssertDocumented(List<Sample> exported)
     {
-        var ours = exported.Select(sample => sample.Name).Where(name => name.StartsWith("modelops_", StringComparison.Ordinal))
-            .Select(name => name.EndsWith("_bucket", StringComparison.Ordinal) || name.EndsWith("_sum", StringComparison.Ordinal) || name.EndsWith("_count", StringComparison.Ordinal) ? name[..name.LastIndexOf('_')] : name)
-            .ToHashSet(StringComparer.Ordinal);
+        var ours = exported.Where(sample => sample.Name.StartsWith("modelops_", StringComparison.Ordinal))
+            .GroupBy(sample => BaseOf(sample.Name), StringComparer.Ordinal)
+            .ToDictionary(same => same.Key, same => same.SelectMany(sample => sample.Labels.Keys).Where(label => label != "le").ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
         var documented = File.ReadLines(Path.Combine(RepositoryRoot.Path, "docs/observability.md"))
-            .Where(line => line.StartsWith("| `modelops_", StringComparison.Ordinal)).Select(line => line.Split('`')[1]).ToHashSet(StringComparer.Ordinal);
-        Assert.Empty(ours.Except(documented, StringComparer.Ordinal));
-        Assert.Empty(documented.Except(ours, StringComparer.Ordinal).Except(onlyInTrouble, StringComparer.Ordinal));
+            .Where(line => line.StartsWith("| `modelops_", StringComparison.Ordinal)).Select(line => line.Split('|'))
+            .ToDictionary(cells => cells[1].Trim(' ', '`'), cells => cells[2].Split(',').Select(label => label.Trim(' ', '`')).ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Empty(ours.Keys.Except(documented.Keys, StringComparer.Ordinal));
+        Assert.Empty(documented.Keys.Except(ours.Keys, StringComparer.Ordinal).Except(onlyInTrouble, StringComparer.Ordinal));
+        Assert.All(ours, metric => Assert.Empty(metric.Value.Except(documented[metric.Key], StringComparer.Ordinal)));
     }
+
+    private static string BaseOf(string name) =>
+        Array.Exists(ofHistograms, suffix => name.EndsWith(suffix, StringComparison.Ordinal)) ? name[..name.LastIndexOf('_')] : name;
+
+    private static readonly string[] ofHistograms = ["_bucket", "_sum", "_count"];
 
     /// <summary>A run without a fault has none of these.</summary>
     private static readonly string[] onlyInTrouble = ["modelops_inference_cold_start_duration_seconds"];
