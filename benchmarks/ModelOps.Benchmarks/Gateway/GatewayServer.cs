@@ -1,11 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Http.Headers;
-using System.Net.ServerSentEvents;
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using System.Text.Json;
 using ModelOps.Client;
 
@@ -52,31 +48,8 @@ internal sealed class GatewayServer : IAnswering, IAsyncDisposable
         }
     }
 
-    public async IAsyncEnumerable<TimedPiece> AnswerAsync(string prompt, int maxTokens, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var body = JsonSerializer.Serialize(new
-        {
-            model = "model",
-            prompt,
-            max_tokens = maxTokens,
-            temperature = 0,
-            stream = true,
-            stream_options = new { include_usage = true },
-        });
-        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json"), Version = HttpVersion.Version20 };
-        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        response.EnsureSuccessStatusCode();
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        await foreach (var item in SseParser.Create(stream).EnumerateAsync(cancellationToken))
-        {
-            if (item.Data == "[DONE]") yield break;
-            using var chunk = JsonDocument.Parse(item.Data);
-            var choices = chunk.RootElement.GetProperty("choices");
-            yield return new(
-                choices.GetArrayLength() > 0 ? choices[0].GetProperty("text").GetString()! : "",
-                chunk.RootElement.TryGetProperty("usage", out var usage) ? usage.GetProperty("completion_tokens").GetInt32() : 0);
-        }
-    }
+    public IAsyncEnumerable<TimedPiece> AnswerAsync(string prompt, int maxTokens, CancellationToken cancellationToken) =>
+        StreamedCompletion.AskAsync(http, prompt, maxTokens, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
@@ -100,25 +73,11 @@ internal sealed class GatewayServer : IAnswering, IAsyncDisposable
         }
         using var document = JsonDocument.Parse(await File.ReadAllBytesAsync(credentials, cancellationToken));
 #pragma warning disable CA2000 // the client disposes its handler
-        return new HttpClient(Handler(home))
+        return new HttpClient(StreamedCompletion.Trusting(X509CertificateLoader.LoadCertificateFromFile(Authority(home))))
 #pragma warning restore CA2000
         {
             BaseAddress = new Uri(document.RootElement.GetProperty("server").GetString()!),
             DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", document.RootElement.GetProperty("api_key").GetString()) },
         };
     }
-
-    private static SocketsHttpHandler Handler(string home) => new()
-    {
-        EnableMultipleHttp2Connections = true,
-        SslOptions =
-        {
-            CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(Authority(home)) },
-                RevocationMode = X509RevocationMode.NoCheck,
-            },
-        },
-    };
 }

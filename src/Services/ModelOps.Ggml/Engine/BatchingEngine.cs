@@ -22,6 +22,7 @@ public sealed class BatchingEngine : IAsyncDisposable
     private readonly SamplingBuffer sampling;
     private readonly SlotCache slots;
     private readonly EngineAdapter noAdapter = new(null);
+    private readonly PieceDelivery delivery = new();
     private readonly List<Generation> active = []; // in order of arrival; of the engine's thread, which changes it under the gate
     private EngineAdapter turn; // whose step it was, and the how manieth in a row
     private int turnSteps;
@@ -166,7 +167,7 @@ public sealed class BatchingEngine : IAsyncDisposable
         cancellationToken.ThrowIfCancellationRequested();
         var grammar = request.Grammar is { } text ? context.ParseGrammar(text) : null;
         var sampler = new TokenSampler(request.Sampling, request.Prompt, grammar, sampling);
-        var generation = new Generation(request, sampler, ContextSize, time);
+        var generation = new Generation(request, sampler, delivery, ContextSize, time);
         Enqueue(generation);
         try
         {
@@ -198,7 +199,7 @@ public sealed class BatchingEngine : IAsyncDisposable
         }
         catch
         {
-            generation.End(null, null);
+            generation.Abandon();
             throw;
         }
     }
@@ -212,7 +213,7 @@ public sealed class BatchingEngine : IAsyncDisposable
             generation.Adapter!.Users--;
             totals = totals with { Cancelled = totals.Cancelled + 1 };
         }
-        generation.End(null, null);
+        generation.Abandon();
     }
 
     private bool Retire(string name)
@@ -268,6 +269,7 @@ public sealed class BatchingEngine : IAsyncDisposable
         {
             while (Admit())
             {
+                delivery.Start();
                 if (active.Count > 0) Step();
                 else wake.WaitOne();
             }
@@ -286,6 +288,7 @@ public sealed class BatchingEngine : IAsyncDisposable
             retired.AddRange(adapters.Values);
             adapters.Clear();
         }
+        delivery.Start();
         RunErrands();
         stopped.SetResult();
     }

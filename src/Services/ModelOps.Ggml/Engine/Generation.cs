@@ -10,6 +10,7 @@ internal sealed class Generation
 {
     private readonly GenerationRequest request;
     private readonly TokenSampler sampler;
+    private readonly PieceDelivery delivery;
     private readonly TimeProvider time;
     private readonly int maxTokens;
     private readonly CompletionText text;
@@ -26,10 +27,11 @@ internal sealed class Generation
     private int cached;
 
     /// <param name="sampler">Owned by the generation from now on.</param>
-    public Generation(GenerationRequest request, TokenSampler sampler, int contextSize, TimeProvider time)
+    public Generation(GenerationRequest request, TokenSampler sampler, PieceDelivery delivery, int contextSize, TimeProvider time)
     {
         this.request = request;
         this.sampler = sampler;
+        this.delivery = delivery;
         this.time = time;
         maxTokens = Math.Min(request.MaxTokens ?? int.MaxValue, contextSize - request.Prompt.Length);
         text = new CompletionText(request.Stop);
@@ -110,7 +112,14 @@ internal sealed class Generation
     {
         if (slot is not null) slots?.Return(slot);
         sampler.Dispose();
-        pieces.Writer.TryComplete(error);
+        delivery.AddEnd(pieces.Writer, error);
+    }
+
+    /// <summary>Ends one that never had a slot.</summary>
+    public void Abandon()
+    {
+        sampler.Dispose();
+        pieces.Writer.TryComplete();
     }
 
     private static long Patience(RequestPriority priority) => priority switch
@@ -149,7 +158,7 @@ internal sealed class Generation
 
     private void Send(GeneratedPiece piece)
     {
-        pieces.Writer.TryWrite(unsentLogprobs.Count == 0 ? piece : piece with { Logprobs = [.. unsentLogprobs] });
+        delivery.Add(pieces.Writer, unsentLogprobs.Count == 0 ? piece : piece with { Logprobs = [.. unsentLogprobs] });
         unsent.Clear();
         unsentLogprobs.Clear();
     }
