@@ -57,6 +57,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Page<BackendStatus>))]
 [JsonSerializable(typeof(Page<Dataset>))]
 [JsonSerializable(typeof(Page<DatasetHistoryEntry>))]
+[JsonSerializable(typeof(Page<ConfiguredValue>))]
 [JsonSerializable(typeof(QueryDataset))]
 [JsonSerializable(typeof(QueryResult))]
 [JsonSerializable(typeof(Page<Deployment>))]

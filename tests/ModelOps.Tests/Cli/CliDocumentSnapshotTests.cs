@@ -30,7 +30,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     // They need a deployed model, a terminal, another home or a table: MainJobTests, DeploymentTests, QuickstartTests, the sign-in tests and TablesTests run them.
     private static readonly string[] elsewhere =
     [
-        "artifacts approve", "artifacts reject", "chat", "deploy", "deployments adapters add", "deployments adapters list", "deployments adapters remove",
+        "artifacts approve", "artifacts reject", "chat", "config show", "deploy", "deployments adapters add", "deployments adapters list", "deployments adapters remove",
         "deployments show", "deployments stop", "doctor", "eval", "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "login", "logout", "quantize",
         "quickstart", "restore", "serve", "tables history", "tables rows", "tables show", "train pretrain", "train sft",
         "users change-password", "worker",

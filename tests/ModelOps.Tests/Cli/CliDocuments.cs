@@ -35,6 +35,7 @@ internal static class CliDocuments
         ["backup"] = Wire.BackupFile,
         ["chat"] = JsonOutput.Documents.ChatReport,
         ["datasets create"] = Wire.Job,
+        ["config show"] = Wire.PageConfiguredValue,
         ["datasets diff"] = Wire.DatasetDiff,
         ["datasets history"] = Wire.PageDatasetHistoryEntry,
         ["datasets list"] = Wire.PageDataset,

@@ -52,6 +52,7 @@ public static class Access
         Row("GET /api/v1/audit", auditors, "audit:read"),
         Row("GET /api/v1/audit/verification", auditors, "audit:read"),
 
+        Row("GET /api/v1/config", admins, "config:read"),
         Row("POST /api/v1/backup", admins, "backup:write"),
         Row("POST /api/v1/restore", admins, "backup:write"),
 
