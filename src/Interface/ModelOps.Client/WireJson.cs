@@ -28,6 +28,8 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(CreatedApiKey))]
 [JsonSerializable(typeof(Dataset))]
 [JsonSerializable(typeof(DatasetDiff))]
+[JsonSerializable(typeof(DatasetPreview))]
+[JsonSerializable(typeof(PreviewDataset))]
 [JsonSerializable(typeof(Deployment))]
 [JsonSerializable(typeof(AddAdapter))]
 [JsonSerializable(typeof(DeployedAdapter))]

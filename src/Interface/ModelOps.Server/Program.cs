@@ -122,7 +122,7 @@ static async Task<WebApplication> BuildAsync(Bound<ServerConfig> bound, ServerHo
     services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
-    services.AddSingleton(config.Queries).AddSingleton<DatasetQueries>();
+    services.AddSingleton(config.Queries).AddSingleton<DatasetQueries>().AddSingleton<DatasetPreviews>();
     services.AddWorkflows(config.Workflows); // before what uses it: it stops last
     services.AddWorkers(config.Workers);
     services.AddJobs(config);

@@ -82,6 +82,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("models show", ["base"]);
         await WriteAsync("artifacts revoke", ["base@1", "--reason", "a test"]);
         var job = (await WriteAsync("datasets create", ["rows", rows]))["id"]!.GetValue<string>();
+        await WriteAsync("datasets preview", [rows]);
         await WriteAsync("datasets list", []);
         await WriteAsync("datasets show", ["rows"]);
         await WriteAsync("datasets query", ["rows", "SELECT source_line, messages[2].content AS answer FROM train WHERE source_line < 3 ORDER BY 1"]);

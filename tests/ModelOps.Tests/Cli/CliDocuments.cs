@@ -40,6 +40,7 @@ internal static class CliDocuments
         ["datasets history"] = Wire.PageDatasetHistoryEntry,
         ["datasets list"] = Wire.PageDataset,
         ["datasets query"] = Wire.QueryResult,
+        ["datasets preview"] = Wire.DatasetPreview,
         ["datasets show"] = Wire.Dataset,
         ["deploy"] = Wire.Deployment,
         ["deployments adapters add"] = Wire.DeployedAdapter,

@@ -92,6 +92,7 @@ public static class Access
         Row("GET /api/v1/datasets/{name}/diff", readers, "datasets:read"),
         Row("POST /api/v1/datasets/{name}/query", readers, "datasets:read"),
         Row("POST /api/v1/datasets/{name}/versions", makers, "datasets:write", "job.started"),
+        Row("POST /api/v1/datasets/preview", makers, "datasets:write"),
 
         Row("GET /api/v1/jobs", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}", readers, "jobs:read"),
