@@ -73,6 +73,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("artifacts import", [Path.Combine(home, "demo.tar")]);
         await WriteAsync("artifacts archive", ["demo@1"]);
         await WriteAsync("artifacts prune", ["--dry-run"]);
+        await WriteAsync("artifacts rm", ["demo@1"]);
         await WriteAsync("models import", [Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"), "--name", "base"]);
         await using (var hub = await HubPeer.StartAsync())
         {
@@ -81,8 +82,8 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("models list", []);
         await WriteAsync("models show", ["base"]);
         await WriteAsync("artifacts revoke", ["base@1", "--reason", "a test"]);
-        var job = (await WriteAsync("datasets create", ["rows", rows]))["id"]!.GetValue<string>();
         await WriteAsync("datasets preview", [rows]);
+        var job = (await WriteAsync("datasets create", ["rows", rows]))["id"]!.GetValue<string>();
         await WriteAsync("datasets list", []);
         await WriteAsync("datasets show", ["rows"]);
         await WriteAsync("datasets query", ["rows", "SELECT source_line, messages[2].content AS answer FROM train WHERE source_line < 3 ORDER BY 1"]);

@@ -68,6 +68,7 @@ public static class Access
         Row("POST /api/v1/artifacts/{reference}/approve", auditors, "artifacts:approve"),
         Row("POST /api/v1/artifacts/{reference}/reject", auditors, "artifacts:approve"),
         Row("POST /api/v1/artifacts/{reference}/archive", promoters, "artifacts:approve"),
+        Row("DELETE /api/v1/artifacts/{reference}", makers, "artifacts:delete"),
         Row("GET /api/v1/approvals", readers, "artifacts:read"),
         Row("GET /api/v1/artifacts/{name}/aliases", readers, "artifacts:read"),
         Row("GET /api/v1/artifacts/{name}/alias-moves", readers, "artifacts:read"),
@@ -91,8 +92,8 @@ public static class Access
         Row("GET /api/v1/datasets/{name}/history", readers, "datasets:read"),
         Row("GET /api/v1/datasets/{name}/diff", readers, "datasets:read"),
         Row("POST /api/v1/datasets/{name}/query", readers, "datasets:read"),
-        Row("POST /api/v1/datasets/{name}/versions", makers, "datasets:write", "job.started"),
         Row("POST /api/v1/datasets/preview", makers, "datasets:write"),
+        Row("POST /api/v1/datasets/{name}/versions", makers, "datasets:write", "job.started"),
 
         Row("GET /api/v1/jobs", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}", readers, "jobs:read"),
