@@ -5,6 +5,7 @@ using ModelOps.Cli.Artifacts;
 using ModelOps.Cli.Audit;
 using ModelOps.Cli.Backup;
 using ModelOps.Cli.Chat;
+using ModelOps.Cli.Configuration;
 using ModelOps.Cli.Datasets;
 using ModelOps.Cli.Deployments;
 using ModelOps.Cli.Doctor;
@@ -43,6 +44,7 @@ public static class CommandTree
             QuickstartCommand.Create(cli),
             ServeCommand.Create(cli),
             DoctorCommand.Create(cli),
+            ConfigCommand.Create(cli),
             ModelsCommand.Create(cli),
             DatasetsCommand.Create(cli),
             TablesCommand.Create(cli),

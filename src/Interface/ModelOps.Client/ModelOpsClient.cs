@@ -108,5 +108,12 @@ public sealed class ModelOpsClient : IDisposable
         throw await ProblemReader.ReadAsync(response, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>The settings that the server runs with and where each comes from, secrets hidden. For admins.</summary>
+    public async Task<IReadOnlyList<ConfiguredValue>> GetConfigurationAsync(CancellationToken cancellationToken = default)
+    {
+        var page = await connection.GetAsync("api/v1/config", WireJson.Default.PageConfiguredValue, cancellationToken).ConfigureAwait(false);
+        return page.Items;
+    }
+
     public void Dispose() => connection.Dispose();
 }

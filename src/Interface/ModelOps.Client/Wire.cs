@@ -228,6 +228,8 @@ public sealed record Artifact
     public required IReadOnlyList<ArtifactFile> Files { get; init; }
     public required IReadOnlyList<ArtifactParent> Parents { get; init; }
     public required IReadOnlyDictionary<string, double> Metrics { get; init; }
+    /// <summary>How it was made from its parents, everything filled in; null where it was not made here.</summary>
+    public JsonElement? Recipe { get; init; }
     /// <summary>SPDX expression, or the name of a licence; null where nobody said.</summary>
     public string? License { get; init; }
     /// <summary>Where the files come from; null where they were made here or nobody said.</summary>

@@ -49,7 +49,7 @@ switch (arguments.Task)
         await Console.Out.WriteLineAsync(ConfigDocuments.Table());
         return 0;
     default:
-        return bound.Errors.Count > 0 ? await RefuseAsync(bound.Errors) : await ServeAsync(bound.Value, arguments.Home);
+        return bound.Errors.Count > 0 ? await RefuseAsync(bound.Errors) : await ServeAsync(bound, arguments.Home);
 }
 
 static async Task<int> RefuseAsync(IReadOnlyList<string> faults)
@@ -59,8 +59,9 @@ static async Task<int> RefuseAsync(IReadOnlyList<string> faults)
     return 2;
 }
 
-static async Task<int> ServeAsync(ServerConfig config, string folder)
+static async Task<int> ServeAsync(Bound<ServerConfig> bound, string folder)
 {
+    var config = bound.Value;
     try
     {
         using var home = ServerHome.Open(folder);
@@ -74,7 +75,7 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
         int? restartOn;
         do
         {
-            await using var app = await BuildAsync(config, home, certificates);
+            await using var app = await BuildAsync(bound with { Value = config }, home, certificates);
             await prepared;
             MapRoutes(app, config);
             restartOn = await RunAsync(app, home);
@@ -90,8 +91,9 @@ static async Task<int> ServeAsync(ServerConfig config, string folder)
     }
 }
 
-static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome home, ServerCertificates certificates)
+static async Task<WebApplication> BuildAsync(Bound<ServerConfig> bound, ServerHome home, ServerCertificates certificates)
 {
+    var config = bound.Value;
     var opening = Task.Run(() => MetadataServices.OpenAsync(config.Database, home)); // beside what does not need it: a tenth of the start
     var builder = WebApplication.CreateSlimBuilder();
     builder.AddTelemetry(config.Telemetry);
@@ -102,7 +104,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     var database = await opening;
     var services = builder.Services;
     services.AddSingleton(home);
-    services.AddSingleton(config);
+    services.AddSingleton(config).AddSingleton(bound);
     services.AddSingleton(certificates);
     services.AddHostedService<CertificateRenewal>();
     services.AddSingleton<ReadinessChecks>();
@@ -120,7 +122,7 @@ static async Task<WebApplication> BuildAsync(ServerConfig config, ServerHome hom
     services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SigningKeys>(provider, home.Keys));
     services.AddLifecycle(config.Lifecycle);
     services.AddSingleton<DatasetCatalog>();
-    services.AddSingleton(config.Queries).AddSingleton<DatasetQueries>();
+    services.AddSingleton(config.Queries).AddSingleton<DatasetQueries>().AddSingleton<DatasetPreviews>();
     services.AddWorkflows(config.Workflows); // before what uses it: it stops last
     services.AddWorkers(config.Workers);
     services.AddJobs(config);
@@ -186,6 +188,7 @@ static void MapRoutes(WebApplication app, ServerConfig config)
     api.MapEvaluations();
     api.MapWorkers();
     api.MapBackends();
+    api.MapConfig();
     api.MapStream();
     app.MapOpenAI();
     app.MapOllama();

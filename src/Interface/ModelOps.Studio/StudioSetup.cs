@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using ModelOps.Studio.Artifacts;
 using ModelOps.Studio.Datasets;
 using ModelOps.Studio.Shell;
 using ModelOps.Studio.SignIn;
@@ -63,6 +64,7 @@ public static class StudioSetup
         app.MapStaticAssets().AsStudio();
         app.MapSignIn();
         app.MapUploads();
+        app.MapDownloads();
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(circuits => circuits.ContentSecurityFrameAncestorsPolicy = null).AsStudio();
     }
 

@@ -53,6 +53,43 @@ public abstract class ArtifactLifecycleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task DeleteAsync_WhileSomethingDependsOnIt_NamesAllAndDeletesNothing()
+    {
+        using var registry = await TestRegistry.CreateAsync(database);
+        var deletions = new ArtifactDeletions(registry.Contexts, registry.Audit);
+        var (lifecycle, _) = Make(registry);
+        await registry.RegisterChainAsync();
+        await lifecycle.PromoteAsync("base@1", Stages.Staging, engineer, free, Stop);
+        await new ArtifactAliases(registry.Contexts, registry.Audit, registry.Time).SetAsync("base@1", "champion", engineer, cancellationToken: Stop);
+        using (var context = await registry.Contexts.CreateDbContextAsync(Stop))
+        {
+            context.Deployments.Add(new() { Name = "served", Artifact = "base@1", ManifestDigest = "", CreatedAt = registry.Time.GetUtcNow() });
+            await context.SaveChangesAsync(Stop);
+        }
+        Assert.Equal(
+            ["it is in STAGING", "alias base:champion", "deployment served", "adapter adapter@1 was made from it (base)", "gguf gguf@1 was made from it (base)"],
+            Assert.IsType<ArtifactDeletion.InUse>(await deletions.DeleteAsync("base@1", engineer, Stop)).Dependents.Select(text => text.Split(" points", 2)[0].Split(" serves", 2)[0].Split(": ", 2)[0]));
+        Assert.Equal(3, (await registry.Artifacts.ListAsync(cancellationToken: Stop)).Count);
+    }
+
+    [Fact]
+    public async Task DeleteAsync_NothingDependsOnIt_IsGoneAuditedAndItsNumberIsNotGivenAgain()
+    {
+        using var registry = await TestRegistry.CreateAsync(database);
+        var deletions = new ArtifactDeletions(registry.Contexts, registry.Audit);
+        var (_, _, gguf) = await registry.RegisterChainAsync();
+        Assert.Equal(new ArtifactDeletion.Deleted("gguf@1"), await deletions.DeleteAsync("gguf@1", engineer, Stop));
+        Assert.IsType<ArtifactDeletion.NotFound>(await deletions.DeleteAsync("gguf@1", engineer, Stop));
+        Assert.Null(await registry.Artifacts.GetAsync("gguf@1", Stop));
+        Assert.Equal("bob artifact.deleted gguf@1", await registry.AuditRowsAsync() is [var row] ? $"{row.Actor} {row.Action} {row.Subject}" : "");
+        Assert.Equal("2", (await registry.RegisterAsync(await registry.DraftAsync("gguf", ArtifactKinds.Gguf))).Manifest.Version);
+        Assert.IsType<ArtifactDeletion.Deleted>(await deletions.DeleteAsync("adapter@1", engineer, Stop)); // its child is gone
+        using var context = await registry.Contexts.CreateDbContextAsync(Stop);
+        Assert.Equal(4, context.ArtifactFiles.Count()); // of the base and the new one
+        Assert.True(await registry.Store.HeadAsync(SignedManifest.KeyOf("gguf", gguf.Manifest.Version), Stop) is not null);
+    }
+
+    [Fact]
     public async Task PromoteAsync_MoveThatDoesNotExist_IsNotAllowed()
     {
         using var registry = await TestRegistry.CreateAsync(database);

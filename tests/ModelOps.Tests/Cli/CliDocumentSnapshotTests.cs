@@ -30,7 +30,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
     // They need a deployed model, a terminal, another home or a table: MainJobTests, DeploymentTests, QuickstartTests, the sign-in tests and TablesTests run them.
     private static readonly string[] elsewhere =
     [
-        "artifacts approve", "artifacts reject", "chat", "deploy", "deployments adapters add", "deployments adapters list", "deployments adapters remove",
+        "artifacts approve", "artifacts reject", "chat", "config show", "deploy", "deployments adapters add", "deployments adapters list", "deployments adapters remove",
         "deployments show", "deployments stop", "doctor", "eval", "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "login", "logout", "quantize",
         "quickstart", "restore", "serve", "tables history", "tables rows", "tables show", "train pretrain", "train sft",
         "users change-password", "worker",
@@ -73,6 +73,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("artifacts import", [Path.Combine(home, "demo.tar")]);
         await WriteAsync("artifacts archive", ["demo@1"]);
         await WriteAsync("artifacts prune", ["--dry-run"]);
+        await WriteAsync("artifacts rm", ["demo@1"]);
         await WriteAsync("models import", [Path.Combine(RepositoryRoot.Path, "samples/models/wordsmith"), "--name", "base"]);
         await using (var hub = await HubPeer.StartAsync())
         {
@@ -81,6 +82,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("models list", []);
         await WriteAsync("models show", ["base"]);
         await WriteAsync("artifacts revoke", ["base@1", "--reason", "a test"]);
+        await WriteAsync("datasets preview", [rows]);
         var job = (await WriteAsync("datasets create", ["rows", rows]))["id"]!.GetValue<string>();
         await WriteAsync("datasets list", []);
         await WriteAsync("datasets show", ["rows"]);

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using ModelOps.Cli;
 using ModelOps.Client;
 using ModelOps.Tables.Datasets;
+using ModelOps.Tables.Datasets.Queries;
 using ModelOps.Tests.Cli;
 using ModelOps.Tests.Gateway;
 
@@ -22,6 +23,7 @@ public sealed class DatasetIngestionTests(GatewayFixture fixture) : IClassFixtur
     {
         Assert.Equal(Properties(IngestionJson.Default.IngestionReport), Properties(WireJson.Default.IngestionReport));
         Assert.Equal(Properties(IngestionJson.Default.IngestionOptions), Properties(WireJson.Default.IngestionOptions));
+        Assert.Equal(Properties(QueryJson.Default.DatasetPreview), Properties(WireJson.Default.DatasetPreview));
     }
 
     [Fact]
@@ -96,6 +98,25 @@ public sealed class DatasetIngestionTests(GatewayFixture fixture) : IClassFixtur
         Assert.Equal(ExitCodes.Failed, created.Code);
         Assert.Contains(reason, created.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("nothing", (await RunAsync("datasets", "list")).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Preview_OfAFile_ShowsItsRowsAndMakesNothing()
+    {
+        var file = await WriteAsync("rows.csv", Enumerable.Range(0, 30).Select(i => $"q{i},a{i}").Prepend("prompt,completion").Append("alone"));
+        var shown = await RunAsync("datasets", "preview", file);
+        Assert.True(shown.Code == ExitCodes.Done, shown.Error);
+        Assert.Contains("31 read, 30 kept", shown.Out, StringComparison.Ordinal);
+        Assert.Contains("a7", shown.Out, StringComparison.Ordinal);
+        Assert.Contains("alone", shown.Out, StringComparison.Ordinal);
+        var refused = await RunAsync("datasets", "preview", file, "--max-bad", "0", "--json");
+        Assert.Equal(ExitCodes.Failed, refused.Code);
+        Assert.Equal("1 of 31 rows are bad, more than 0 (--max-bad)", Assert.Single(JsonSerializer.Deserialize(refused.Out, WireJson.Default.DatasetPreview)!.Errors));
+        await File.WriteAllTextAsync(file, "%PDF-1.7", Cancel);
+        var binary = await RunAsync("datasets", "preview", file);
+        Assert.Equal(ExitCodes.Usage, binary.Code);
+        Assert.Contains("rows.csv is a binary file, a PDF document", binary.Error, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFiles(Path.Combine(fixture.Server.Home, "tmp", "previews")));
     }
 
     [Fact]

@@ -55,6 +55,15 @@ public sealed class LifecycleTests
             var prune = JsonSerializer.Deserialize((await Run(ExitCodes.Done, "prune", "--dry-run", "--json")).Out, WireJson.Default.RetentionRun)!;
             Assert.True(prune.DryRun);
             Assert.Equal(0, prune.SetAside.Blobs);
+
+            // 6. What nothing depends on can be deleted, by its version alone.
+            await Run(ExitCodes.Usage, "rm", "demo");
+            await Run(ExitCodes.Done, "push", folder, "--name", "demo", "--kind", "model");
+            await Run(ExitCodes.Done, "alias", "set", "demo@2", "champion");
+            Assert.Contains("alias demo:champion points to it", (await Run(ExitCodes.Conflict, "rm", "demo@2")).Error, StringComparison.Ordinal);
+            Assert.Contains("demo@1 is deleted", (await Run(ExitCodes.Done, "rm", "demo@1")).Out, StringComparison.Ordinal);
+            await Run(ExitCodes.NotFound, "show", "demo@1");
+            Assert.Equal("admin", (await server.Client.Audit.ListAsync(new AuditFilter { Action = "artifact.deleted" }, cancel).SingleAsync(cancel)).Actor);
         }
         Directory.Delete(folder, recursive: true);
         Directory.Delete(home, recursive: true);

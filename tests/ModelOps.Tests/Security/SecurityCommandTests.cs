@@ -141,6 +141,18 @@ public sealed class SecurityCommandTests(SecurityFixture fixture) : IClassFixtur
         Assert.Contains("job.started", (await LocalAsync("", "audit", "list", "--limit", "50")).Out, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task ConfigShow_Changed_TellsAdministratorsWhereAValueComesFrom()
+    {
+        var run = await LocalAsync("", "config", "show", "--changed", "--json");
+        var values = JsonSerializer.Deserialize(run.Out, WireJson.Default.PageConfiguredValue)!.Items;
+        Assert.Contains(new ConfiguredValue("sign_in:audience", OidcIssuer.Audience, "environment MODELOPS__SIGN_IN__AUDIENCE", Secret: false), values);
+        Assert.DoesNotContain(values, value => value.Source == "default");
+        Assert.Contains("sign_in:audience", (await LocalAsync("", "config", "show")).Out, StringComparison.Ordinal);
+        using var engineer = fixture.Client(fixture.KeyOf("engineer"));
+        Assert.Equal(ProblemTypes.Forbidden, (await Assert.ThrowsAsync<ModelOpsException>(() => engineer.GetConfigurationAsync(Cancel))).Problem.Type);
+    }
+
     /// <summary>As the owner of the database would: without the triggers.</summary>
     private static async Task TamperAsync(string home, string sql)
     {

@@ -51,7 +51,7 @@ public abstract record IngestionOutcome
 }
 
 /// <summary>A file of rows into the tables datasets/NAME/{train,validation,test,quarantine}.</summary>
-public static class DatasetIngestion
+public static partial class DatasetIngestion
 {
     /// <summary>A longer row is a bad row.</summary>
     internal const int MaxRowBytes = 32 << 20;
@@ -95,7 +95,7 @@ public static class DatasetIngestion
         await using var disposing = intake.ConfigureAwait(false);
         // 1. Rows: nothing is in the store before all of them were seen.
         var error = await ReadAsync(request, plan, source, file, intake, progress, cancellationToken).ConfigureAwait(false);
-        if (Faults(intake, error, plan, request.FileName) is { Count: > 0 } errors) return new IngestionOutcome.Rejected(errors);
+        if (Fault(intake, error, plan, request.FileName) is { } fault) return new IngestionOutcome.Rejected([fault, .. Explain(intake.Quarantine)]);
         var sink = new DatasetSink(request.Tables, request.Dataset, request.Job);
         if (await sink.CheckAsync(intake.Judge.Shape!.Task, cancellationToken).ConfigureAwait(false) is { } misfit)
             return new IngestionOutcome.Rejected([misfit]);
@@ -107,7 +107,7 @@ public static class DatasetIngestion
             versions[split] = await sink.CommitAsync(split, kept.Splits[split], cancellationToken).ConfigureAwait(false);
         versions[DatasetTables.Quarantine] =
             await sink.CommitAsync(DatasetTables.Quarantine, intake.Quarantine.Complete(), cancellationToken).ConfigureAwait(false);
-        return new IngestionOutcome.Ingested(versions, Report(request, source.BytesRead, file, intake, kept));
+        return new IngestionOutcome.Ingested(versions, Report(request.FileName, request.Options, source.BytesRead, file, intake, kept));
     }
 
     /// <returns>Why the file cannot be read to its end.</returns>
@@ -136,15 +136,16 @@ public static class DatasetIngestion
         }
     }
 
-    private static List<string> Faults(RowIntake intake, string? error, IngestionPlan plan, string fileName)
+    /// <param name="error">Why the file cannot be read to its end.</param>
+    /// <returns>Why its rows are not taken; null: they are.</returns>
+    private static string? Fault(RowIntake intake, string? error, IngestionPlan plan, string fileName)
     {
         var bad = intake.Quarantine.Rows;
-        if (error is not null) return [error, .. Explain(intake.Quarantine)];
-        if (intake.Read == 0) return [$"{fileName} is empty: it has no rows"];
-        if (intake.Judge.Shape is null) return [intake.Judge.ExplainNoShape(intake.Read), .. Explain(intake.Quarantine)];
-        if (plan.MaxBad.IsExceeded(bad, intake.Read))
-            return [$"{bad} of {intake.Read} rows are bad, more than {plan.MaxBad} (--max-bad)", .. Explain(intake.Quarantine)];
-        return intake.Kept == 0 ? [$"{fileName} has no good row", .. Explain(intake.Quarantine)] : [];
+        if (error is not null) return error;
+        if (intake.Read == 0) return $"{fileName} is empty: it has no rows";
+        if (intake.Judge.Shape is null) return intake.Judge.ExplainNoShape(intake.Read);
+        if (plan.MaxBad.IsExceeded(bad, intake.Read)) return $"{bad} of {intake.Read} rows are bad, more than {plan.MaxBad} (--max-bad)";
+        return intake.Kept == 0 ? $"{fileName} has no good row" : null;
     }
 
     private static IEnumerable<string> Explain(Quarantine quarantine)
@@ -154,11 +155,12 @@ public static class DatasetIngestion
             .Concat(report.Examples.Select(row => $"line {row.Line}: {row.Reason}"));
     }
 
-    private static IngestionReport Report(IngestionRequest request, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
+    private static IngestionReport Report(
+        string fileName, IngestionOptions options, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
     {
         Source = new()
         {
-            FileName = request.FileName,
+            FileName = fileName,
             Bytes = bytes,
             Format = SourceFormats.NameOf(file.Format),
             FormatReason = file.Reason,
@@ -167,7 +169,7 @@ public static class DatasetIngestion
             Shape = intake.Judge.Shape!.Name,
             ShapeReason = intake.Judge.ShapeReason,
         },
-        Options = request.Options,
+        Options = options,
         Task = intake.Judge.Shape.Task.Name,
         Rows = new()
         {

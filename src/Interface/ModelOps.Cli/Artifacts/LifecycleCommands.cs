@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ModelOps.Cli.Output;
 using ModelOps.Client;
+using Spectre.Console;
 
 namespace ModelOps.Cli.Artifacts;
 
@@ -8,7 +9,7 @@ namespace ModelOps.Cli.Artifacts;
 internal static class LifecycleCommands
 {
     public static IReadOnlyList<Command> Create(CommandFactory cli) =>
-        [Promote(cli), Judge(cli, approve: true), Judge(cli, approve: false), Archive(cli), AliasCommand.Create(cli), Prune(cli)];
+        [Promote(cli), Judge(cli, approve: true), Judge(cli, approve: false), Archive(cli), Remove(cli), AliasCommand.Create(cli), Prune(cli)];
 
     private static Command Promote(CommandFactory cli)
     {
@@ -49,6 +50,21 @@ internal static class LifecycleCommands
             "archive", "Takes an artifact out of use; its manifest and history stay.", ["modelops artifacts archive support-q8-0@1"], [reference],
             async (invocation, cancellationToken) => Show(
                 invocation, await invocation.Client.Artifacts.ArchiveAsync(invocation.Get(reference), cancellationToken)));
+    }
+
+    private static Command Remove(CommandFactory cli)
+    {
+        var reference = new Argument<string>("artifact") { Description = "name@version" };
+        return cli.Command(
+            "rm", "Deletes a version that nothing depends on, or names all that does; its number is never given again.",
+            ["modelops artifacts rm support-q8-0@1"], [reference],
+            async (invocation, cancellationToken) =>
+            {
+                var artifact = await invocation.Client.Artifacts.GetAsync(invocation.Get(reference), cancellationToken);
+                await invocation.Client.Artifacts.DeleteAsync(invocation.Get(reference), cancellationToken);
+                invocation.Write(artifact, JsonOutput.Wire.Artifact, screen => screen.WriteLine($"{artifact.Reference} is deleted."));
+                return ExitCodes.Done;
+            });
     }
 
     private static Command Prune(CommandFactory cli)

@@ -10,12 +10,12 @@ namespace ModelOps.Cli.Datasets;
 internal static class DatasetsCommand
 {
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
-        "datasets", "Datasets and their versions.", [CreateVersion(cli), List(cli), Show(cli), QueryCommand.Create(cli), Diff(cli), History(cli)]);
+        "datasets", "Datasets and their versions.", [CreateVersion(cli), Preview(cli), List(cli), Show(cli), QueryCommand.Create(cli), Diff(cli), History(cli)]);
 
     private static Command CreateVersion(CommandFactory cli)
     {
         var name = new Argument<string>("name") { Description = "Name of the dataset; a file for an existing one makes its next version" };
-        var file = new Argument<string>("file") { Description = "JSONL, JSON, CSV, TSV, Parquet or text file, as it is or packed with gzip or zstd" };
+        var file = SourceFile();
         var (options, priority) = (new IngestionFlags(), JobRun.PriorityOption());
         return cli.Command(
             "create", "Uploads a file, validates and splits its rows, and waits for the version.",
@@ -35,6 +35,26 @@ internal static class DatasetsCommand
                 return ExitCodes.Done;
             });
     }
+
+    private static Command Preview(CommandFactory cli)
+    {
+        var (file, options) = (SourceFile(), new IngestionFlags());
+        return cli.Command(
+            "preview", "Uploads a file and shows what 'datasets create' with the same flags would make of its first rows; nothing is made.",
+            ["modelops datasets preview ./support.jsonl", "modelops datasets preview ./tickets.csv --map body=prompt --map reply=completion"],
+            [file, .. options.All],
+            async (invocation, cancellationToken) =>
+            {
+                RequireFile(invocation.Get(file));
+                var preview = await ProgressView.RunAsync(invocation, "Upload", progress => invocation.Client.Datasets.PreviewAsync(
+                    invocation.Get(file), options.Read(invocation), ArtifactPush.Bytes(progress), cancellationToken));
+                invocation.Write(preview, JsonOutput.Wire.DatasetPreview, _ => ShowPreview(invocation, preview));
+                return preview.Errors.Count == 0 ? ExitCodes.Done : ExitCodes.Failed;
+            });
+    }
+
+    private static Argument<string> SourceFile() =>
+        new("file") { Description = "JSONL, JSON, CSV, TSV, Parquet or text file, as it is or packed with gzip or zstd" };
 
     private static Command List(CommandFactory cli) => cli.Command(
         "list", "Lists the datasets.", ["modelops datasets list"], [],
@@ -102,6 +122,23 @@ internal static class DatasetsCommand
         {
             throw new FileNotFoundException($"The file {Path.GetFullPath(path)} does not exist.");
         }
+    }
+
+    private static void ShowPreview(Invocation invocation, DatasetPreview preview)
+    {
+        foreach (var line in IngestionView.Lines(preview.Report)) invocation.Screen.WriteLine(line);
+        if (!preview.Whole) invocation.Screen.WriteLine($"There are more rows: these are of the first {preview.Report.Rows.Read}.");
+        if (preview.Rows is [var first, ..])
+        {
+            QueryCommand.Show(invocation, [.. first.EnumerateObject().Select(column => column.Name).Where(name => name != "id")], preview.Rows, next: null);
+        }
+        if (preview.Rejected.Count > 0)
+        {
+            var table = invocation.Table("line", "rejected for", "row");
+            foreach (var row in preview.Rejected) table.AddTextRow($"{row.Line}", row.Detail is null ? row.Reason : $"{row.Reason} ({row.Detail})", row.Raw.ReplaceLineEndings(" "));
+            invocation.Screen.Write(table);
+        }
+        foreach (var error in preview.Errors) invocation.Screen.WriteLine($"The file would be refused: {error}");
     }
 
     private static void ShowList(Invocation invocation, IReadOnlyList<Dataset> datasets)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ModelOps.Cli.Configuration;
 using ModelOps.Cli.Output;
 using ModelOps.Cli.Serving;
 using Spectre.Console;
@@ -54,9 +55,7 @@ internal static class DoctorCommand
         }
         if (report.Configuration is not { } configuration) return;
         invocation.Screen.WriteLine();
-        var table = invocation.Table("configuration", "value", "from");
-        foreach (var value in configuration.Values) table.AddTextRow(value.Key, value.Value ?? "(not set)", value.Source);
-        invocation.Screen.Write(table);
+        invocation.Screen.Write(ConfigCommand.Table(invocation, configuration.Values));
     }
 
     private static IEnumerable<DoctorCheck> Configured(EffectiveConfiguration? configuration)

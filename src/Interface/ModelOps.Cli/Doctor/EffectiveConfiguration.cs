@@ -3,12 +3,9 @@ using System.Diagnostics;
 using System.Text.Json;
 using ModelOps.Cli.Output;
 using ModelOps.Cli.Serving;
+using ModelOps.Client;
 
 namespace ModelOps.Cli.Doctor;
-
-/// <param name="Value">Null: not set. A secret's is hidden.</param>
-/// <param name="Source">default, the file, the environment variable, or the flag.</param>
-internal sealed record ConfiguredValue(string Key, string? Value, string Source, bool Secret);
 
 /// <summary>What a server started now would run with. The server's program says it; none has to run.</summary>
 internal sealed record EffectiveConfiguration(bool Valid, IReadOnlyList<ConfiguredValue> Values, IReadOnlyList<string> Errors)

@@ -27,6 +27,11 @@ public sealed partial class ArtifactsClient
     public Task<Artifact> ArchiveAsync(string reference, CancellationToken cancellationToken = default) =>
         connection.PostAsync(PathOf(reference) + "/archive", WireJson.Default.Artifact, cancellationToken);
 
+    /// <summary>Deletes a version that nothing depends on; its files go soon after, its number is never given again.</summary>
+    /// <param name="reference"><c>name@version</c></param>
+    /// <exception cref="ModelOpsException">Something depends on it: the problem's errors name all that does.</exception>
+    public Task DeleteAsync(string reference, CancellationToken cancellationToken = default) => connection.DeleteAsync(PathOf(reference), cancellationToken);
+
     /// <summary>Verdicts on promotions, newest first.</summary>
     /// <param name="reference">Null: on all artifacts.</param>
     public async Task<IReadOnlyList<Approval>> ListApprovalsAsync(string? reference = null, CancellationToken cancellationToken = default)

@@ -35,6 +35,19 @@ public sealed class DatasetsClient
             WireJson.Default.CreateDatasetVersion, WireJson.Default.Job, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Uploads a file and tells what would become of it, from its first rows. Nothing is made of it.</summary>
+    /// <param name="options">null takes the server's defaults.</param>
+    /// <exception cref="ModelOpsException">No row of the file would be taken; it says why.</exception>
+    public async Task<DatasetPreview> PreviewAsync(
+        string path, IngestionOptions? options = null, IProgress<UploadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var file = await LocalFiles.HashFileAsync(path, cancellationToken).ConfigureAwait(false);
+        await artifacts.UploadAsync(Path.GetFullPath(path), file, progress, cancellationToken).ConfigureAwait(false);
+        return await connection.PostAsync(
+            "api/v1/datasets/preview", new PreviewDataset { Source = file.Sha256, FileName = file.Path, Options = options },
+            WireJson.Default.PreviewDataset, WireJson.Default.DatasetPreview, cancellationToken).ConfigureAwait(false);
+    }
+
     public async Task<IReadOnlyList<Dataset>> ListAsync(CancellationToken cancellationToken = default)
     {
         var page = await connection.GetAsync("api/v1/datasets", WireJson.Default.PageDataset, cancellationToken).ConfigureAwait(false);

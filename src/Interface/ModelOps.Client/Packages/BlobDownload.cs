@@ -13,9 +13,10 @@ internal sealed class BlobDownload(ApiConnection connection, ArtifactFile file, 
     private int failures;
 
     public override bool CanRead => true;
-    public override bool CanSeek => false;
+    // A tar that goes to the network asks its entries for their length, and only streams that seek for that. Nobody seeks.
+    public override bool CanSeek => true;
     public override bool CanWrite => false;
-    public override long Length => throw new NotSupportedException();
+    public override long Length => file.Size;
     public override long Position { get => read; set => throw new NotSupportedException(); }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)

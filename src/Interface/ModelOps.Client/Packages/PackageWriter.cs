@@ -3,7 +3,7 @@ using System.Text;
 
 namespace ModelOps.Client;
 
-/// <summary>Where an export goes: a folder or a tar. It appears whole or not at all.</summary>
+/// <summary>Where an export goes. A folder or a tar on this machine appears whole or not at all.</summary>
 internal abstract class PackageWriter : IAsyncDisposable
 {
     /// <exception cref="ModelOpsException">There is something already.</exception>
@@ -20,8 +20,14 @@ internal abstract class PackageWriter : IAsyncDisposable
             });
         }
         var partial = $"{full}.{Guid.NewGuid():N}.partial";
-        return full.EndsWith(".tar", StringComparison.OrdinalIgnoreCase) ? new TarPackage(full, partial) : new FolderPackage(full, partial);
+        return full.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
+            ? new TarFilePackage(full, partial, new FileStream(partial, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16, useAsync: true))
+            : new FolderPackage(full, partial);
     }
+
+    /// <summary>A tar.</summary>
+    /// <param name="target">Stays the caller's.</param>
+    public static PackageWriter Create(Stream target) => new TarPackage(target);
 
     public abstract Task AddAsync(string name, Stream content, CancellationToken cancellationToken);
 
@@ -76,19 +82,10 @@ internal abstract class PackageWriter : IAsyncDisposable
         }
     }
 
-    private sealed class TarPackage : PackageWriter
+    /// <summary>A tar on its way to a stream that is somebody else's. One that was not completed lacks the end mark, which readers miss.</summary>
+    private class TarPackage(Stream target) : PackageWriter
     {
-        private readonly string path;
-        private readonly string partial;
-        private readonly FileStream file;
-        private readonly TarWriter tar;
-
-        public TarPackage(string full, string temporary)
-        {
-            (path, partial) = (full, temporary);
-            file = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16, useAsync: true);
-            tar = new TarWriter(file, TarEntryFormat.Pax, leaveOpen: true);
-        }
+        private readonly TarWriter tar = new(target, TarEntryFormat.Pax, leaveOpen: true);
 
         public override Task AddAsync(string name, Stream content, CancellationToken cancellationToken)
         {
@@ -97,9 +94,16 @@ internal abstract class PackageWriter : IAsyncDisposable
             return tar.WriteEntryAsync(entry, cancellationToken);
         }
 
+        public override Task CompleteAsync() => tar.DisposeAsync().AsTask();
+
+        public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
+    private sealed class TarFilePackage(string path, string partial, FileStream file) : TarPackage(file)
+    {
         public override async Task CompleteAsync()
         {
-            await tar.DisposeAsync().ConfigureAwait(false);
+            await base.CompleteAsync().ConfigureAwait(false);
             await file.FlushAsync().ConfigureAwait(false);
             RandomAccess.FlushToDisk(file.SafeFileHandle);
             await file.DisposeAsync().ConfigureAwait(false);
@@ -110,7 +114,6 @@ internal abstract class PackageWriter : IAsyncDisposable
         {
             if (!File.Exists(partial))
                 return; // complete
-            await tar.DisposeAsync().ConfigureAwait(false);
             await file.DisposeAsync().ConfigureAwait(false);
             File.Delete(partial);
         }

@@ -24,26 +24,15 @@ public sealed class PackagesClient
         var writer = PackageWriter.Create(path);
         await using (writer.ConfigureAwait(false))
         {
-            var package = await connection.GetAsync(
-                $"api/v1/artifacts/{ApiPath.Segment(reference)}/package", WireJson.Default.PackagedArtifact, cancellationToken)
-                .ConfigureAwait(false);
-            var manifest = PackageLayout.Read(package.Manifest);
-            await AddProofAsync(writer, package, manifest, cancellationToken).ConfigureAwait(false);
-            var (before, total) = (0L, manifest.Files.Sum(file => file.Size));
-            foreach (var file in manifest.Files)
-            {
-                var content = new BlobDownload(connection, file, progress.Within(before, total), cancellationToken);
-                await using (content.ConfigureAwait(false))
-                {
-                    await writer.AddAsync(PackageLayout.Files + file.Path, content, cancellationToken).ConfigureAwait(false);
-                }
-                before += file.Size;
-            }
-            cancellationToken.ThrowIfCancellationRequested();
-            await writer.CompleteAsync().ConfigureAwait(false);
-            return package;
+            return await WriteAsync(reference, writer, progress, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <summary>Writes the same as a tar into a stream, a part of a file in memory at a time.</summary>
+    /// <param name="target">Stays the caller's; it gets nothing before the artifact has verified, and a tar without an end when a file breaks off.</param>
+    /// <exception cref="ModelOpsException">The artifact does not verify, or a file differs from its digest.</exception>
+    public Task<PackagedArtifact> ExportAsync(string reference, Stream target, CancellationToken cancellationToken = default) =>
+        WriteAsync(reference, PackageWriter.Create(target), progress: null, cancellationToken);
 
     /// <summary>Registers what another server exported, with its own manifest and signature, once all of it verifies.</summary>
     /// <param name="path">A folder or a tar.</param>
@@ -70,6 +59,29 @@ public sealed class PackagesClient
         foreach (var file in content.Manifest.Files.Where(file => found.Missing.Contains(file.Sha256, StringComparer.Ordinal)))
             await artifacts.UploadAsync(package.FullPath(file), file, progress, cancellationToken).ConfigureAwait(false);
         return await PostAsync(import with { CheckOnly = false }, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<PackagedArtifact> WriteAsync(
+        string reference, PackageWriter writer, IProgress<UploadProgress>? progress, CancellationToken cancellationToken)
+    {
+        var package = await connection.GetAsync(
+            $"api/v1/artifacts/{ApiPath.Segment(reference)}/package", WireJson.Default.PackagedArtifact, cancellationToken)
+            .ConfigureAwait(false);
+        var manifest = PackageLayout.Read(package.Manifest);
+        await AddProofAsync(writer, package, manifest, cancellationToken).ConfigureAwait(false);
+        var (before, total) = (0L, manifest.Files.Sum(file => file.Size));
+        foreach (var file in manifest.Files)
+        {
+            var content = new BlobDownload(connection, file, progress.Within(before, total), cancellationToken);
+            await using (content.ConfigureAwait(false))
+            {
+                await writer.AddAsync(PackageLayout.Files + file.Path, content, cancellationToken).ConfigureAwait(false);
+            }
+            before += file.Size;
+        }
+        cancellationToken.ThrowIfCancellationRequested();
+        await writer.CompleteAsync().ConfigureAwait(false);
+        return package;
     }
 
     private Task<ImportResult> PostAsync(ImportArtifact import, CancellationToken cancellationToken) =>

@@ -75,6 +75,7 @@ public static class ArtifactEndpoints
         Files = [.. artifact.Manifest.Files.Select(file => new ArtifactFile(file.Path, file.Size, file.Sha256))],
         Parents = [.. artifact.Manifest.Parents.Select(parent => new ArtifactParent(parent.Role, parent.Artifact, parent.Digest))],
         Metrics = artifact.Manifest.Metrics,
+        Recipe = artifact.Manifest.Recipe,
         License = artifact.Manifest.Attributes.GetValueOrDefault(ArtifactManifest.License),
         Source = artifact.Manifest.Attributes.GetValueOrDefault(ArtifactManifest.Source),
         FilesRemovedAt = artifact.FilesRemovedAt,

@@ -23,6 +23,10 @@ public static class DatasetEndpoints
                 ? Results.Ok(dataset)
                 : Problems.NotFound(NoSuchDataset(version is null ? name : $"{name}@{version}")))
             .WithName("getDataset").WithSummary("Tells of a dataset and its versions, or one of them, with the report of the last.").Produces<Dataset>();
+        datasets.MapPost("/preview", PreviewAsync)
+            .WithName("previewDataset")
+            .WithSummary($"Tells what would become of an uploaded file, from its first {DatasetPreviews.Rows} rows or 32 MiB: how it is read, rows kept and rejected. Nothing is made.")
+            .Produces<Client.DatasetPreview>();
         datasets.MapPost("/{name}/versions", CreateVersionAsync)
             .WithName("createDatasetVersion").WithSummary("Starts a job that makes an uploaded file the next version.").Produces<Job>(StatusCodes.Status202Accepted);
         datasets.MapQueries();
@@ -38,9 +42,8 @@ public static class DatasetEndpoints
         long? size = null;
         var options = OptionsOf(create.Options);
         errors.AddRange(options.Check());
-        if (!ManifestRules.IsDigest(create.Source)) errors.Add($"source '{create.Source}' is no SHA-256: 64 lower-case hex digits");
-        else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null)
-            errors.Add($"source {create.Source} is not uploaded; PUT it to /api/v1/blobs/{create.Source} first");
+        if (!ManifestRules.IsDigest(create.Source)) errors.Add(NoDigest(create.Source));
+        else if ((size = await blobs.ClaimAsync(create.Source, cancellationToken)) is null) errors.Add(NotUploaded(create.Source));
         if (errors.Count > 0) return Problems.Invalid(errors);
         if (options.Tokenizer is { } model) options = options with { Tokenizer = await references.PinAsync(model, cancellationToken) };
         if (await registry.GetAsync(name, cancellationToken) is { Manifest.Kind: not "dataset" and var kind })
@@ -57,6 +60,24 @@ public static class DatasetEndpoints
         var json = JsonSerializer.SerializeToElement(input, ActivityJson.Default.DatasetIngestionInput);
         return JobEndpoints.Accepted(await jobs.CreateAsync(JobKinds.Ingestion, json, create.Priority, context.Principal(), cancellationToken));
     }
+
+    private static async Task<IResult> PreviewAsync(PreviewDataset preview, DatasetPreviews previews, CancellationToken cancellationToken)
+    {
+        var options = OptionsOf(preview.Options);
+        var errors = new List<string>(options.Check());
+        if (!ManifestRules.IsDigest(preview.Source)) errors.Add(NoDigest(preview.Source));
+        if (errors.Count > 0) return Problems.Invalid(errors);
+        return await previews.RunAsync(preview.Source, Path.GetFileName(preview.FileName), options, cancellationToken) switch
+        {
+            PreviewOutcome.Previewed previewed => Results.Ok(previewed.Preview),
+            PreviewOutcome.Refused refused => Problems.Invalid(refused.Errors),
+            _ => Problems.Invalid(NotUploaded(preview.Source)),
+        };
+    }
+
+    private static string NoDigest(string source) => $"source '{source}' is no SHA-256: 64 lower-case hex digits";
+
+    private static string NotUploaded(string source) => $"source {source} is not uploaded; PUT it to /api/v1/blobs/{source} first";
 
     /// <summary>What the wire leaves out is the default.</summary>
     private static ModelOps.Tables.Datasets.IngestionOptions OptionsOf(ModelOps.Client.IngestionOptions? options) =>

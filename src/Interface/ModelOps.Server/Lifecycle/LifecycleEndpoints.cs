@@ -22,6 +22,9 @@ public static class LifecycleEndpoints
             .WithName("rejectArtifact").WithSummary("Records that an approver is against a promotion.").Produces<Artifact>();
         artifacts.MapPost("/{reference}/archive", ArchiveAsync)
             .WithName("archiveArtifact").WithSummary("Takes an artifact out of use; its manifest and history stay.").Produces<Artifact>();
+        artifacts.MapDelete("/{reference}", DeleteAsync)
+            .WithName("deleteArtifact").WithSummary("Deletes a version that nothing depends on; otherwise names all that does.")
+            .Produces(StatusCodes.Status204NoContent);
         api.MapGet("/approvals", async (string? artifact, ArtifactLifecycle lifecycle, CancellationToken cancellationToken) =>
             new Page<Client.Approval>([.. (await lifecycle.ApprovalsAsync(artifact, cancellationToken)).Select(ArtifactViews.ToWire)]))
             .WithTags("artifacts").WithName("listApprovals").WithSummary("Lists verdicts on promotions, of one artifact if it is named.");
@@ -48,6 +51,20 @@ public static class LifecycleEndpoints
     private static async Task<IResult> ArchiveAsync(
         string reference, ArtifactLifecycle lifecycle, ArtifactViews views, ClaimsPrincipal user, CancellationToken cancellationToken) =>
         await AnswerAsync(reference, await lifecycle.ArchiveAsync(reference, user.AsPrincipal()!, cancellationToken), views, cancellationToken);
+
+    private static async Task<IResult> DeleteAsync(
+        string reference, ArtifactDeletions deletions, ClaimsPrincipal user, CancellationToken cancellationToken)
+    {
+        if (!reference.Contains('@', StringComparison.Ordinal)) return Problems.Invalid($"'{reference}' is no version: write which one is to be deleted, {reference}@1 for example");
+        return await deletions.DeleteAsync(reference, user.AsPrincipal()!, cancellationToken) switch
+        {
+            ArtifactDeletion.Deleted => Results.NoContent(),
+            ArtifactDeletion.InUse used => Problems.Of(
+                ProblemTypes.Conflict, StatusCodes.Status409Conflict, $"{reference} is not deleted: something depends on it", used.Dependents),
+            ArtifactDeletion.NotFound => ArtifactEndpoints.NoSuchArtifact(reference),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+    }
 
     private static async Task<IResult> AnswerAsync(
         string reference, Promotion promotion, ArtifactViews views, CancellationToken cancellationToken) => promotion switch

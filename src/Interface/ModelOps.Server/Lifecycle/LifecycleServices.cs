@@ -10,6 +10,7 @@ public static class LifecycleServices
         services.AddSingleton(options);
         services.AddSingleton<ArtifactLifecycle>();
         services.AddSingleton<ArtifactAliases>();
+        services.AddSingleton<ArtifactDeletions>();
         services.AddSingleton<ArtifactLineage>();
         services.AddSingleton<ArtifactViews>();
         services.AddSingleton<BlobUses>();

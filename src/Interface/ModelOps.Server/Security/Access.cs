@@ -52,6 +52,7 @@ public static class Access
         Row("GET /api/v1/audit", auditors, "audit:read"),
         Row("GET /api/v1/audit/verification", auditors, "audit:read"),
 
+        Row("GET /api/v1/config", admins, "config:read"),
         Row("POST /api/v1/backup", admins, "backup:write"),
         Row("POST /api/v1/restore", admins, "backup:write"),
 
@@ -67,6 +68,7 @@ public static class Access
         Row("POST /api/v1/artifacts/{reference}/approve", auditors, "artifacts:approve"),
         Row("POST /api/v1/artifacts/{reference}/reject", auditors, "artifacts:approve"),
         Row("POST /api/v1/artifacts/{reference}/archive", promoters, "artifacts:approve"),
+        Row("DELETE /api/v1/artifacts/{reference}", makers, "artifacts:delete"),
         Row("GET /api/v1/approvals", readers, "artifacts:read"),
         Row("GET /api/v1/artifacts/{name}/aliases", readers, "artifacts:read"),
         Row("GET /api/v1/artifacts/{name}/alias-moves", readers, "artifacts:read"),
@@ -90,6 +92,7 @@ public static class Access
         Row("GET /api/v1/datasets/{name}/history", readers, "datasets:read"),
         Row("GET /api/v1/datasets/{name}/diff", readers, "datasets:read"),
         Row("POST /api/v1/datasets/{name}/query", readers, "datasets:read"),
+        Row("POST /api/v1/datasets/preview", makers, "datasets:write"),
         Row("POST /api/v1/datasets/{name}/versions", makers, "datasets:write", "job.started"),
 
         Row("GET /api/v1/jobs", readers, "jobs:read"),

@@ -24,13 +24,14 @@ internal static class JobText
         .Where(property => property.Value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined))
         .Select(property => (property.Name, Text(property.Value)));
 
+    /// <returns>Null: the input does not say it.</returns>
+    public static string? Said(Job job, string name) =>
+        job.Input.ValueKind == JsonValueKind.Object && job.Input.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
     private static string Text(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => string.Join(", ", value.EnumerateObject().Select(property => $"{property.Name} {Text(property.Value)}")),
         JsonValueKind.Array => string.Join(", ", value.EnumerateArray().Select(Text)),
         _ => value.ToString(),
     };
-
-    private static string? Said(Job job, string name) =>
-        job.Input.ValueKind == JsonValueKind.Object && job.Input.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

@@ -102,4 +102,5 @@ export function acceptDrops(zone, input, page) {
   zone.addEventListener('dragleave', () => zone.classList.remove('over'));
   zone.addEventListener('drop', event => { event.preventDefault(); zone.classList.remove('over'); take(event.dataTransfer.files); });
   input.addEventListener('change', () => take(input.files));
+  take(input.files); // chosen while this was on its way
 }

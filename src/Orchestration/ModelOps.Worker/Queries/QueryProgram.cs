@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
+using ModelOps.Tables.Datasets;
 using ModelOps.Tables.Datasets.Queries;
 
 namespace ModelOps.Worker.Queries;
 
 /// <summary>
-/// <c>ModelOps.Worker query MEMORY FILE</c>: a process that answers one query, with limits of bytes that the operating system keeps. A request is
-/// a line of JSON on standard input, its answer one on standard output.
+/// <c>ModelOps.Worker query MEMORY FILE</c>: a process that answers one query or looks into one file, with limits of bytes that the operating system
+/// keeps. A request is a line of JSON on standard input, its answer one on standard output.
 /// </summary>
 internal static class QueryProgram
 {
@@ -22,11 +23,21 @@ internal static class QueryProgram
         using var engine = new QueryEngine(memory);
         while (await input.ReadLineAsync() is { } line)
         {
-            var request = JsonSerializer.Deserialize(line, QueryJson.Default.QueryRequest)!;
-            var answer = request.Run is { } query ? engine.Run(query, CancellationToken.None) : engine.Understand(request.Understand!);
+            var answer = JsonSerializer.Deserialize(line, QueryJson.Default.QueryRequest)! switch
+            {
+                { Preview: { } preview } => await LookIntoAsync(preview),
+                { Run: { } query } => engine.Run(query, CancellationToken.None),
+                var request => engine.Understand(request.Understand!),
+            };
             await output.WriteLineAsync(JsonSerializer.Serialize(answer, QueryJson.Default.QueryAnswer));
             await output.FlushAsync();
         }
         return 0;
+    }
+
+    private static async Task<QueryAnswer> LookIntoAsync(FilePreview file)
+    {
+        await using var content = File.OpenRead(file.Path);
+        return new QueryAnswer.Previewed(await DatasetIngestion.PreviewAsync(content, file.Request, CancellationToken.None));
     }
 }

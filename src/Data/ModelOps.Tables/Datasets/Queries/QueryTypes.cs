@@ -38,6 +38,7 @@ public sealed record TableQuery(string Sql, IReadOnlyList<QueryTable> Tables, Qu
 [JsonDerivedType(typeof(Rows), "rows")]
 [JsonDerivedType(typeof(Written), "written")]
 [JsonDerivedType(typeof(Refused), "refused")]
+[JsonDerivedType(typeof(Previewed), "previewed")]
 public abstract record QueryAnswer
 {
     private QueryAnswer()
@@ -52,6 +53,8 @@ public abstract record QueryAnswer
 
     public sealed record Written(long Count) : QueryAnswer;
 
+    public sealed record Previewed(DatasetPreview Preview) : QueryAnswer;
+
     /// <summary>It is no query that can be answered.</summary>
     /// <param name="Message">DuckDB's words, where they are.</param>
     /// <param name="Line">Of the SQL, from 1; null: not known.</param>
@@ -62,12 +65,17 @@ public abstract record QueryAnswer
     }
 }
 
-/// <summary>What the server asks of the process that runs a query: first what it names, then the rows.</summary>
+/// <summary>A file that somebody sent, to be looked into.</summary>
+/// <param name="Path">On this machine.</param>
+public sealed record FilePreview(string Path, PreviewRequest Request);
+
+/// <summary>What the server asks of the process that runs a query: first what it names, then the rows; or what a file would become.</summary>
 /// <param name="Understand">SQL to be read only.</param>
-public sealed record QueryRequest(string? Understand = null, TableQuery? Run = null);
+public sealed record QueryRequest(string? Understand = null, TableQuery? Run = null, FilePreview? Preview = null);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(QueryRequest))]
 [JsonSerializable(typeof(QueryAnswer))]
+[JsonSerializable(typeof(DatasetPreview))]
 public sealed partial class QueryJson : JsonSerializerContext;

@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Rendering;
 
-namespace ModelOps.Studio.Artifacts;
+namespace ModelOps.Studio.Shell;
 
 /// <summary>A text in a drawing; in a template <c>text</c> means something else.</summary>
 public sealed class SvgText : ComponentBase
