@@ -665,6 +665,10 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnName("level")
                         .UseCollation("C");
 
+                    b.Property<string>("SpanId")
+                        .HasColumnType("text")
+                        .HasColumnName("span_id");
+
                     b.Property<string>("Step")
                         .HasColumnType("text")
                         .HasColumnName("step")
@@ -675,6 +679,10 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnType("text")
                         .HasColumnName("text")
                         .UseCollation("C");
+
+                    b.Property<string>("TraceId")
+                        .HasColumnType("text")
+                        .HasColumnName("trace_id");
 
                     b.HasKey("JobId", "Sequence");
 
