@@ -12,7 +12,7 @@ namespace ModelOps.Tests.Studio;
 
 /// <summary>The web UI in a real Chromium: each page's main act, as people with different roles.</summary>
 [EmbeddedOnly("the pages call the API, whose own tests are run on both")]
-public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFixture>
+public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<StudioFixture>
 {
     private const string ScreenshotVariable = "MODELOPS_WRITE_SCREENSHOTS";
     private static readonly LocatorAssertionsToBeVisibleOptions soon = new() { Timeout = 30_000 };

@@ -28,6 +28,9 @@ internal static class Human
         _ => $"{(int)time.TotalDays} d {time.Hours} h",
     };
 
+    /// <summary>A part of something, short as it may be.</summary>
+    public static string Span(TimeSpan time) => time.TotalSeconds < 1 ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.0} ms") : Duration(time);
+
     public static string Count(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
 
     /// <summary>How long ago; of another day, the day.</summary>
