@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using Microsoft.Playwright;
 using ModelOps.Client;
 using ModelOps.Tests.EndToEnd;
@@ -62,8 +63,18 @@ public sealed class StudioFixture : IAsyncLifetime
         Directory.Delete(home, recursive: true);
     }
 
-    public Task<Job> StartTrainingAsync(string name, int steps) => Client.Jobs.StartTrainingAsync(
-        new CreateTraining { Base = "base", Dataset = "rows", Name = name, MaxSteps = steps, BatchSize = 1, Seed = 7 }, Cancel);
+    public Task<Job> StartTrainingAsync(string name, int steps, int rank = 8, int samples = 0) => Client.Jobs.StartTrainingAsync(
+        new CreateTraining
+        {
+            Base = "base",
+            Dataset = "rows",
+            Name = name,
+            MaxSteps = steps,
+            BatchSize = 1,
+            Seed = 7,
+            Recipe = JsonElement.Parse($$"""{"rank": {{rank}}, "samples": {{samples}}, "validate_every": 20}"""),
+        },
+        Cancel);
 
     public async Task<Job> EndAsync(Job job)
     {

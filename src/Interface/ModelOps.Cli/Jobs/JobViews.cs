@@ -55,6 +55,24 @@ internal static class JobViews
         ShowResult(invocation, job);
     }
 
+    public static void Show(Invocation invocation, IReadOnlyList<JobSample> samples)
+    {
+        if (samples.Count == 0)
+        {
+            invocation.Screen.WriteLine("No sample: the recipe asks for none, or nothing was measured yet.");
+            return;
+        }
+        foreach (var step in samples.GroupBy(sample => sample.Step))
+        {
+            invocation.Screen.WriteLine(step.Key == 0 ? "before training" : $"after step {step.Key}");
+            foreach (var sample in step)
+            {
+                invocation.Screen.WriteLine($"  {sample.Number}. {Human.WithoutControls(sample.Prompt)}");
+                invocation.Screen.WriteLine($"     {Human.WithoutControls(sample.Text)}{(sample.Complete ? "" : "…")}");
+            }
+        }
+    }
+
     /// <summary>What a succeeded job made; nothing for another.</summary>
     public static void ShowResult(Invocation invocation, Job job)
     {
