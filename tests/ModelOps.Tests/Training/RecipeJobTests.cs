@@ -86,6 +86,11 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
         Assert.Equal(16, plan.Recipe.GetProperty("rank").GetInt32());
         Assert.EndsWith($"@{Environment.MachineName}", plan.Worker, StringComparison.Ordinal);
         Assert.InRange(plan.MemoryNeeded, plan.Memory.Sum(part => part.Bytes), plan.MemoryAvailable);
+        var (work, time) = (plan.Work!, plan.Time!);
+        Assert.InRange(work.Tokens, plan.Tokens * 2 / plan.PackedRows / 2, plan.Tokens * 2 / plan.PackedRows * 2);
+        Assert.InRange(time.Seconds, time.Low, time.High);
+        Assert.Equal((work.Tokens, work.MeasuredTokens), (time.Tokens, time.MeasuredTokens));
+        Assert.Contains("Time: about ", shown.Out, StringComparison.Ordinal);
         Assert.Contains("free on training ", shown.Out, StringComparison.Ordinal);
         Assert.Contains("  learning_rate: ", shown.Out, StringComparison.Ordinal);
         Assert.Empty(job.Artifacts);

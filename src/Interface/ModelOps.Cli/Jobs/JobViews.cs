@@ -129,7 +129,12 @@ internal static class JobViews
         $"Memory: about {Human.Bytes(plan.MemoryNeeded)} of {Human.Bytes(plan.MemoryAvailable)} free on {plan.Worker}",
         .. plan.Memory.Select(part => $"  {part.Part}: {Human.Bytes(part.Bytes)}"),
         .. FitOf(plan),
+        .. plan.Time is { } time ? [Line(time)] : (string[])[],
     ];
+
+    private static string Line(PlannedTime time) =>
+        $"Time: about {Human.About(time.Seconds)}, likely from {Human.About(time.Low)} to {Human.About(time.High)}, for {time.Tokens} tokens to learn from and {time.MeasuredTokens} to measure on; "
+        + (time.Job is { } job ? $"as fast as {job}, of the same base and method" : "by the base's arithmetic and the machine's speed");
 
     private static IEnumerable<string> FitOf(TrainingPlan plan) =>
         plan.MemoryNeeded <= plan.MemoryAvailable ? []

@@ -11,6 +11,7 @@ public static class TrainingRecords
         services.AddSingleton<JobMetrics>();
         services.AddSingleton<JobSamples>();
         services.AddSingleton<JobCheckpoints>();
+        services.AddSingleton<TrainingTimes>();
     }
 
     public static void MapTrainingRecords(this IEndpointRouteBuilder api)
