@@ -296,6 +296,8 @@ public sealed record TrainingResult
     /// <summary>Training rows in which nothing was left to learn.</summary>
     public required int SkippedRows { get; init; }
     public required double Seconds { get; init; }
+    /// <summary>As it was resolved, everything filled in; null in results of versions that did not say it, and where another property has it.</summary>
+    public JsonElement? Recipe { get; set; }
 }
 
 /// <summary>Result of a <c>fine_tuning</c> job, which OpenAI's API starts.</summary>

@@ -30,6 +30,9 @@ public sealed class StudioFixture : IAsyncLifetime
     /// <summary>A training that has ended.</summary>
     public Job Trained { get; private set; } = null!;
 
+    /// <summary>Another one of the same base, with a smaller update.</summary>
+    public Job Other { get; private set; } = null!;
+
     public string Address => server!.Client.Server.AbsoluteUri.TrimEnd('/');
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -52,6 +55,7 @@ public sealed class StudioFixture : IAsyncLifetime
         var rows = Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl");
         await EndAsync(await Client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
         Trained = await EndAsync(await StartTrainingAsync("tuned", steps: 12));
+        Other = await EndAsync(await StartTrainingAsync("other", steps: 4, rank: 4));
         await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "tuned", Name = "tuned-q8" }, Cancel));
     }
 

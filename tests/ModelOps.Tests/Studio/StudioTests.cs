@@ -312,6 +312,7 @@ public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<S
         ("home", "", ".tile"),
         ("jobs", "jobs", "table"),
         ("job", $"jobs/{fixture.Trained.Id}", ".u-over"),
+        ("compared", $"jobs/{fixture.Trained.Id}?with={fixture.Other.Id}", "[aria-label=Differences]"),
         ("datasets", "datasets", "table"),
         ("upload", "datasets-new", ".drop"),
         ("dataset", "datasets/rows", "table"),

@@ -16,6 +16,15 @@ internal static class JobText
         job.Artifacts.Count > 0 ? string.Join(", ", job.Artifacts)
         : Said(job, "name") ?? Said(job, "dataset") ?? Said(job, "artifact") ?? job.Id;
 
+    /// <summary>One training among others.</summary>
+    public static string RunOf(Job job) => job.Artifacts.Count > 0 ? job.Artifacts[0] : $"{TitleOf(job)} {JobEnd(job.Id)}";
+
+    /// <summary>Of a training that has succeeded.</summary>
+    public static TrainingResult? Trained(Job job) =>
+        IsTraining(job) && job is { State: JobState.Succeeded, Result: { } result } ? result.Deserialize(WireJson.Default.TrainingResult) : null;
+
+    public static bool IsTraining(Job job) => job.Kind is "sft" or "pretraining";
+
     public static string Took(Job job, DateTimeOffset now) =>
         job.StartedAt is { } start ? Human.Duration((job.FinishedAt ?? now) - start) : "";
 
@@ -23,6 +32,8 @@ internal static class JobText
     public static IEnumerable<(string Name, string Value)> Input(Job job) => job.Input.EnumerateObject()
         .Where(property => property.Value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined))
         .Select(property => (property.Name, Text(property.Value)));
+
+    private static string JobEnd(string id) => id[Math.Max(0, id.Length - 6)..];
 
     private static string Text(JsonElement value) => value.ValueKind switch
     {
