@@ -1,5 +1,10 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
+using ModelOps.Registry;
+using ModelOps.Server.Training;
+using ModelOps.Tests.Repository;
+using ModelOps.Workflows;
 using static Microsoft.Playwright.Assertions;
 
 namespace ModelOps.Tests.Studio;
@@ -53,6 +58,37 @@ public sealed partial class StudioTests
 
         async Task<int> StepsAsync(string job) =>
             (await fixture.Client.Jobs.GetMetricsAsync(job, ["loss", "validation_loss"], cancellationToken: Cancel)).SelectMany(series => series.Points.Select(point => point.Step)).Distinct().Count();
+    }
+
+    [Fact]
+    public async Task Charts_OfManyPoints_HaveThemAllAndDrawOncePerUpdate()
+    {
+        const int Points = 5000;
+        var quantized = await fixture.Client.Jobs.ListAsync(new() { Kind = "quantization" }, Cancel).FirstAsync(Cancel); // has no metrics of its own
+        await using var database = MetadataDatabase.Open(new MetadataOptions(), Path.Combine(fixture.Server.Home, "metadata.db"));
+        await new JobMetrics(database).AddAsync(quantized.Id, [.. Enumerable.Range(1, Points).Select(Point)], Cancel);
+        await using var view = await fixture.OpenAsync("viewer");
+        await view.GoAsync($"jobs/{quantized.Id}");
+        foreach (var title in (string[])["Loss", "Tokens per second", "Learning rate", "Gradient norm"])
+        {
+            var chart = view.Page.GetByRole(AriaRole.Region, new() { Name = title, Exact = true }).Locator(".chart");
+            await Expect(chart).ToHaveAttributeAsync("data-points", $"{Points}");
+            await Expect(chart).ToHaveAttributeAsync("data-draws", "1");
+        }
+
+        // The charts of a page as updates come in: four, each with a point more in every frame.
+        var told = await view.Page.EvaluateAsync<JsonElement>(await File.ReadAllTextAsync(Path.Combine(RepositoryRoot.Path, "tests/ModelOps.Tests/Studio/charts.js"), Cancel), Points);
+        TestContext.Current.TestOutputHelper!.WriteLine(told.ToString());
+        Assert.Equal((Points + 120, 121), (told.GetProperty("points").GetInt32(), told.GetProperty("draws").GetInt32()));
+        Assert.Empty(view.Complaints);
+
+        static MetricPoint Point(int step) => new(step, DateTimeOffset.UnixEpoch, new Dictionary<string, double>(StringComparer.Ordinal)
+        {
+            ["loss"] = 3 + Math.Sin(step / 50.0),
+            ["tokens_per_second"] = 900 + (step % 7),
+            ["learning_rate"] = 1e-4 * step,
+            ["grad_norm"] = 1 + (step % 3),
+        });
     }
 
     private static async Task ShootAsync(StudioView view, string name)
