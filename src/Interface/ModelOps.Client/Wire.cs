@@ -302,6 +302,8 @@ public sealed record TrainingResult
     /// <summary>Training rows in which nothing was left to learn.</summary>
     public required int SkippedRows { get; init; }
     public required double Seconds { get; init; }
+    /// <summary>As it was resolved, everything filled in; null in results of versions that did not say it, and where another property has it.</summary>
+    public JsonElement? Recipe { get; set; }
 }
 
 /// <summary>Result of a <c>fine_tuning</c> job, which OpenAI's API starts.</summary>
@@ -344,7 +346,28 @@ public sealed record TrainingPlan
     public required IReadOnlyList<string> Advice { get; init; }
     /// <summary>Who made the plan: <c>training 4711@machine</c>.</summary>
     public string? Worker { get; set; }
+    /// <summary>Null in plans of versions that did not say it.</summary>
+    public PlannedWork? Work { get; set; }
+    /// <summary>Null where <see cref="Work"/> is.</summary>
+    public PlannedTime? Time { get; set; }
 }
+
+/// <summary>What a training computes.</summary>
+/// <param name="Tokens">Read in all steps.</param>
+/// <param name="MeasuredTokens">Read in all measurements of the validation loss.</param>
+/// <param name="FlopsPerToken">Floating-point operations of a step per token.</param>
+/// <param name="Flops">Floating-point operations in all.</param>
+/// <param name="PeakFlops">What the worker's machine did at best per second when the plan was made, in matrix products of fp32.</param>
+public sealed record PlannedWork(long Tokens, long MeasuredTokens, double FlopsPerToken, double Flops, double PeakFlops);
+
+/// <summary>A guess at how long a training takes, from its first measurement to its last; answers that it samples come on top.</summary>
+/// <param name="Tokens">Read in all steps.</param>
+/// <param name="MeasuredTokens">Read in all measurements of the validation loss.</param>
+/// <param name="Seconds">The guess.</param>
+/// <param name="Low">It is unlikely to be done sooner, in seconds.</param>
+/// <param name="High">It is unlikely to take longer, in seconds.</param>
+/// <param name="Job">The job of the same base and method whose speed it is from; null: there is none, it is from arithmetic and the machine's speed.</param>
+public sealed record PlannedTime(long Tokens, long MeasuredTokens, double Seconds, double Low, double High, string? Job);
 
 /// <param name="Used">Learned from or measured on, the truncated ones included.</param>
 /// <param name="Truncated">Lose their end to the sequence length.</param>

@@ -66,6 +66,7 @@ namespace ModelOps.Client;
 [JsonSerializable(typeof(Page<Job>))]
 [JsonSerializable(typeof(Page<JobCheckpoint>))]
 [JsonSerializable(typeof(Page<JobLogEntry>))]
+[JsonSerializable(typeof(Page<JobSample>))]
 [JsonSerializable(typeof(Page<MetricSeries>))]
 [JsonSerializable(typeof(Page<User>))]
 [JsonSerializable(typeof(Page<Worker>))]

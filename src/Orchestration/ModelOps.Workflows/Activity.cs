@@ -97,6 +97,10 @@ public sealed record ActivityProgress(string Stage, long Step, long? Total, IRea
     /// <summary>Whether the metrics are a point of the job's series, kept at this step.</summary>
     public bool IsPoint { get; init; }
 
+    /// <summary>Told once, beside the progress, whatever is reported next; null: nothing.</summary>
+    [JsonIgnore]
+    public SampledText? Sample { get; init; }
+
     /// <summary>Whether the stage is over with this; for the worker's own spans.</summary>
     [JsonIgnore]
     public bool EndsStage { get; init; }

@@ -48,10 +48,17 @@ public sealed record JobReport(
     ActivityProgress? Progress,
     IReadOnlyList<JobLogLine> Lines,
     IReadOnlyList<string>? Messages = null,
-    IReadOnlyList<MetricPoint>? Points = null);
+    IReadOnlyList<MetricPoint>? Points = null,
+    IReadOnlyList<SampledText>? Samples = null);
 
 /// <summary>Metrics by name at a step of the job's work.</summary>
 public sealed record MetricPoint(long Step, DateTimeOffset At, IReadOnlyDictionary<string, double> Values);
+
+/// <summary>What a model made of a prompt while it was trained.</summary>
+/// <param name="Step">Steps that it was trained for.</param>
+/// <param name="Number">Of the prompt, from 1.</param>
+/// <param name="Complete">Whether the model ended it; else it was cut.</param>
+public sealed record SampledText(long Step, int Number, DateTimeOffset At, string Prompt, string Text, bool Complete);
 
 /// <summary>What a worker needs to know of the server that it works for.</summary>
 /// <param name="Namespace">Of the workflows.</param>

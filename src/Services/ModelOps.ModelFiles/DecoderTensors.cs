@@ -52,6 +52,10 @@ public static class DecoderTensors
     public static long ParameterCount(ModelConfig config) =>
         Of(config).Sum(tensor => tensor.Shape.Aggregate(1L, (product, dimension) => product * dimension));
 
+    /// <summary>Weights of all linear modules of all layers, biases left out.</summary>
+    public static long LinearParameterCount(ModelConfig config) =>
+        config.LayerCount * LinearModules.Sum(module => LinearShape(config, module) is [var outputs, var inputs] ? outputs * inputs : 0);
+
     /// <summary>Tensors that files carry and the model does not need: a copy of the tied embedding, RoPE frequencies of old
     /// exports.</summary>
     public static bool IsRedundant(ModelConfig config, string name) =>

@@ -74,12 +74,15 @@ public sealed partial class CausalLanguageModel : IDisposable
     /// what goes into it, 2 for its own if it is trained, and the attention scores (Chowdhery et al. 2022, appendix B). Updates of an adapter are left out.
     /// </summary>
     /// <param name="length">Tokens per row.</param>
-    public double TrainingFlopsPerToken(int length)
-    {
-        var weightsOfMatrices = layers.SelectMany(layer => layer.Projections).Sum(projection => (double)projection.Weight.Outputs * projection.Weight.Inputs) + head_VD.numel();
-        var attention = 2.0 * Config.LayerCount * Config.HeadCount * Config.HeadDimension * length;
-        return ((adapter is null ? 6 : 4) * weightsOfMatrices) + (3 * attention);
-    }
+    public double TrainingFlopsPerToken(int length) => TrainingFlopsPerToken(Config, length, trainsWeights: adapter is null);
+
+    /// <inheritdoc cref="TrainingFlopsPerToken(int)"/>
+    public static double TrainingFlopsPerToken(ModelConfig config, int length, bool trainsWeights) =>
+        ((trainsWeights ? 6 : 4) * MatrixWeights(config)) + (3 * AttentionFlops(config, length));
+
+    /// <summary>Those of the forward pass alone.</summary>
+    /// <param name="length">Tokens per row.</param>
+    public static double ForwardFlopsPerToken(ModelConfig config, int length) => (2 * MatrixWeights(config)) + AttentionFlops(config, length);
 
     /// <summary>Positions whose logits <see cref="Loss(Tensor, Tensor, DocumentLayout)"/> computes at a time.</summary>
     public static long LossChunk(ModelConfig config) => CrossEntropy.ChunkSize(config.VocabularySize);
@@ -206,6 +209,11 @@ public sealed partial class CausalLanguageModel : IDisposable
         var logits = F.linear(hidden, head_VD);
         return logitCap?.Apply(logits) ?? logits;
     }
+
+    private static double MatrixWeights(ModelConfig config) => DecoderTensors.LinearParameterCount(config) + ((double)config.VocabularySize * config.HiddenSize);
+
+    /// <summary>Of the scores and of what they weigh, in the forward pass.</summary>
+    private static double AttentionFlops(ModelConfig config, int length) => 2.0 * config.LayerCount * config.HeadCount * config.HeadDimension * length;
 
     private static void ThrowUnlessMatching(Tensor ids_BT, DocumentLayout? documents)
     {

@@ -8,9 +8,18 @@ public sealed record TrainingProgress(string Stage, int Step, int Total, IReadOn
     /// <summary>What people should know of it, in plain words; null: nothing.</summary>
     public string? Message { get; init; }
 
+    /// <summary>What the message tells of the model's own words; null: nothing.</summary>
+    public TrainingSample? Sample { get; init; }
+
     internal static TrainingProgress Say(string stage, int step, int total, string message) =>
         new(stage, step, total, new Dictionary<string, double>()) { Message = message };
 }
+
+/// <summary>What the model makes of a prompt while it is trained.</summary>
+/// <param name="Steps">That it was trained for.</param>
+/// <param name="Number">Of the prompt, from 1.</param>
+/// <param name="Complete">Whether the model ended it; else it was cut.</param>
+public sealed record TrainingSample(int Steps, int Number, string Prompt, string Text, bool Complete);
 
 public static class TrainingStages
 {

@@ -229,6 +229,7 @@ public abstract class BackupTests(TestDatabase database)
         var at = registry.Time.GetUtcNow();
         context.JobLogs.Add(new JobLogRow { JobId = "job-done", Sequence = 1, At = at, Level = "Information", Text = "half a “line”" });
         context.JobMetrics.Add(new JobMetricRow { JobId = "job-done", Name = "loss", Step = 7, At = at, Value = 0.1 + 0.2 }); // no short decimal
+        context.JobSamples.Add(new JobSampleRow { JobId = "job-done", Step = 7, Number = 1, At = at, Prompt = "“why?”\n", Text = "", Complete = false });
         context.BlobUses.Add(new BlobUseRow { Sha256 = new string('a', 64), At = at });
         context.Files.Add(new FileRow { Id = "file-1", Purpose = "batch", FileName = "b.jsonl", Size = 3, Sha256 = new string('a', 64), CreatedBy = "ada", CreatedAt = at });
         context.Datasets.Add(new DatasetRow { Name = "d", CreatedAt = at });

@@ -274,6 +274,9 @@ public sealed class SftTrainingTests : IDisposable
         Assert.Equal((outcome.TrainRows, outcome.ValidationRows), (plan.TrainRows, plan.ValidationRows));
         Assert.Contains(Assert.Single(plan.Advice), progress.Messages);
         Assert.Equal((plan.Memory.Sum(part => part.Bytes), 0), (plan.MemoryNeeded, plan.WouldFit.Count));
+        Assert.Equal(plan.Work.Flops, (plan.Work.Tokens * plan.Work.FlopsPerToken) + (plan.Work.MeasuredTokens * CausalLanguageModel.ForwardFlopsPerToken(ModelFolder.Open(temp["base"]).Config, plan.Recipe.SequenceLength)), 1.0);
+        Assert.InRange(plan.Work.Tokens, outcome.Tokens / 2, outcome.Tokens * 2);
+        Assert.True(plan.Work.PeakFlops > 1e8);
         Assert.Equal("lora", plan.ToJson().GetProperty("recipe").GetProperty("method").GetString());
     }
 

@@ -93,6 +93,7 @@ public sealed partial class CliDocumentSnapshotTests : IAsyncLifetime
         await WriteAsync("jobs show", [job]);
         await WriteAsync("jobs watch", [job]);
         await WriteAsync("jobs logs", [job]);
+        await WriteAsync("jobs samples", [job]);
         await WriteAsync("deployments list", []);
         await WriteAsync("signing show", []);
         await WriteAsync("signing list", []);

@@ -58,6 +58,7 @@ internal static class CliDocuments
         ["jobs pause"] = Wire.Job,
         ["jobs resume"] = Wire.Job,
         ["jobs retry"] = Wire.Job,
+        ["jobs samples"] = Wire.PageJobSample,
         ["jobs show"] = Wire.Job,
         ["jobs watch"] = Wire.Job,
         ["keys create"] = Wire.CreatedApiKey,

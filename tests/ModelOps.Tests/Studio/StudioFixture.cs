@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using Microsoft.Playwright;
 using ModelOps.Client;
 using ModelOps.Tests.EndToEnd;
@@ -29,6 +30,9 @@ public sealed class StudioFixture : IAsyncLifetime
     /// <summary>A training that has ended.</summary>
     public Job Trained { get; private set; } = null!;
 
+    /// <summary>Another one of the same base, with a smaller update.</summary>
+    public Job Other { get; private set; } = null!;
+
     public string Address => server!.Client.Server.AbsoluteUri.TrimEnd('/');
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -51,6 +55,7 @@ public sealed class StudioFixture : IAsyncLifetime
         var rows = Path.Combine(RepositoryRoot.Path, "samples/datasets/wordsmith-qa.jsonl");
         await EndAsync(await Client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
         Trained = await EndAsync(await StartTrainingAsync("tuned", steps: 12));
+        Other = await EndAsync(await StartTrainingAsync("other", steps: 4, rank: 4));
         await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "tuned", Name = "tuned-q8" }, Cancel));
     }
 
@@ -62,8 +67,18 @@ public sealed class StudioFixture : IAsyncLifetime
         Directory.Delete(home, recursive: true);
     }
 
-    public Task<Job> StartTrainingAsync(string name, int steps) => Client.Jobs.StartTrainingAsync(
-        new CreateTraining { Base = "base", Dataset = "rows", Name = name, MaxSteps = steps, BatchSize = 1, Seed = 7 }, Cancel);
+    public Task<Job> StartTrainingAsync(string name, int steps, int rank = 8, int samples = 0) => Client.Jobs.StartTrainingAsync(
+        new CreateTraining
+        {
+            Base = "base",
+            Dataset = "rows",
+            Name = name,
+            MaxSteps = steps,
+            BatchSize = 1,
+            Seed = 7,
+            Recipe = JsonElement.Parse($$"""{"rank": {{rank}}, "samples": {{samples}}, "validate_every": 20}"""),
+        },
+        Cancel);
 
     public async Task<Job> EndAsync(Job job)
     {

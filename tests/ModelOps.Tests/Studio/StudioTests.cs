@@ -12,7 +12,7 @@ namespace ModelOps.Tests.Studio;
 
 /// <summary>The web UI in a real Chromium: each page's main act, as people with different roles.</summary>
 [EmbeddedOnly("the pages call the API, whose own tests are run on both")]
-public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFixture>
+public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<StudioFixture>
 {
     private const string ScreenshotVariable = "MODELOPS_WRITE_SCREENSHOTS";
     private static readonly LocatorAssertionsToBeVisibleOptions soon = new() { Timeout = 30_000 };
@@ -87,13 +87,15 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
     [Fact]
     public async Task Job_WhileItTrains_ChartsGrowAndItPausesResumesAndEnds()
     {
-        var job = await fixture.StartTrainingAsync("watched", steps: 40);
+        var job = await fixture.StartTrainingAsync("watched", steps: 40, samples: 2);
         await using var view = await fixture.OpenAsync("engineer");
         await view.GoAsync($"jobs/{job.Id}");
         await Expect(view.Page.Locator("h1")).ToHaveTextAsync("watched");
         var chart = view.Page.GetByRole(AriaRole.Region, new() { Name = "Loss", Exact = true }).Locator(".chart");
         await Expect(chart).ToHaveAttributeAsync("data-points", new Regex("^[1-9]", RegexOptions.None, TimeSpan.FromSeconds(1)), new() { Timeout = 30_000 });
 
+        var samples = view.Page.GetByRole(AriaRole.Region, new() { Name = "Samples" });
+        await Expect(samples).ToContainTextAsync("Before training", new() { Timeout = 30_000 });
         await view.Button("Pause").ClickAsync();
         await Expect(view.Button("Resume")).ToBeVisibleAsync(soon);
         await Eventually.HoldsAsync(async () => (await fixture.Client.Jobs.GetAsync(job.Id, Cancel)).State == JobState.Paused, Cancel);
@@ -102,6 +104,12 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
 
         var drawn = int.Parse(await chart.GetAttributeAsync("data-points") ?? "0");
         var stored = await fixture.Client.Jobs.GetMetricsAsync(job.Id, ["loss"], cancellationToken: Cancel);
+        await Expect(samples.GetByRole(AriaRole.Heading, new() { Level = 3 })).ToHaveTextAsync(["After step 40", "After step 20"]);
+        await samples.GetByRole(AriaRole.Button, new() { Name = "Earlier ones" }).ClickAsync();
+        var told = await fixture.Client.Jobs.GetSamplesAsync(job.Id, cancellationToken: Cancel);
+        await Expect(samples.Locator("dt")).ToHaveTextAsync(told.Select(sample => sample.Prompt));
+        await Expect(samples.Locator("dd")).ToHaveTextAsync(told.Select(sample => sample.Text + (sample.Complete ? "" : "…")));
+        Assert.Equal((0, 2), (told[^1].Step, told[^1].Number));
         Assert.InRange(drawn, stored[0].Points.Count, stored[0].Points.Count + 2); // a measured step before the first may be one more
         Assert.Empty(view.Complaints);
     }
@@ -167,6 +175,7 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
         await view.Page.GetByLabel("Name of what is made").FillAsync("by-form");
         await view.Button("Plan").ClickAsync();
         await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Plan" })).ToContainTextAsync("activations", new() { Timeout = 30_000 });
+        await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Plan" })).ToContainTextAsync(new Regex("About [0-9]+ s of training, likely from [0-9]+ (s|min) to [0-9]+ (s|min)", RegexOptions.None, TimeSpan.FromSeconds(1)));
         await view.Button("Start").ClickAsync();
         await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Result" })).ToContainTextAsync("by-form@1", new() { Timeout = 60_000 });
         Assert.Equal(3, (await fixture.Client.Jobs.ListAsync(new JobFilter { Kind = "sft" }, Cancel).FirstAsync(Cancel)).Result!.Value.Deserialize(WireJson.Default.TrainingResult)!.Steps);
@@ -303,6 +312,7 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
         ("home", "", ".tile"),
         ("jobs", "jobs", "table"),
         ("job", $"jobs/{fixture.Trained.Id}", ".u-over"),
+        ("compared", $"jobs/{fixture.Trained.Id}?with={fixture.Other.Id}", "[aria-label=Differences]"),
         ("datasets", "datasets", "table"),
         ("upload", "datasets-new", ".drop"),
         ("dataset", "datasets/rows", "table"),

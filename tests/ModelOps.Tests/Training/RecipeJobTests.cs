@@ -86,6 +86,11 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
         Assert.Equal(16, plan.Recipe.GetProperty("rank").GetInt32());
         Assert.EndsWith($"@{Environment.MachineName}", plan.Worker, StringComparison.Ordinal);
         Assert.InRange(plan.MemoryNeeded, plan.Memory.Sum(part => part.Bytes), plan.MemoryAvailable);
+        var (work, time) = (plan.Work!, plan.Time!);
+        Assert.InRange(work.Tokens, plan.Tokens * 2 / plan.PackedRows / 2, plan.Tokens * 2 / plan.PackedRows * 2);
+        Assert.InRange(time.Seconds, time.Low, time.High);
+        Assert.Equal((work.Tokens, work.MeasuredTokens), (time.Tokens, time.MeasuredTokens));
+        Assert.Contains("Time: about ", shown.Out, StringComparison.Ordinal);
         Assert.Contains("free on training ", shown.Out, StringComparison.Ordinal);
         Assert.Contains("  learning_rate: ", shown.Out, StringComparison.Ordinal);
         Assert.Empty(job.Artifacts);
@@ -170,12 +175,28 @@ public sealed class RecipeJobTests(TrainingServer server) : IClassFixture<Traini
     public async Task Train_RowsThatAreCut_SaysSoAndWhatToDoBeforeItTrains()
     {
         var job = await server.SucceedAsync(await server.Client.Jobs.StartTrainingAsync(
-            new CreateTraining { Base = "base", Dataset = "rows", Name = "cut", SequenceLength = 24, BatchSize = 1, MaxSteps = 5 }, Cancel));
+            new CreateTraining { Base = "base", Dataset = "rows", Name = "cut", SequenceLength = 24, BatchSize = 1, MaxSteps = 5, Recipe = JsonElement.Parse("""{"samples": 2, "validate_every": 5}""") }, Cancel));
 
         var events = await server.Client.Jobs.WatchAsync(job.Id, cancellationToken: Cancel).ToListAsync(Cancel);
         Assert.Contains(events, next => next.Message?.Contains("longer than 24 tokens and lose their end; a larger sequence_length", StringComparison.Ordinal) == true);
         Assert.True(job.Result!.Value.Deserialize(WireJson.Default.TrainingResult)!.TruncatedRows > 0);
         await AssertMetricsAsync(job);
+        await AssertSamplesAsync(job);
+    }
+
+    private async Task AssertSamplesAsync(Job job)
+    {
+        var samples = await server.Client.Jobs.GetSamplesAsync(job.Id, cancellationToken: Cancel);
+        Assert.Equal([(5, 1), (5, 2), (0, 1), (0, 2)], samples.Select(sample => (sample.Step, sample.Number)));
+        Assert.Equal(samples[0].Prompt, samples[2].Prompt);
+        Assert.All(samples, sample => Assert.NotEmpty(sample.Text));
+        var run = await CliRun.Of(["jobs", "samples", job.Id, "--steps", "1", "--home", server.Home], cancellationToken: Cancel);
+        Assert.StartsWith("after step 5\n  1. ", run.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("before training", run.Out, StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<ModelOpsException>(() => server.Client.Jobs.GetSamplesAsync(job.Id, steps: 0, cancellationToken: Cancel));
+        Assert.Equal(ProblemTypes.Invalid, refused.Problem.Type);
+        refused = await Assert.ThrowsAsync<ModelOpsException>(() => server.Client.Jobs.GetSamplesAsync("job-none", cancellationToken: Cancel));
+        Assert.Equal(ProblemTypes.NotFound, refused.Problem.Type);
     }
 
     private async Task AssertMetricsAsync(Job job)

@@ -46,6 +46,30 @@ public sealed class TrainingRecordsTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task Samples_StepsMeasuredAgain_ReplaceWhatTheyLeftAndComeByStep(bool postgres)
+    {
+        await using var database = await OpenAsync(postgres);
+        var job = await CreateJobAsync(Jobs(database, TimeProvider.System));
+        var samples = new JobSamples(database);
+
+        await samples.AddAsync(job, [.. new[] { 0, 10, 20 }.SelectMany(step => new[] { Sample(step, 1, "a"), Sample(step, 2, "b") })], Cancel);
+        await samples.AddAsync(job, [Sample(20, 2, "c"), Sample(20, 2, "d")], Cancel);
+        await samples.AddAsync("job-that-is-gone", [Sample(1, 1, "a")], Cancel);
+
+        Assert.Equal([(20, 1, "a"), (20, 2, "d"), (10, 1, "a"), (10, 2, "b")], await ReadAsync(after: -1, before: null, steps: 2));
+        Assert.Equal([(0, 1, "a"), (0, 2, "b")], await ReadAsync(after: -1, before: 10, steps: 5));
+        Assert.Equal([(20, 1, "a"), (20, 2, "d")], await ReadAsync(after: 10, before: null, steps: 5));
+        Assert.Empty(await ReadAsync(after: 20, before: null, steps: 5));
+
+        async Task<IEnumerable<(long, int, string)>> ReadAsync(long after, long? before, int steps) =>
+            (await samples.ReadAsync(job, after, before, steps, Cancel)).Select(sample => (sample.Step, sample.Number, sample.Text));
+
+        static SampledText Sample(long step, int number, string text) => new(step, number, DateTimeOffset.UnixEpoch, "why?", text, Complete: true);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task Sweep_KeepsWhatJobsCanStillGoOnFrom(bool postgres)
     {
         await using var database = await OpenAsync(postgres);

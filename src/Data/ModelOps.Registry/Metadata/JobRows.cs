@@ -61,6 +61,21 @@ public sealed class JobMetricRow
     public required double Value { get; set; }
 }
 
+/// <summary>What a model made of a prompt while a job trained it.</summary>
+public sealed class JobSampleRow
+{
+    public required string JobId { get; set; }
+    /// <summary>Steps that it was trained for.</summary>
+    public required long Step { get; set; }
+    /// <summary>Of the prompt, from 1.</summary>
+    public required int Number { get; set; }
+    public required DateTimeOffset At { get; set; }
+    public required string Prompt { get; set; }
+    public required string Text { get; set; }
+    /// <summary>Whether the model ended it.</summary>
+    public required bool Complete { get; set; }
+}
+
 public sealed class JobEventRow
 {
     public required string JobId { get; set; }

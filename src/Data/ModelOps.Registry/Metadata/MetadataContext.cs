@@ -14,6 +14,7 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
     public DbSet<JobEventRow> JobEvents => Set<JobEventRow>();
     public DbSet<JobLogRow> JobLogs => Set<JobLogRow>();
     public DbSet<JobMetricRow> JobMetrics => Set<JobMetricRow>();
+    public DbSet<JobSampleRow> JobSamples => Set<JobSampleRow>();
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
     public DbSet<DatasetVersionRow> DatasetVersions => Set<DatasetVersionRow>();
     public DbSet<DeploymentRow> Deployments => Set<DeploymentRow>();
@@ -88,6 +89,11 @@ public abstract class MetadataContext(DbContextOptions options) : DbContext(opti
         {
             metric.HasKey(row => new { row.JobId, row.Name, row.Step });
             metric.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
+        });
+        modelBuilder.Entity<JobSampleRow>(sample =>
+        {
+            sample.HasKey(row => new { row.JobId, row.Step, row.Number });
+            sample.HasOne<JobRow>().WithMany().HasForeignKey(row => row.JobId);
         });
         modelBuilder.Entity<DatasetRow>().HasKey(row => row.Name);
         modelBuilder.Entity<DatasetVersionRow>(version =>

@@ -55,6 +55,24 @@ internal static class JobViews
         ShowResult(invocation, job);
     }
 
+    public static void Show(Invocation invocation, IReadOnlyList<JobSample> samples)
+    {
+        if (samples.Count == 0)
+        {
+            invocation.Screen.WriteLine("No sample: the recipe asks for none, or nothing was measured yet.");
+            return;
+        }
+        foreach (var step in samples.GroupBy(sample => sample.Step))
+        {
+            invocation.Screen.WriteLine(step.Key == 0 ? "before training" : $"after step {step.Key}");
+            foreach (var sample in step)
+            {
+                invocation.Screen.WriteLine($"  {sample.Number}. {Human.WithoutControls(sample.Prompt)}");
+                invocation.Screen.WriteLine($"     {Human.WithoutControls(sample.Text)}{(sample.Complete ? "" : "…")}");
+            }
+        }
+    }
+
     /// <summary>What a succeeded job made; nothing for another.</summary>
     public static void ShowResult(Invocation invocation, Job job)
     {
@@ -111,7 +129,12 @@ internal static class JobViews
         $"Memory: about {Human.Bytes(plan.MemoryNeeded)} of {Human.Bytes(plan.MemoryAvailable)} free on {plan.Worker}",
         .. plan.Memory.Select(part => $"  {part.Part}: {Human.Bytes(part.Bytes)}"),
         .. FitOf(plan),
+        .. plan.Time is { } time ? [Line(time)] : (string[])[],
     ];
+
+    private static string Line(PlannedTime time) =>
+        $"Time: about {Human.About(time.Seconds)}, likely from {Human.About(time.Low)} to {Human.About(time.High)}, for {time.Tokens} tokens to learn from and {time.MeasuredTokens} to measure on; "
+        + (time.Job is { } job ? $"as fast as {job}, of the same base and method" : "by the base's arithmetic and the machine's speed");
 
     private static IEnumerable<string> FitOf(TrainingPlan plan) =>
         plan.MemoryNeeded <= plan.MemoryAvailable ? []

@@ -7,6 +7,7 @@ namespace ModelOps.Cli.Jobs;
 internal static class JobsCommand
 {
     private const int DefaultRows = 50;
+    private const int DefaultSampledSteps = 20;
 
     public static Command Create(CommandFactory cli) => CommandFactory.Group(
         "jobs", "Ingestion, training, quantization and evaluation in progress and done.",
@@ -15,6 +16,7 @@ internal static class JobsCommand
             Show(cli),
             Watch(cli),
             LogsCommand.Create(cli, Id()),
+            Samples(cli),
             Ask(cli, "pause", "Stops a job's work until it is resumed.", (jobs, id, cancellationToken) => jobs.PauseAsync(id, cancellationToken)),
             Ask(cli, "resume", "Lets a paused job go on.", (jobs, id, cancellationToken) => jobs.ResumeAsync(id, cancellationToken)),
             Ask(cli, "cancel", "Stops a job for good.", (jobs, id, cancellationToken) => jobs.CancelAsync(id, cancellationToken)),
@@ -86,6 +88,21 @@ internal static class JobsCommand
                 var job = await invocation.Client.Jobs.GetAsync(invocation.Get(id), cancellationToken);
                 job = await JobWatch.ToEndAsync(invocation, invocation.Client, job, $"{job.Kind} {job.Id}", cancellationToken);
                 invocation.Write(job, JsonOutput.Wire.Job, _ => JobViews.ShowResult(invocation, job));
+                return ExitCodes.Done;
+            });
+    }
+
+    private static Command Samples(CommandFactory cli)
+    {
+        var id = Id();
+        var steps = new Option<int>("--steps") { Description = "Of so many steps at most, the last of them, from 1 to 100", HelpName = "N", DefaultValueFactory = _ => DefaultSampledSteps };
+        return cli.Command(
+            "samples", "Shows what the model made of a few prompts while it was trained (samples in the recipe).",
+            ["modelops jobs samples JOB", "modelops jobs samples JOB --steps 1"], [id, steps],
+            async (invocation, cancellationToken) =>
+            {
+                var samples = await invocation.Client.Jobs.GetSamplesAsync(invocation.Get(id), steps: invocation.Get(steps), cancellationToken: cancellationToken);
+                invocation.Write(new Page<JobSample>(samples), JsonOutput.Wire.PageJobSample, _ => JobViews.Show(invocation, samples));
                 return ExitCodes.Done;
             });
     }

@@ -20,7 +20,7 @@ internal static class TraceView
             screen.WriteLine("Its trace is not kept: it was not recorded, or telemetry:trace_age or telemetry:trace_size let it go.");
             return;
         }
-        var lines = LinesOf(trace).ToList();
+        var lines = LinesOf(TraceNode.TreeOf(trace, MostOfOneName), 0, "").ToList();
         var start = trace.Spans.Min(span => span.StartedAt);
         var end = trace.Spans.Max(span => span.EndedAt ?? span.StartedAt);
         screen.WriteLine($"trace {trace.TraceId}, {trace.Spans.Count} spans, {Text(end - start)}");
@@ -62,56 +62,12 @@ internal static class TraceView
         int At(DateTimeOffset time) => whole > TimeSpan.Zero ? (int)Math.Round((time - start) / whole * BarWidth) : 0;
     }
 
-    /// <summary>Depth first, in the order of their beginning. What a command asked for stands below that command.</summary>
-    private static IEnumerable<Line> LinesOf(JobTrace trace)
-    {
-        var known = trace.Spans.Select(span => span.SpanId).ToHashSet(StringComparer.Ordinal);
-        var below = trace.Spans.Where(span => span.ParentId is not null && known.Contains(span.ParentId)).ToLookup(span => span.ParentId!, StringComparer.Ordinal);
-        foreach (var caller in trace.Spans.Where(span => span.ParentId is null || !known.Contains(span.ParentId)).GroupBy(CallerOf))
-        {
-            var depth = 0;
-            if (caller.Key is { } name)
-            {
-                var all = caller.SelectMany(root => WithAllBelow(root, below)).ToList();
-                yield return new(depth++, name, "", all.Min(span => span.StartedAt), all.Max(span => span.EndedAt ?? span.StartedAt), null);
-            }
-            foreach (var line in LinesOf([.. caller], below, depth, ""))
-            {
-                yield return line;
-            }
-        }
-    }
-
-    private static IEnumerable<Line> LinesOf(IReadOnlyList<TraceSpan> siblings, ILookup<string, TraceSpan> below, int depth, string service)
-    {
-        var counts = siblings.GroupBy(span => span.Name, StringComparer.Ordinal).ToDictionary(same => same.Key, same => same.Count(), StringComparer.Ordinal);
-        var shown = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var span in siblings)
-        {
-            var number = shown[span.Name] = shown.GetValueOrDefault(span.Name) + 1;
-            var left = counts[span.Name] - MostOfOneName;
-            if (left > 0 && number > MostOfOneName && number < counts[span.Name])
-            {
-                continue; // the last one is shown, and says how many were not
-            }
-            var skipped = left > 1 && number == counts[span.Name] ? $" (after {left - 1} more)" : "";
-            yield return new(
-                depth, $"{new string(' ', depth * 2)}{Human.WithoutControls(span.Name)}{skipped}", span.Service == service ? "" : span.Service, span.StartedAt, span.EndedAt, span.Error);
-            foreach (var line in LinesOf([.. below[span.SpanId]], below, depth + 1, span.Service))
-            {
-                yield return line;
-            }
-        }
-    }
-
-    private static IEnumerable<TraceSpan> WithAllBelow(TraceSpan span, ILookup<string, TraceSpan> below) =>
-        below[span.SpanId].SelectMany(child => WithAllBelow(child, below)).Prepend(span);
-
-    /// <returns>What a command of ours says of itself; null for another caller.</returns>
-    private static string? CallerOf(TraceSpan root) =>
-        root.Attributes.TryGetValue("user_agent.original", out var agent) && agent.ToString() is var text && text.StartsWith("modelops (", StringComparison.Ordinal)
-            ? $"modelops {Human.WithoutControls(text["modelops (".Length..].TrimEnd(')'))}"
-            : null;
+    /// <summary>Depth first.</summary>
+    private static IEnumerable<Line> LinesOf(IEnumerable<TraceNode> nodes, int depth, string service) => nodes.SelectMany(node => LinesOf(node.Below, depth + 1, node.Service)
+        .Prepend(new Line(
+            depth,
+            $"{new string(' ', depth * 2)}{Human.WithoutControls(node.Name)}{(node.Skipped > 0 ? $" (after {node.Skipped} more)" : "")}",
+            node.Service == service ? "" : node.Service, node.StartedAt, node.EndedAt, node.Error)));
 
     private static string Text(TimeSpan time) => time.TotalSeconds < 1
         ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.0} ms")

@@ -8,6 +8,12 @@ public sealed record MetricSeries(string Name, IReadOnlyList<MetricValue> Points
 /// <param name="Step">Steps done.</param>
 public sealed record MetricValue(long Step, DateTimeOffset At, double Value);
 
+/// <summary>What the model made of a prompt while it was trained.</summary>
+/// <param name="Step">Steps that it was trained for.</param>
+/// <param name="Number">Of the prompt, from 1.</param>
+/// <param name="Complete">Whether the model ended it; else it was cut.</param>
+public sealed record JobSample(long Step, int Number, DateTimeOffset At, string Prompt, string Text, bool Complete);
+
 /// <summary>A checkpoint that training goes on from when it was paused, canceled and retried, or its worker died.</summary>
 public sealed record JobCheckpoint
 {

@@ -88,6 +88,17 @@ public sealed class JobsClient
         return page.Items;
     }
 
+    /// <summary>What the model made of a few prompts whenever it was measured: the last step first, and of a step by the number of the prompt.</summary>
+    /// <param name="after">Steps up to and with this one are left out.</param>
+    /// <param name="before">Steps from this one on are left out; null: none.</param>
+    /// <param name="steps">Of so many steps at most, the last of them; from 1 to 100.</param>
+    public async Task<IReadOnlyList<JobSample>> GetSamplesAsync(
+        string id, long after = -1, long? before = null, int steps = 20, CancellationToken cancellationToken = default)
+    {
+        var query = $"after={after}&steps={steps}{(before is null ? "" : $"&before={before}")}";
+        return (await connection.GetAsync($"{PathOf(id)}/samples?{query}", WireJson.Default.PageJobSample, cancellationToken).ConfigureAwait(false)).Items;
+    }
+
     /// <summary>Asks the job to stop. It may still be running in the answer: watch it to its end.</summary>
     /// <exception cref="ModelOpsException">A conflict when the job has already ended.</exception>
     public Task<Job> CancelAsync(string id, CancellationToken cancellationToken = default) =>

@@ -9,7 +9,7 @@ using Temporalio.Activities;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>Writes into a job's record what its workflow tells.</summary>
-public sealed partial class JobActivities(JobStore store, JobCheckpoints checkpoints, ArtifactRefusals refusals, ILogger<JobActivities> logger) : IControlActivities
+public sealed partial class JobActivities(JobStore store, JobCheckpoints checkpoints, TrainingTimes times, ArtifactRefusals refusals, ILogger<JobActivities> logger) : IControlActivities
 {
     public IEnumerable<ActivityDefinition> Definitions => [ControlActivity.Of(Activities.RecordJob, RecordAsync)];
 
@@ -24,6 +24,9 @@ public sealed partial class JobActivities(JobStore store, JobCheckpoints checkpo
             await refusals.RecordAsync(job.CreatedBy!, job.Kind, refused.Message, cancellationToken);
         if (change.Phase == JobPhase.Succeeded) await checkpoints.RemoveAsync(id, cancellationToken); // its workflow has nothing left to do
         JsonElement? result = change.Output is { } output ? JobKinds.Of(job.Kind).ToWire(job.Input, output) : null;
+        if (result is { } plan && job.Kind == JobKinds.TrainingPlan)
+            result = JsonSerializer.SerializeToElement(
+                await times.AddToAsync(plan.Deserialize(WireJson.Default.TrainingPlan)!, job.Input, cancellationToken), WireJson.Default.TrainingPlan);
         if (await store.ApplyAsync(id, change, result, cancellationToken))
             Log.Changed(logger, id, job.Kind, JobViews.Text(JobViews.State(change.Phase)), change.Error is { } error ? $": {error.Type}: {error.Message}" : "");
         return new();

@@ -59,7 +59,7 @@ public static class JobKinds
         Report = output.Ingested.Report.Deserialize(WireJson.Default.IngestionReport)!,
     };
 
-    private static TrainingResult ToWire(SftTrainingOutput output) => ToWire(output.Artifact, output.Trained);
+    private static TrainingResult ToWire(SftTrainingOutput output) => ToWire(output.Artifact, output.Trained) with { Recipe = output.Trained.Recipe };
 
     private static TrainingResult ToWire(PinnedArtifact artifact, TrainedAdapter trained) => new()
     {

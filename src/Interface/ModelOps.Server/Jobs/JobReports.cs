@@ -8,7 +8,7 @@ using Temporalio.Exceptions;
 namespace ModelOps.Server.Jobs;
 
 /// <summary>Takes what workers tell of the activities that they run, and remembers who runs what.</summary>
-public sealed partial class JobReports(JobStore store, JobMetrics metrics, JobMeters meters, WorkflowEngine engine, TimeProvider time, ILogger<JobReports> logger)
+public sealed partial class JobReports(JobStore store, JobMetrics metrics, JobSamples samples, JobMeters meters, WorkflowEngine engine, TimeProvider time, ILogger<JobReports> logger)
 {
     private readonly ConcurrentDictionary<string, Running> byWorker = new(StringComparer.Ordinal);
 
@@ -25,6 +25,7 @@ public sealed partial class JobReports(JobStore store, JobMetrics metrics, JobMe
         if (again && report.Attempt > 1) meters.TriedAgain(report.Activity);
         meters.Tell(job, report);
         var message = again && report.Attempt > 1 ? $"attempt {report.Attempt} of {report.Activity} begins, worker {report.Worker}" : null;
+        await samples.AddAsync(job, report.Samples ?? [], cancellationToken); // before the events that tell of them
         foreach (var said in report.Messages ?? []) await store.ReportAsync(job, report.Activity, progress: null, said, cancellationToken);
         if (report.Progress is not null || message is not null)
             await store.ReportAsync(job, report.Activity, ToWire(report.Progress, running, now), message, cancellationToken);

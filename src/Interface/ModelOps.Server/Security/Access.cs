@@ -102,6 +102,7 @@ public static class Access
         Row("GET /api/v1/jobs/{id}/events", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/checkpoints", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/metrics", readers, "jobs:read"),
+        Row("GET /api/v1/jobs/{id}/samples", readers, "jobs:read"),
         Row("GET /api/v1/jobs/{id}/trace", readers, "jobs:read"),
         Row("* /api/v1/jobs/{id}/events/ws", readers, "jobs:read"),
         Row("POST /api/v1/jobs/{id}/cancel", makers, "jobs:write", "job.canceled"),

@@ -16,6 +16,15 @@ internal static class JobText
         job.Artifacts.Count > 0 ? string.Join(", ", job.Artifacts)
         : Said(job, "name") ?? Said(job, "dataset") ?? Said(job, "artifact") ?? job.Id;
 
+    /// <summary>One training among others.</summary>
+    public static string RunOf(Job job) => job.Artifacts.Count > 0 ? job.Artifacts[0] : $"{TitleOf(job)} {JobEnd(job.Id)}";
+
+    /// <summary>Of a training that has succeeded.</summary>
+    public static TrainingResult? Trained(Job job) =>
+        IsTraining(job) && job is { State: JobState.Succeeded, Result: { } result } ? result.Deserialize(WireJson.Default.TrainingResult) : null;
+
+    public static bool IsTraining(Job job) => job.Kind is "sft" or "pretraining";
+
     public static string Took(Job job, DateTimeOffset now) =>
         job.StartedAt is { } start ? Human.Duration((job.FinishedAt ?? now) - start) : "";
 
@@ -27,6 +36,8 @@ internal static class JobText
     /// <returns>Null: the input does not say it.</returns>
     public static string? Said(Job job, string name) =>
         job.Input.ValueKind == JsonValueKind.Object && job.Input.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static string JobEnd(string id) => id[Math.Max(0, id.Length - 6)..];
 
     private static string Text(JsonElement value) => value.ValueKind switch
     {

@@ -28,6 +28,18 @@ internal static class Human
         _ => $"{(int)time.TotalDays} d {time.Hours} h",
     };
 
+    /// <summary>A part of something, short as it may be.</summary>
+    public static string Span(TimeSpan time) => time.TotalSeconds < 1 ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.0} ms") : Duration(time);
+
+    /// <summary>A guess at a time, in no finer numbers than a guess has.</summary>
+    public static string About(double seconds) => seconds switch
+    {
+        < 90 => $"{Math.Max(1, Math.Round(seconds)):0} s",
+        < 90 * 60 => $"{seconds / 60:0} min",
+        < 48 * 3600 => $"{seconds / 3600:0} h",
+        _ => $"{seconds / 86400:0} d",
+    };
+
     public static string Count(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
 
     /// <summary>How long ago; of another day, the day.</summary>

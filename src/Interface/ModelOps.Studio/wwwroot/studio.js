@@ -16,18 +16,28 @@ export function scrollToEnd(id) {
 
 // --- charts
 
-const palettes = { light: ['#4338ca', '#b45309', '#0f766e', '#be185d'], dark: ['#a5b4fc', '#fcd34d', '#5eead4', '#f9a8d4'] };
+const palettes = {
+  light: ['#4338ca', '#b45309', '#0f766e', '#be185d', '#0369a1', '#4d7c0f'],
+  dark: ['#a5b4fc', '#fcd34d', '#5eead4', '#f9a8d4', '#7dd3fc', '#bef264'],
+};
 const theme = () => document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light';
 const ink = () => theme() === 'dark' ? { text: '#a3b1c6', line: '#263349' } : { text: '#475569', line: '#e2e8f0' };
 
-const short = value => value == null ? '' : Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecision(3)}k`
+const short = value => value == null ? '' : Math.abs(value) >= 1e9 ? `${+(value / 1e9).toPrecision(4)}G` : Math.abs(value) >= 1e6 ? `${+(value / 1e6).toPrecision(4)}M` : Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecision(3)}k`
   : value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : `${+value.toPrecision(5)}`;
 
-// rows: x and a value per series, as doubles; NaN is no value.
-export function createChart(element, height, names) {
-  const data = [[], ...names.map(() => [])];
-  const columns = data.length;
+// Each of the runs has the series of all names. Runs beside each other have a colour each, and dashes tell their series apart; of one alone each series has a colour.
+export function createChart(element, height, names, runs) {
+  const columns = names.length + 1;
+  const tables = runs.map(() => [[], ...names.map(() => [])]);
   const axis = size => ({ font: '11px Inter, sans-serif', stroke: () => ink().text, grid: { stroke: () => ink().line, width: 1 }, ticks: { stroke: () => ink().line }, size });
+  const series = (run, name) => ({
+    label: runs.length > 1 ? `${runs[run]}${names.length > 1 ? ` ${names[name]}` : ''}` : names[name],
+    stroke: () => palettes[theme()][(runs.length > 1 ? run : name) % 6],
+    dash: runs.length > 1 && name > 0 ? [6, 4] : undefined,
+    width: 1.75, spanGaps: true, value: (_, value) => short(value),
+    points: { show: (u, s) => few(u.data[s]), size: 4 },
+  });
   const chart = new uPlot({
     width: element.clientWidth,
     height,
@@ -35,23 +45,26 @@ export function createChart(element, height, names) {
     cursor: { drag: { x: true, y: false } },
     legend: { live: true },
     axes: [axis(28), { ...axis(54), values: (_, ticks) => ticks.map(short) }],
-    series: [{ label: 'step' }, ...names.map((label, i) => ({
-      label, stroke: () => palettes[theme()][i % 4], width: 1.75, spanGaps: true, value: (_, value) => short(value),
-      points: { show: (u, s) => u.data[s].reduce((n, v) => n + (v != null), 0) < 30, size: 4 },
-    }))],
-  }, data, element);
+    series: [{ label: 'step' }, ...runs.flatMap((_, run) => names.map((_, name) => series(run, name)))],
+  }, joined(), element);
   const resized = new ResizeObserver(() => { if (element.clientWidth) chart.setSize({ width: element.clientWidth, height }); });
   resized.observe(element);
   const themed = new MutationObserver(() => chart.redraw(false, true));
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
   let drawing = false;
+  function joined() {
+    return tables.length === 1 ? tables[0] : uPlot.join(tables);
+  }
   const draw = () => {
     drawing = false;
-    chart.setData(data);
-    element.dataset.points = data[0].length;
+    chart.setData(joined());
+    element.dataset.points = tables.reduce((n, [steps]) => n + steps.length, 0);
+    element.dataset.draws = +(element.dataset.draws ?? 0) + 1;
   };
   return {
-    append(bytes) {
+    // bytes: the step and a value per name, as doubles; NaN is no value.
+    append(run, bytes) {
+      const data = tables[run];
       const rows = new Float64Array(bytes.slice().buffer);
       for (let at = 0; at < rows.length; at += columns) {
         // Steps that are done again, after a worker's death say, take the place of what they left.
@@ -69,6 +82,13 @@ export function createChart(element, height, names) {
       chart.destroy();
     },
   };
+}
+
+// Whether each value has a mark: lines alone would hide a single one.
+function few(values) {
+  let count = 0;
+  for (const value of values) if (value != null && ++count >= 30) return false;
+  return true;
 }
 
 // --- files

@@ -17,7 +17,7 @@ internal sealed class TrainAdapterActivity(
     {
         progress.Report(ActivityProgress.Of("verifying"));
         using var scratch = new ScratchFolder(options);
-        var reports = new TrainingReports(progress, logger);
+        var reports = new TrainingReports(progress, time, logger);
         await using var checkpoints = new JobCheckpoints(
             objects, ActivityExecutionContext.Current.Info.WorkflowId!, Path.Combine(scratch.Path, "checkpoints"), ActivityReports.Current!,
             steps => reports.Say($"the checkpoint after step {steps} is stored"), logger);

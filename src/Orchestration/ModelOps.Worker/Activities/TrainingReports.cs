@@ -3,8 +3,8 @@ using ModelOps.Workflows;
 
 namespace ModelOps.Worker.Activities;
 
-/// <summary>What training tells, in the words of its job: steps and measurements are points of the job's series, messages stand in its events and its log.</summary>
-internal sealed partial class TrainingReports(IProgress<ActivityProgress> job, ILogger logger) : IProgress<TrainingProgress>
+/// <summary>What training tells, in the words of its job: steps and measurements are points of the job's series, messages stand in its events and its log, samples by themselves.</summary>
+internal sealed partial class TrainingReports(IProgress<ActivityProgress> job, TimeProvider time, ILogger logger) : IProgress<TrainingProgress>
 {
     private readonly Lock gate = new();
     private ActivityProgress latest = ActivityProgress.Of("starting");
@@ -19,6 +19,7 @@ internal sealed partial class TrainingReports(IProgress<ActivityProgress> job, I
             job.Report(latest with
             {
                 Message = value.Message,
+                Sample = value.Sample is { } sample ? new(sample.Steps, sample.Number, time.GetUtcNow(), sample.Prompt, sample.Text, sample.Complete) : null,
                 IsPoint = value.Stage is TrainingStages.Train or TrainingStages.Validated,
                 EndsStage = value.Stage == TrainingStages.Validated,
             });

@@ -5,7 +5,7 @@ using Temporalio.Activities;
 namespace ModelOps.Worker.Hosting;
 
 /// <summary>
-/// Tells the server how an activity goes, at most five times a second: the newest progress, every message, and every line that is logged meanwhile;
+/// Tells the server how an activity goes, at most five times a second: the newest progress, every message and sample, and every line that is logged meanwhile;
 /// points of series once a second, for each report with some is a transaction there. What the server does not take is told again with the next
 /// report; of lines the last 1,000 are kept, of points the last 100,000.
 /// </summary>
@@ -29,6 +29,7 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
     private readonly StageSpans stages;
     private List<JobLogLine> lines = [];
     private List<string> messages = [];
+    private List<SampledText> samples = [];
     private List<MetricPoint> points = [];
     private long pointsSent;
     private ActivityProgress? progress = ActivityProgress.Of("starting");
@@ -50,6 +51,7 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
             progress = value;
             stages.Report(value);
             if (value.Message is not null) messages.Add(value.Message);
+            if (value.Sample is not null) samples.Add(value.Sample);
             if (value is { IsPoint: true, Metrics.Count: > 0 }) points.Add(new(value.Step, time.GetUtcNow(), value.Metrics));
         }
     }
@@ -152,8 +154,8 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
         {
             var due = DuePoints(everything);
             if (progress is null && lines.Count + messages.Count + due.Count == 0) return true;
-            report = new(activity.ActivityType, activity.ActivityId, activity.Attempt, worker, progress, lines, messages, due);
-            (progress, lines, messages) = (null, [], []);
+            report = new(activity.ActivityType, activity.ActivityId, activity.Attempt, worker, progress, lines, messages, due, samples);
+            (progress, lines, messages, samples) = (null, [], [], []);
             points.RemoveRange(0, due.Count);
         }
         try
@@ -175,6 +177,7 @@ internal sealed class ActivityReports : IProgress<ActivityProgress>, IAsyncDispo
             progress ??= report.Progress;
             lines = [.. report.Lines.Concat(lines).TakeLast(MostLines)];
             messages = [.. report.Messages!, .. messages];
+            samples = [.. report.Samples!, .. samples];
             points = [.. report.Points!.Concat(points).TakeLast(MostPoints)];
         }
     }

@@ -30,7 +30,7 @@ internal sealed record MemoryPlan(IReadOnlyList<MemoryPart> Parts)
     public static MemoryPlan Of(ModelConfig model, ResolvedRecipe recipe)
     {
         var parameters = (double)DecoderTensors.ParameterCount(model);
-        var linear = LinearParameters(model);
+        var linear = (double)DecoderTensors.LinearParameterCount(model);
         var trained = recipe.Rank is { } rank ? AdapterParameters(model, rank) : parameters;
         var weights = (parameters - linear) * Float + (linear * (recipe.Method == TrainingMethod.Qlora ? FourBit : Float));
         var tokens = (double)recipe.BatchSize * recipe.SequenceLength;
@@ -100,12 +100,6 @@ internal sealed record MemoryPlan(IReadOnlyList<MemoryPart> Parts)
         double hidden = model.HiddenSize, heads = model.HeadCount * model.HeadDimension, fed = model.IntermediateSize;
         var layer = (KeptHidden * hidden) + (KeptHeads * heads) + (KeptFeedForward * fed);
         return recipe.GradientCheckpointing ? layer + (model.LayerCount * hidden) : model.LayerCount * layer;
-    }
-
-    private static double LinearParameters(ModelConfig model)
-    {
-        var names = DecoderTensors.AllLinearModules(model).Select(module => $"{module}.weight").ToHashSet();
-        return DecoderTensors.Of(model).Where(tensor => names.Contains(tensor.Name)).Sum(tensor => (double)tensor.Shape[0] * tensor.Shape[1]);
     }
 
     /// <summary>Of an update on every linear module, the most that there can be.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using ModelOps.ModelFiles;
 using ModelOps.Models;
+using ModelOps.Recipes;
 using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
 using ModelOps.Training.Loop;
@@ -53,7 +54,7 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
 
         // 2. The model, with a fresh adapter, which changes nothing yet, unless its own weights are trained.
         TorchNatives.Load();
-        torch.set_num_threads(request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1));
+        torch.set_num_threads(ThreadsOf(request));
         using var model = TrainedModel.Load(folder, recipe);
 
         // 3. Measure, train, measure.
@@ -121,6 +122,8 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
     {
         var (folder, _, _, rows, recipe, memory) = Prepare(request, cancellationToken);
         var available = request.MemoryLimit ?? MemoryPlan.Available();
+        TorchNatives.Load();
+        torch.set_num_threads(ThreadsOf(request));
         return new()
         {
             Recipe = recipe,
@@ -133,8 +136,11 @@ public sealed class RecipeTraining(TimeProvider time, AlgorithmRegistry? algorit
             MemoryAvailable = available,
             WouldFit = memory.WouldFit(folder.Config, recipe, available),
             Advice = [.. rows.Advice(folder.Config)],
+            Work = rows.Work(folder.Config, recipe, ThroughputMeter.MeasurePeak(recipe.Device == ComputeDevice.Cuda && torch.cuda.is_available() ? torch.CUDA : torch.CPU, time)),
         };
     }
+
+    private static int ThreadsOf(TrainingRequest request) => request.Threads ?? Math.Max(1, Environment.ProcessorCount - 1);
 
     private static string Text(ResolvedRecipe recipe, MemoryPlan memory) => string.Create(
         CultureInfo.InvariantCulture,

@@ -34,11 +34,15 @@ internal sealed partial class SampledAnswers
         {
             var answers = model.Generate([.. batch.Select(prompt => prompt.Tokens)], new() { MaxTokens = MaxTokens, StopTokens = encoder.StopTokens }, cancellationToken);
             foreach (var (prompt, answer) in batch.Zip(answers))
-                progress.Report(TrainingProgress.Say(stage, ++told, prompts.Count, $"{when}: \"{Shown(prompt.Shown)}\" {encoder.Verb} \"{Text(answer)}\""));
+            {
+                var text = encoder.Decode(answer.Tokens);
+                progress.Report(TrainingProgress.Say(stage, ++told, prompts.Count, $"{when}: \"{Shown(prompt.Shown)}\" {encoder.Verb} \"{OneLine(text)}{(answer.Stopped ? "" : "…")}\"") with
+                {
+                    Sample = new(steps, told, prompt.Shown, text, answer.Stopped),
+                });
+            }
         }
     }
-
-    private string Text(GeneratedTokens answer) => OneLine(encoder.Decode(answer.Tokens)) + (answer.Stopped ? "" : "…");
 
     private static string Shown(string question)
     {

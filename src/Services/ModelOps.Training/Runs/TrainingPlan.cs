@@ -31,9 +31,19 @@ public sealed record TrainingPlan
     /// <summary>What people may want otherwise of the rows, and what to do.</summary>
     public required IReadOnlyList<string> Advice { get; init; }
 
+    public required TrainingWork Work { get; init; }
+
     /// <summary>In the names that a recipe file has.</summary>
     public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, ResolvedRecipeJson.Default.TrainingPlan);
 }
+
+/// <summary>What a run computes.</summary>
+/// <param name="Tokens">Read in all steps.</param>
+/// <param name="MeasuredTokens">Read in all measurements of the validation loss.</param>
+/// <param name="FlopsPerToken">Floating-point operations of a step per token.</param>
+/// <param name="Flops">Floating-point operations in all.</param>
+/// <param name="PeakFlops">What the machine does at best per second, in matrix products of fp32.</param>
+public sealed record TrainingWork(long Tokens, long MeasuredTokens, double FlopsPerToken, double Flops, double PeakFlops);
 
 /// <param name="Part">What it is for: weights, gradients, optimizer, activations, logits, process.</param>
 public sealed record MemoryPart(string Part, long Bytes);

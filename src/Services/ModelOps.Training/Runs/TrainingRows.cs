@@ -1,5 +1,6 @@
 using System.Text.Json;
 using ModelOps.ModelFiles;
+using ModelOps.Models;
 using ModelOps.Recipes;
 using ModelOps.Training.Checkpoints;
 using ModelOps.Training.Data;
@@ -38,6 +39,19 @@ internal sealed record TrainingRows(
                 + (Length < model.MaxPositions ? $"a larger sequence_length, up to {model.MaxPositions}, keeps more of them" : "the base takes no more: make the rows shorter");
         if (TrainReport.Skipped > 0) yield return $"{TrainReport.Skipped} of {all} training rows are left out, for there is nothing in them to learn: {TrainReport.FirstSkipReason}";
         if (EvaluatedOn == EvaluationRows.TrainSample) yield return "there is no validation row: losses are measured on training rows, and tell little about new ones";
+    }
+
+    /// <summary>What a run on them computes. Sampled answers are left out, as are early stops.</summary>
+    /// <param name="peakFlops">What the machine does at best per second.</param>
+    public TrainingWork Work(ModelConfig model, ResolvedRecipe recipe, double peakFlops)
+    {
+        var perEpoch = (Train.Count + (recipe.BatchSize * recipe.Accumulation) - 1) / (recipe.BatchSize * recipe.Accumulation);
+        var tokens = (long)((double)Train.Sum(row => (long)row.Length) * recipe.Steps / perEpoch);
+        var measurements = 2 + (recipe.ValidateEvery is { } every ? (recipe.Steps - 1) / every : 0);
+        var measured = measurements * Evaluation.Sum(row => (long)row.Length);
+        var forward = CausalLanguageModel.ForwardFlopsPerToken(model, Length);
+        var step = CausalLanguageModel.TrainingFlopsPerToken(model, Length, trainsWeights: recipe.Rank is null) + (recipe.GradientCheckpointing ? forward : 0);
+        return new(tokens, measured, step, (tokens * step) + (measured * forward), peakFlops);
     }
 
     /// <summary>SHA-256 of all that a run is made from besides the base's weights, hex.</summary>

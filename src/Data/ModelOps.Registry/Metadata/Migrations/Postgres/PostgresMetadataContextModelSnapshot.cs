@@ -829,6 +829,46 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                     b.ToTable("jobs");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.JobSampleRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("text")
+                        .HasColumnName("job_id")
+                        .UseCollation("C");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("bigint")
+                        .HasColumnName("step");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("integer")
+                        .HasColumnName("number");
+
+                    b.Property<long>("At")
+                        .HasColumnType("bigint")
+                        .HasColumnName("at");
+
+                    b.Property<bool>("Complete")
+                        .HasColumnType("boolean")
+                        .HasColumnName("complete");
+
+                    b.Property<string>("Prompt")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("prompt")
+                        .UseCollation("C");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("text")
+                        .UseCollation("C");
+
+                    b.HasKey("JobId", "Step", "Number");
+
+                    b.ToTable("job_samples");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.RefreshTokenRow", b =>
                 {
                     b.Property<string>("Hash")
@@ -1029,6 +1069,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                 });
 
             modelBuilder.Entity("ModelOps.Registry.JobMetricRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.JobSampleRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
                         .WithMany()

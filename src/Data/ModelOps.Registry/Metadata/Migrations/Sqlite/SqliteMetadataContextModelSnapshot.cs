@@ -742,6 +742,43 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                     b.ToTable("jobs");
                 });
 
+            modelBuilder.Entity("ModelOps.Registry.JobSampleRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("job_id");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("step");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("number");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<bool>("Complete")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("complete");
+
+                    b.Property<string>("Prompt")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("prompt");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("text");
+
+                    b.HasKey("JobId", "Step", "Number");
+
+                    b.ToTable("job_samples");
+                });
+
             modelBuilder.Entity("ModelOps.Registry.RefreshTokenRow", b =>
                 {
                     b.Property<string>("Hash")
@@ -934,6 +971,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                 });
 
             modelBuilder.Entity("ModelOps.Registry.JobMetricRow", b =>
+                {
+                    b.HasOne("ModelOps.Registry.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ModelOps.Registry.JobSampleRow", b =>
                 {
                     b.HasOne("ModelOps.Registry.JobRow", null)
                         .WithMany()
