@@ -29,6 +29,9 @@ public sealed class StudioFixture : IAsyncLifetime
     /// <summary>A training that has ended.</summary>
     public Job Trained { get; private set; } = null!;
 
+    /// <summary>A quantization of the base to Q8_0 and BF16 that has ended.</summary>
+    public Job Quantized { get; private set; } = null!;
+
     public string Address => server!.Client.Server.AbsoluteUri.TrimEnd('/');
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -52,6 +55,7 @@ public sealed class StudioFixture : IAsyncLifetime
         await EndAsync(await Client.Datasets.CreateVersionAsync("rows", rows, new IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
         Trained = await EndAsync(await StartTrainingAsync("tuned", steps: 12));
         await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "tuned", Name = "tuned-q8" }, Cancel));
+        Quantized = await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Name = "sized", Types = ["Q8_0", "BF16"] }, Cancel));
     }
 
     public async ValueTask DisposeAsync()

@@ -12,7 +12,7 @@ namespace ModelOps.Tests.Studio;
 
 /// <summary>The web UI in a real Chromium: each page's main act, as people with different roles.</summary>
 [EmbeddedOnly("the pages call the API, whose own tests are run on both")]
-public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFixture>
+public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<StudioFixture>
 {
     private const string ScreenshotVariable = "MODELOPS_WRITE_SCREENSHOTS";
     private static readonly LocatorAssertionsToBeVisibleOptions soon = new() { Timeout = 30_000 };
@@ -278,8 +278,7 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
                 .Where(found => found.GetProperty("impact").GetString() is "serious" or "critical")
                 .Select(found => $"{name}: {found.GetProperty("id")} at {found.GetProperty("nodes")[0].GetProperty("target")} {found.GetProperty("nodes")[0].GetProperty("failureSummary")}"));
             if (await shown.Page.EvaluateAsync<bool>("document.documentElement.scrollWidth > innerWidth")) findings.Add($"{name}: wider than {width}");
-            if (Environment.GetEnvironmentVariable(ScreenshotVariable) is { Length: > 0 } folder)
-                await shown.Page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}-{theme}-{width}.png") });
+            await PictureAsync(shown, $"{name}-{theme}-{width}", whole: false);
         }
     }
 
@@ -298,6 +297,12 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
         await Expect(view.Page.GetByRole(AriaRole.Link, new() { Name = "tuned@1" })).ToBeVisibleAsync(); // still signed in
     }
 
+    private static async Task PictureAsync(StudioView shown, string name, bool whole = true)
+    {
+        if (Environment.GetEnvironmentVariable(ScreenshotVariable) is { Length: > 0 } folder)
+            await shown.Page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}.png"), FullPage = whole });
+    }
+
     private IEnumerable<(string Name, string Path, string Sign)> Pages() =>
     [
         ("home", "", ".tile"),
@@ -308,6 +313,8 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
         ("dataset", "datasets/rows", "table"),
         ("artifacts", "artifacts", "table"),
         ("artifact", "artifacts/tuned@1", ".lineage"),
+        ("compare", "artifacts-compare?left=base@1&right=tuned@1", "table"),
+        ("quantization", $"jobs/{fixture.Quantized.Id}", ".plot"),
         ("train", "train", ".form"),
         ("quantize", "quantize", ".form"),
         ("deployments", "deployments", ".form"),
@@ -315,5 +322,6 @@ public sealed class StudioTests(StudioFixture fixture) : IClassFixture<StudioFix
         ("workers", "workers", "table"),
         ("audit", "audit", "table"),
         ("people", "people", "table"),
+        ("settings", "settings", "table"),
     ];
 }
