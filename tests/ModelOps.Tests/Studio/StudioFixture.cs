@@ -33,6 +33,9 @@ public sealed class StudioFixture : IAsyncLifetime
     /// <summary>Another one of the same base, with a smaller update.</summary>
     public Job Other { get; private set; } = null!;
 
+    /// <summary>A quantization of the base to Q8_0 and BF16 that has ended.</summary>
+    public Job Quantized { get; private set; } = null!;
+
     public string Address => server!.Client.Server.AbsoluteUri.TrimEnd('/');
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -57,6 +60,7 @@ public sealed class StudioFixture : IAsyncLifetime
         Trained = await EndAsync(await StartTrainingAsync("tuned", steps: 12));
         Other = await EndAsync(await StartTrainingAsync("other", steps: 4, rank: 4));
         await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "tuned", Name = "tuned-q8" }, Cancel));
+        Quantized = await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Name = "sized", Types = ["Q8_0", "BF16"] }, Cancel));
     }
 
     public async ValueTask DisposeAsync()

@@ -287,8 +287,7 @@ public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<S
                 .Where(found => found.GetProperty("impact").GetString() is "serious" or "critical")
                 .Select(found => $"{name}: {found.GetProperty("id")} at {found.GetProperty("nodes")[0].GetProperty("target")} {found.GetProperty("nodes")[0].GetProperty("failureSummary")}"));
             if (await shown.Page.EvaluateAsync<bool>("document.documentElement.scrollWidth > innerWidth")) findings.Add($"{name}: wider than {width}");
-            if (Environment.GetEnvironmentVariable(ScreenshotVariable) is { Length: > 0 } folder)
-                await shown.Page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}-{theme}-{width}.png") });
+            await PictureAsync(shown, $"{name}-{theme}-{width}", whole: false);
         }
     }
 
@@ -307,6 +306,12 @@ public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<S
         await Expect(view.Page.GetByRole(AriaRole.Link, new() { Name = "tuned@1" })).ToBeVisibleAsync(); // still signed in
     }
 
+    private static async Task PictureAsync(StudioView shown, string name, bool whole = true)
+    {
+        if (Environment.GetEnvironmentVariable(ScreenshotVariable) is { Length: > 0 } folder)
+            await shown.Page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}.png"), FullPage = whole });
+    }
+
     private IEnumerable<(string Name, string Path, string Sign)> Pages() =>
     [
         ("home", "", ".tile"),
@@ -318,6 +323,8 @@ public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<S
         ("dataset", "datasets/rows", "table"),
         ("artifacts", "artifacts", "table"),
         ("artifact", "artifacts/tuned@1", ".lineage"),
+        ("compare", "artifacts-compare?left=base@1&right=tuned@1", "table"),
+        ("quantization", $"jobs/{fixture.Quantized.Id}", ".plot"),
         ("train", "train", ".form"),
         ("quantize", "quantize", ".form"),
         ("deployments", "deployments", ".form"),
@@ -325,5 +332,6 @@ public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<S
         ("workers", "workers", "table"),
         ("audit", "audit", "table"),
         ("people", "people", "table"),
+        ("settings", "settings", "table"),
     ];
 }
