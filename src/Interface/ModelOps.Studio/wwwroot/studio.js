@@ -9,6 +9,18 @@ export const copy = text => navigator.clipboard.writeText(text);
 
 export const renewCookie = async () => { await fetch('studio/session', { method: 'POST', headers: { 'X-Studio': '1' } }); };
 
+export function keep(key, text) {
+  try {
+    if (text) sessionStorage.setItem(key, text);
+    else sessionStorage.removeItem(key);
+    return true;
+  } catch {
+    return false; // it is full
+  }
+}
+
+export const kept = (key, otherwise) => new TextEncoder().encode(sessionStorage.getItem(key) ?? otherwise);
+
 export function scrollToEnd(id) {
   const element = document.getElementById(id);
   if (element) element.scrollTop = element.scrollHeight;
@@ -23,19 +35,19 @@ const ink = () => theme() === 'dark' ? { text: '#a3b1c6', line: '#263349' } : { 
 const short = value => value == null ? '' : Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecision(3)}k`
   : value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : `${+value.toPrecision(5)}`;
 
-// rows: x and a value per series, as doubles; NaN is no value.
-export function createChart(element, height, names) {
+// rows: x and a value per series, as doubles; NaN is no value. seconds: x is the time, and as many of them are shown; else x is a step.
+export function createChart(element, height, names, seconds) {
   const data = [[], ...names.map(() => [])];
   const columns = data.length;
   const axis = size => ({ font: '11px Inter, sans-serif', stroke: () => ink().text, grid: { stroke: () => ink().line, width: 1 }, ticks: { stroke: () => ink().line }, size });
   const chart = new uPlot({
     width: element.clientWidth,
     height,
-    scales: { x: { time: false } },
+    scales: { x: { time: seconds != null } },
     cursor: { drag: { x: true, y: false } },
     legend: { live: true },
     axes: [axis(28), { ...axis(54), values: (_, ticks) => ticks.map(short) }],
-    series: [{ label: 'step' }, ...names.map((label, i) => ({
+    series: [{ label: seconds == null ? 'step' : 'at' }, ...names.map((label, i) => ({
       label, stroke: () => palettes[theme()][i % 4], width: 1.75, spanGaps: true, value: (_, value) => short(value),
       points: { show: (u, s) => u.data[s].reduce((n, v) => n + (v != null), 0) < 30, size: 4 },
     }))],
@@ -58,6 +70,7 @@ export function createChart(element, height, names) {
         while (data[0].length && data[0][data[0].length - 1] >= rows[at]) data.forEach(column => column.pop());
         for (let c = 0; c < columns; c++) data[c].push(Number.isNaN(rows[at + c]) ? null : rows[at + c]);
       }
+      while (seconds != null && data[0].length && data[0][0] < data[0][data[0].length - 1] - seconds) data.forEach(column => column.shift());
       if (!drawing) {
         drawing = true;
         requestAnimationFrame(draw);
@@ -102,4 +115,5 @@ export function acceptDrops(zone, input, page) {
   zone.addEventListener('dragleave', () => zone.classList.remove('over'));
   zone.addEventListener('drop', event => { event.preventDefault(); zone.classList.remove('over'); take(event.dataTransfer.files); });
   input.addEventListener('change', () => take(input.files));
+  take(input.files); // chosen before the page was alive
 }
