@@ -581,6 +581,59 @@ public sealed record Deployment
     public IReadOnlyList<DeployedAdapter> Adapters { get; init; } = [];
     public required DateTimeOffset CreatedAt { get; init; }
     public string? Error { get; init; }
+    /// <summary>How its requests fare; null of a server that does not tell.</summary>
+    public DeploymentStats? Stats { get; init; }
+}
+
+/// <summary>How the requests of a deployment fare on the server that tells; of several servers each tells of its own.</summary>
+public sealed record DeploymentStats
+{
+    /// <summary>Requests that wait for a slot, of all replicas.</summary>
+    public required int Queued { get; init; }
+    /// <summary>Sequences that are being decoded, of all replicas.</summary>
+    public required int ActiveSlots { get; init; }
+    /// <summary>The model itself first, then its adapters.</summary>
+    public required IReadOnlyList<ModelStats> Models { get; init; }
+}
+
+/// <summary>The last five minutes of a model or an adapter, or those since the server's start.</summary>
+public sealed record ModelStats
+{
+    /// <summary>The model id that clients use.</summary>
+    public required string Model { get; init; }
+    /// <summary>Requests under way, those that wait for a slot too.</summary>
+    public required int ActiveRequests { get; init; }
+    /// <summary>Those that ended.</summary>
+    public required long Requests { get; init; }
+    /// <summary>Of them, those that were refused or broke.</summary>
+    public required long Failed { get; init; }
+    /// <summary>Seconds to the first piece of an answer; null: none began.</summary>
+    public LatencyStats? TimeToFirstToken { get; init; }
+    /// <summary>Seconds between two pieces of an answer; null: there were none.</summary>
+    public LatencyStats? InterTokenLatency { get; init; }
+    /// <summary>Of all answers together, over the last ten seconds.</summary>
+    public required double TokensPerSecond { get; init; }
+    public required long PromptTokens { get; init; }
+    /// <summary>Of the prompts' tokens, those that the prefix cache had.</summary>
+    public required long CachedPromptTokens { get; init; }
+    public required long CompletionTokens { get; init; }
+    public required StatsCourse Course { get; init; }
+}
+
+/// <param name="P50">Half of them took at most this.</param>
+/// <param name="P95">95% of them took at most this.</param>
+public sealed record LatencyStats(double P50, double P95);
+
+/// <summary>The same in steps, oldest first; the step that is under way is not among them.</summary>
+public sealed record StatsCourse
+{
+    /// <summary>Where the first step begins.</summary>
+    public required DateTimeOffset From { get; init; }
+    /// <summary>Length of a step.</summary>
+    public required int StepSeconds { get; init; }
+    public required IReadOnlyList<double> TokensPerSecond { get; init; }
+    /// <summary>The median of each step, in seconds; null: no answer began in it.</summary>
+    public required IReadOnlyList<double?> TimeToFirstToken { get; init; }
 }
 
 public sealed record AddAdapter

@@ -22,6 +22,7 @@ public sealed class InferenceMetrics : IDisposable
     public InferenceMetrics(IMeterFactory meters, TimeProvider time)
     {
         this.time = time;
+        Recent = new RecentGenerations(time);
         meter = meters.Create(MeterName);
         duration = Seconds("request.duration", "A whole generation, or until it failed.", [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]);
         firstToken = Seconds("time_to_first_token", "From the request to the first piece of its answer.", [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]);
@@ -35,6 +36,9 @@ public sealed class InferenceMetrics : IDisposable
         active = meter.CreateUpDownCounter<long>("modelops.inference.requests.active", "{request}", "Generations under way, those that wait for a slot too.");
     }
 
+    /// <summary>What was measured last.</summary>
+    public RecentGenerations Recent { get; }
+
     public void Dispose() => meter.Dispose();
 
     /// <param name="adapter">Null: the model itself.</param>
@@ -43,10 +47,13 @@ public sealed class InferenceMetrics : IDisposable
         string model, string? adapter, Func<Activity?> trace, IAsyncEnumerable<GenerationPiece> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var tags = new TagList { { "model", model }, { "adapter", adapter ?? "" } };
+        var recent = Recent.Of(model, adapter);
         var started = time.GetTimestamp();
         long? last = null;
         var outcome = "cancelled"; // what it is if nobody reads on
+        var (counted, usage) = (0, (TokenUsage?)null);
         active.Add(1, tags);
+        recent.Begin();
         using var span = trace();
         var source = pieces.GetAsyncEnumerator(cancellationToken);
         await using var owned = source.ConfigureAwait(false);
@@ -65,16 +72,20 @@ public sealed class InferenceMetrics : IDisposable
                     throw;
                 }
                 var now = time.GetTimestamp();
-                if (last is { } before) interToken.Record(time.GetElapsedTime(before, now).TotalSeconds, tags);
+                var wait = time.GetElapsedTime(last ?? started, now);
+                var count = source.Current.IsEmpty ? 0 : 1; // where another server answers a piece may have several; their number comes at the end
+                recent.Piece(wait, isFirst: last is null, count);
+                counted += count;
+                if (last is not null) interToken.Record(wait.TotalSeconds, tags);
                 else
                 {
-                    firstToken.Record(time.GetElapsedTime(started, now).TotalSeconds, tags);
+                    firstToken.Record(wait.TotalSeconds, tags);
                     span?.AddEvent(new ActivityEvent("first_token", time.GetUtcNow()));
                 }
                 last = now;
                 if (source.Current.Finish is not null)
                 {
-                    outcome = "";
+                    (outcome, usage) = ("", source.Current.Usage);
                     Record(source.Current, tags);
                     span.End(source.Current);
                 }
@@ -84,6 +95,7 @@ public sealed class InferenceMetrics : IDisposable
         finally
         {
             active.Add(-1, tags);
+            recent.End(usage, uncounted: usage is null ? 0 : usage.CompletionTokens - counted, failed: outcome is not ("" or "cancelled"));
             if (outcome.Length > 0) tags.Add("error.type", outcome);
             duration.Record(time.GetElapsedTime(started).TotalSeconds, tags);
         }

@@ -181,6 +181,26 @@ public sealed class StreamTests
         Assert.Equal("The inference worker died.", exception.Problem.Detail);
     }
 
+    [Fact(Timeout = 30_000)]
+    public async Task Complete_CallsInPiecesAndLogprobs_AreFolded()
+    {
+        await using var peer = await HttpsPeer.StartAsync(app => app.MapPost("/v1/chat/completions", async context =>
+        {
+            await HttpsPeer.SendEventAsync(context, """{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"weather","arguments":"{\"place\":"}}]}}]}""");
+            await HttpsPeer.SendEventAsync(context, """{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"c2","type":"function","function":{"name":"time","arguments":"{}"}},{"index":0,"function":{"arguments":"\"Bern\"}"}}]}}]}""");
+            await HttpsPeer.SendEventAsync(context, """{"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"content":[{"token":"x","logprob":-0.5,"bytes":[120],"top_logprobs":[{"token":"y","logprob":-0.4,"bytes":[121]}]}]},"finish_reason":"tool_calls"}]}""");
+            await HttpsPeer.SendEventAsync(context, "[DONE]");
+        }));
+        using var client = peer.Connect();
+
+        var answer = await client.Chat.CompleteAsync(Question, null, TestContext.Current.CancellationToken);
+
+        Assert.Equal([new("c1", new("weather", "{\"place\":\"Bern\"}")), new ChatToolCall("c2", new("time", "{}"))], answer.ToolCalls);
+        Assert.Equal(("x", "tool_calls"), (answer.Content, answer.FinishReason));
+        var token = Assert.Single(answer.Logprobs);
+        Assert.Equal(("x", -0.5, "y"), (token.Token, token.Logprob, token.TopLogprobs![0].Token));
+    }
+
     private static ChatRequest Question => new() { Model = "m", Messages = [new ChatMessage("user", "Hi")] };
 
     private static JobLogEntry LineOf(long sequence) =>

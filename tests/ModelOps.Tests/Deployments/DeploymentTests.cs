@@ -42,6 +42,10 @@ public sealed class DeploymentTests(ServingServer server)
         }
         await MeasuredAsync(sample => sample.Name == "modelops_inference_memory_usage_bytes" && sample.Labels["model"] == "words" && sample.Value > 1_000_000);
 
+        var stats = JsonSerializer.Deserialize((await RunAsync("deployments", "show", "words")).Out, WireJson.Default.Deployment)!.Stats!;
+        Assert.Equal([("words", 1L), ("words:second", 1L), ("words:tone", 1L)], stats.Models.Select(model => (model.Model, model.Requests)));
+        Assert.All(stats.Models, model => Assert.True(model is { TimeToFirstToken.P95: > 0, InterTokenLatency.P50: > 0, CompletionTokens: > 1, Course.TokensPerSecond.Count: 60 }));
+
         // 4. Pull the plug: all of it is back.
         await server.RestartAsync();
         await Eventually.HoldsAsync(async () => (await server.Client.GetReadinessAsync(Cancel)).Status == "ready", Cancel);

@@ -112,10 +112,9 @@ public sealed class FaultTests : IAsyncLifetime
     [Fact]
     public async Task Clock_SetAnHourForwardAndBack_HoldsUpNothing()
     {
-        var clock = Path.Combine(home, "clock");
-        await SetAsync(hours: 0);
-        var environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["LD_PRELOAD"] = await CompileClockAsync(), ["MODELOPS_TEST_CLOCK"] = clock };
-        await using var server = await TestServer.StartAsync(home, environment, Cancel);
+        var clock = await TestClock.CreateAsync(home, Cancel);
+        if (clock is null) Assert.Skip(TestClock.Missing);
+        await using var server = await TestServer.StartAsync(home, clock.Environment, Cancel);
         var client = server.Client;
         await PrepareAsync(client);
         await client.Users.CreateAsync(new() { Name = "ada", Role = "engineer", Password = "correct horse battery" }, Cancel);
@@ -125,7 +124,7 @@ public sealed class FaultTests : IAsyncLifetime
         await UntilAsync(client, job, next => next.Progress is { Stage: "train", Step: > 0 });
 
         // 1. An hour forward: no worker is given up, a session goes on.
-        await SetAsync(hours: 1);
+        await clock.SetAsync(TimeSpan.FromHours(1), Cancel);
         await StampsAsync("early", DateTimeOffset.UtcNow.AddHours(1));
         session = await nobody.Auth.RefreshAsync(session.RefreshToken, Cancel);
         await WhoAsync();
@@ -133,7 +132,7 @@ public sealed class FaultTests : IAsyncLifetime
         // 2. A worker dies, and the clock goes back: what waits for the next one does not wait an hour.
         using (var worker = Process.GetProcessById(TestServer.Workers(home, "training").Single())) worker.Kill();
         await Eventually.HoldsAsync(() => server.Log.Contains("the training worker was ended by SIGKILL", StringComparison.Ordinal), Cancel);
-        await SetAsync(hours: -1);
+        await clock.SetAsync(TimeSpan.FromHours(-1), Cancel);
         var later = await client.Jobs.StartEvaluationAsync(new() { Artifact = "base", Dataset = "rows", Split = "validation", Rows = 2, MaxTokens = 2 }, Cancel);
         await StampsAsync("late", DateTimeOffset.UtcNow.AddHours(-1));
         session = await nobody.Auth.RefreshAsync(session.RefreshToken, Cancel);
@@ -149,12 +148,6 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal(1, events.Count(next => next.Message?.Contains("attempt 2 of TrainAdapter begins", StringComparison.Ordinal) == true));
         Assert.DoesNotContain(events, next => next.Message?.Contains("attempt 3", StringComparison.Ordinal) == true);
         await EverythingVerifiesAsync(client);
-
-        async Task SetAsync(int hours)
-        {
-            await using var file = new FileStream(clock, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite); // in place: the processes have it mapped
-            await file.WriteAsync(BitConverter.GetBytes(hours * 3600L), Cancel);
-        }
 
         async Task StampsAsync(string name, DateTimeOffset about) =>
             Assert.InRange((await client.Users.CreateAsync(new() { Name = name, Role = "viewer" }, Cancel)).CreatedAt, about.AddMinutes(-1), about.AddMinutes(1));
@@ -198,19 +191,6 @@ public sealed class FaultTests : IAsyncLifetime
     {
         await MainJobRun.PushBaseAsync(client, Cancel);
         await SucceedsAsync(client, await client.Datasets.CreateVersionAsync("rows", Rows, new ModelOps.Client.IngestionOptions { MaxBad = "0" }, progress: null, Cancel));
-    }
-
-    /// <summary>What stands between the processes and the calendar's clock. Without a compiler the test is skipped, and fails where CI is set.</summary>
-    private async Task<string> CompileClockAsync()
-    {
-        const string Missing = "a clock that is set needs a C compiler: .ci/requirements --install cc";
-        var path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
-        var compiler = new[] { "gcc", "clang" }.FirstOrDefault(name => Array.Exists(path, folder => File.Exists(Path.Combine(folder, name))));
-        if (compiler is null && Environment.GetEnvironmentVariable("CI") != "true") Assert.Skip(Missing);
-        var library = Path.Combine(home, "clock.so");
-        var source = Path.Combine(RepositoryRoot.Path, "tests/ModelOps.Tests/EndToEnd/clock.c");
-        await ProcessRun.ExpectSuccessAsync(compiler ?? throw new InvalidOperationException(Missing), ["-shared", "-fPIC", "-O2", "-o", library, source], home, [], Cancel);
-        return library;
     }
 
     /// <summary>Takes the last byte of a disk, until it is disposed.</summary>

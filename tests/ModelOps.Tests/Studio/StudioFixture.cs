@@ -7,7 +7,7 @@ using ModelOps.Tests.Repository;
 
 namespace ModelOps.Tests.Studio;
 
-/// <summary>One server with a model, a dataset, a finished training and a viewer; one Chromium; everybody signed in once.</summary>
+/// <summary>One server with a model, a dataset, a finished training, a deployment and a viewer; one Chromium; everybody signed in once.</summary>
 public sealed class StudioFixture : IAsyncLifetime
 {
     public const string Password = "correct horse battery";
@@ -20,12 +20,16 @@ public sealed class StudioFixture : IAsyncLifetime
     private readonly ConcurrentDictionary<string, Lazy<Task<string>>> signedIn = new(StringComparer.Ordinal);
     private readonly string home = TestServer.NewHome();
     private TestServer? server;
+    private TestClock? clock;
     private IPlaywright? playwright;
     private IBrowser? browser;
 
     internal TestServer Server => server!;
 
     public ModelOpsClient Client => server!.Client;
+
+    /// <summary>The server's; null: there is no compiler for it.</summary>
+    internal TestClock? Clock => clock;
 
     /// <summary>A training that has ended.</summary>
     public Job Trained { get; private set; } = null!;
@@ -47,7 +51,8 @@ public sealed class StudioFixture : IAsyncLifetime
             if (Environment.GetEnvironmentVariable("CI") != "true") Assert.Skip(Missing);
             throw new InvalidOperationException(Missing);
         }
-        server = await TestServer.StartAsync(home, Cancel);
+        clock = await TestClock.CreateAsync(home, Cancel);
+        server = await StartAsync();
         Assertions.SetDefaultExpectTimeout(30_000); // as patient as the other tests
         playwright = await Playwright.CreateAsync();
         browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = Chromium, Headless = true, Args = flags });
@@ -61,6 +66,7 @@ public sealed class StudioFixture : IAsyncLifetime
         Other = await EndAsync(await StartTrainingAsync("other", steps: 4, rank: 4));
         await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "tuned", Name = "tuned-q8" }, Cancel));
         Quantized = await EndAsync(await Client.Jobs.StartQuantizationAsync(new CreateQuantization { Artifact = "base", Name = "sized", Types = ["Q8_0", "BF16"] }, Cancel));
+        await Client.Deployments.CreateAsync(new CreateDeployment { Name = "words", Artifact = "tuned-q8", ContextSize = 512 }, Cancel);
     }
 
     public async ValueTask DisposeAsync()
@@ -106,8 +112,13 @@ public sealed class StudioFixture : IAsyncLifetime
         var port = server!.Client.Server.Port;
         await server.DisposeAsync();
         await between();
-        server = await TestServer.StartAsync(home, Cancel, $"listen:port={port}");
+        server = await StartAsync($"listen:port={port}");
+        signedIn.Clear(); // it knows the newest tokens no longer, and these may be older
+        await Eventually.HoldsAsync(async () => (await Client.GetReadinessAsync(Cancel)).Status == "ready", Cancel);
     }
+
+    private Task<TestServer> StartAsync(params string[] settings) =>
+        TestServer.StartAsync(home, clock?.Environment ?? new Dictionary<string, string>(StringComparer.Ordinal), Cancel, settings);
 
     private Task<IBrowserContext> NewContextAsync(string? state, string theme, int width, int height) => browser!.NewContextAsync(new()
     {

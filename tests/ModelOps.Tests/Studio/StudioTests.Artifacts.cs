@@ -75,7 +75,7 @@ public sealed partial class StudioTests
             var plot = view.Page.GetByRole(AriaRole.Region, new() { Name = "Size and quality" });
             await Expect(plot.Locator("circle")).ToHaveCountAsync(2, new() { Timeout = 30_000 });
             await Expect(plot.GetByText("BF16", new() { Exact = true })).ToBeVisibleAsync();
-            await PictureAsync(view, $"plot-{page.Split('/', '?')[0]}");
+            await PictureAsync(view.Page, $"plot-{page.Split('/', '?')[0]}");
             await view.Button("Perplexity").ClickAsync();
             await Expect(plot.GetByText("perplexity", new() { Exact = true })).ToBeVisibleAsync();
         }

@@ -21,7 +21,7 @@ public sealed partial class StudioTests
         await Expect(preview.GetByRole(AriaRole.Region, new() { Name = "First rows" })).ToContainTextAsync("row 1, ask ada1@example.org");
         await Expect(preview.GetByRole(AriaRole.Region, new() { Name = "Rejected rows" }).GetByRole(AriaRole.Row).Nth(1)).ToContainTextAsync("""{"text":10}""");
 
-        await PictureAsync(view, "upload-preview");
+        await PictureAsync(view.Page, "upload-preview");
         await view.Page.GetByLabel("Bad rows allowed").FillAsync("3");
         await view.Page.GetByLabel("Bad rows allowed").BlurAsync();
         await Expect(preview.GetByRole(AriaRole.Alert)).ToHaveCountAsync(0);
@@ -53,13 +53,13 @@ public sealed partial class StudioTests
         await Expect(diff.GetByRole(AriaRole.Row).Filter(new() { HasText = "the old row" })).ToContainTextAsync("removed");
         await Expect(diff.GetByRole(AriaRole.Row).Filter(new() { HasText = "train" }).First).ToContainTextAsync("110");
 
-        await PictureAsync(view, "dataset-diff");
+        await PictureAsync(view.Page, "dataset-diff");
         await view.Page.GetByRole(AriaRole.Tab, new() { Name = "Statistics" }).ClickAsync();
         await Expect(view.Page.GetByRole(AriaRole.Img, new() { Name = "Rows by characters: 5 to 9, most of them 6" })).ToBeVisibleAsync(soon);
         await view.GoAsync("datasets/rows");
         await view.Page.GetByRole(AriaRole.Tab, new() { Name = "Statistics" }).ClickAsync();
         await Expect(view.Page.GetByRole(AriaRole.Img, new() { Name = "Rows by messages: 2 to 2" })).ToBeVisibleAsync(soon);
-        await PictureAsync(view, "dataset-statistics");
+        await PictureAsync(view.Page, "dataset-statistics");
         await Expect(view.Page.GetByText("latin", new() { Exact = false }).First).ToBeVisibleAsync();
         Assert.Empty(view.Complaints);
     }

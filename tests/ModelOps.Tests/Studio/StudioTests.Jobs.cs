@@ -30,7 +30,7 @@ public sealed partial class StudioTests
         Assert.InRange(await rows.CountAsync(), 1, all - 1);
         await rows.GetByRole(AriaRole.Button, new() { Expanded = false }).ClickAsync();
         await Expect(rows).ToHaveCountAsync(all);
-        await ShootAsync(view, "trace");
+        await PictureAsync(view.Page, "trace");
         Assert.Empty(view.Complaints);
     }
 
@@ -53,7 +53,7 @@ public sealed partial class StudioTests
         var loss = view.Page.GetByRole(AriaRole.Region, new() { Name = "Loss", Exact = true });
         await Expect(loss.Locator(".u-legend")).ToContainTextAsync("other@1 validation loss");
         await Expect(loss.Locator(".chart")).ToHaveAttributeAsync("data-points", $"{await StepsAsync(fixture.Trained.Id) + await StepsAsync(fixture.Other.Id)}");
-        await ShootAsync(view, "compare");
+        await PictureAsync(view.Page, "compare");
         Assert.Empty(view.Complaints);
 
         async Task<int> StepsAsync(string job) =>
@@ -89,11 +89,5 @@ public sealed partial class StudioTests
             ["learning_rate"] = 1e-4 * step,
             ["grad_norm"] = 1 + (step % 3),
         });
-    }
-
-    private static async Task ShootAsync(StudioView view, string name)
-    {
-        if (Environment.GetEnvironmentVariable(ScreenshotVariable) is { Length: > 0 } folder)
-            await view.Page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}.png"), FullPage = true });
     }
 }

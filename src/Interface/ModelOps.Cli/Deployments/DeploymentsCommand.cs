@@ -52,14 +52,31 @@ internal static class DeploymentsCommand
     {
         var name = Name();
         return cli.Command(
-            "show", "Shows a deployment.", ["modelops deployments show support"], [name],
+            "show", "Shows a deployment, and how its requests of the last five minutes fared.", ["modelops deployments show support"], [name],
             async (invocation, cancellationToken) =>
             {
                 var deployment = await invocation.Client.Deployments.GetAsync(invocation.Get(name), cancellationToken);
-                invocation.Write(deployment, JsonOutput.Wire.Deployment, _ => Show(invocation, [deployment]));
+                invocation.Write(deployment, JsonOutput.Wire.Deployment, _ =>
+                {
+                    Show(invocation, [deployment]);
+                    if (deployment.Stats is { } stats) ShowStats(invocation, stats);
+                });
                 return ExitCodes.Done;
             });
     }
+
+    private static void ShowStats(Invocation invocation, DeploymentStats stats)
+    {
+        var table = invocation.Table("last 5 minutes", "requests", "failed", "active", "first token, ms", "inter-token, ms", "tokens/s", "cached prompt");
+        foreach (var model in stats.Models)
+            table.AddTextRow(
+                model.Model, $"{model.Requests}", $"{model.Failed}", $"{model.ActiveRequests}", Latency(model.TimeToFirstToken), Latency(model.InterTokenLatency),
+                $"{model.TokensPerSecond:0.0}", model.PromptTokens == 0 ? "" : $"{model.CachedPromptTokens * 100 / model.PromptTokens} %");
+        invocation.Screen.Write(table);
+        invocation.Screen.WriteLine($"Slots that decode: {stats.ActiveSlots}. Requests that wait for one: {stats.Queued}. Latencies are p50 / p95.");
+    }
+
+    private static string Latency(LatencyStats? latency) => latency is null ? "" : $"{latency.P50 * 1000:0.#} / {latency.P95 * 1000:0.#}";
 
     private static Command Stop(CommandFactory cli)
     {

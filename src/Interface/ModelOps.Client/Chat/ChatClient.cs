@@ -54,23 +54,16 @@ public sealed class ChatClient
     public async Task<ChatAnswer> CompleteAsync(
         ChatRequest request, Action<string>? onText = null, CancellationToken cancellationToken = default)
     {
-        var content = new StringBuilder();
-        var finishReason = "";
-        ChatUsage? usage = null;
+        var answer = new ChatFold();
         await foreach (var chunk in StreamAsync(request, cancellationToken).ConfigureAwait(false))
         {
+            answer.Add(chunk);
             foreach (var choice in chunk.Choices ?? [])
             {
-                if (choice.Delta?.Content is { Length: > 0 } text)
-                {
-                    content.Append(text);
-                    onText?.Invoke(text);
-                }
-                finishReason = choice.FinishReason ?? finishReason;
+                if (choice.Delta?.Content is { Length: > 0 } text) onText?.Invoke(text);
             }
-            usage = chunk.Usage ?? usage;
         }
-        return new ChatAnswer(content.ToString(), finishReason, usage);
+        return new ChatAnswer(answer.Content, answer.FinishReason ?? "", answer.Usage) { ToolCalls = answer.ToolCalls, Logprobs = answer.Logprobs };
     }
 
     /// <summary>Data of the next event; null after the one that ends the stream.</summary>

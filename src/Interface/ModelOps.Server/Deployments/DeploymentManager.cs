@@ -22,6 +22,7 @@ public sealed partial class DeploymentManager(
     WorkersOptions options,
     ModelRouter router,
     WorkerMetrics metrics,
+    InferenceMetrics inference,
     ArtifactRefusals refusals,
     TimeProvider time,
     ILogger<DeploymentManager> logger) : IHostedService, IDisposable
@@ -41,12 +42,12 @@ public sealed partial class DeploymentManager(
 
     public IReadOnlyList<Deployment> List()
     {
-        lock (state) return [.. live.Values.Select(deployment => deployment.ToWire(metrics)).OrderBy(deployment => deployment.Name, StringComparer.Ordinal)];
+        lock (state) return [.. live.Values.Select(deployment => deployment.ToWire(metrics, inference.Recent)).OrderBy(deployment => deployment.Name, StringComparer.Ordinal)];
     }
 
     public Deployment? Get(string name)
     {
-        lock (state) return live.GetValueOrDefault(name)?.ToWire(metrics);
+        lock (state) return live.GetValueOrDefault(name)?.ToWire(metrics, inference.Recent);
     }
 
     /// <summary>Asks the workers anew what they have in memory.</summary>

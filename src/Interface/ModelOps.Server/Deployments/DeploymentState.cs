@@ -75,7 +75,7 @@ internal sealed class DeploymentState(DeploymentRow row, string model, IReadOnly
         else backend.Hold(Error ?? $"the model '{row.Name}' is loading; try again in a moment");
     }
 
-    public Deployment ToWire(WorkerMetrics metrics)
+    public Deployment ToWire(WorkerMetrics metrics, RecentGenerations recent)
     {
         var loaded = replicas.Select(replica => replica.Loaded).OfType<LoadedModel>().ToList();
         var ready = replicas.Where(replica => replica.IsReady).ToList();
@@ -97,8 +97,48 @@ internal sealed class DeploymentState(DeploymentRow row, string model, IReadOnly
             Adapters = [.. row.Adapters.OrderBy(adapter => adapter.Name, StringComparer.Ordinal).Select(ToWire)],
             CreatedAt = row.CreatedAt,
             Error = Error,
+            Stats = Stats(metrics, recent),
         };
     }
+
+    private DeploymentStats Stats(WorkerMetrics metrics, RecentGenerations recent)
+    {
+        var (queued, active) = metrics.LoadOf(row.Name);
+        return new DeploymentStats
+        {
+            Queued = queued,
+            ActiveSlots = active,
+            Models =
+            [
+                ToWire(row.Name, recent.Get(row.Name, adapter: null)),
+                .. row.Adapters.Select(adapter => adapter.Name).Order(StringComparer.Ordinal)
+                    .Select(adapter => ToWire(DeploymentManager.ModelOf(row.Name, adapter), recent.Get(row.Name, adapter))),
+            ],
+        };
+    }
+
+    private static ModelStats ToWire(string model, RecentActivity recent) => new()
+    {
+        Model = model,
+        ActiveRequests = recent.Active,
+        Requests = recent.Ended,
+        Failed = recent.Failed,
+        TimeToFirstToken = ToWire(recent.TimeToFirstToken),
+        InterTokenLatency = ToWire(recent.InterToken),
+        TokensPerSecond = recent.TokensPerSecond,
+        PromptTokens = recent.Tokens.PromptTokens,
+        CachedPromptTokens = recent.Tokens.CachedPromptTokens,
+        CompletionTokens = recent.Tokens.CompletionTokens,
+        Course = new StatsCourse
+        {
+            From = recent.Steps[0].At,
+            StepSeconds = RecentGenerations.StepSeconds,
+            TokensPerSecond = [.. recent.Steps.Select(step => step.TokensPerSecond)],
+            TimeToFirstToken = [.. recent.Steps.Select(step => step.TimeToFirstToken?.TotalSeconds)],
+        },
+    };
+
+    private static LatencyStats? ToWire(Latencies? latencies) => latencies is null ? null : new(latencies.Median.TotalSeconds, latencies.P95.TotalSeconds);
 
     private static DeployedAdapter ToWire(DeploymentAdapterRow adapter) =>
         new(adapter.Name, DeploymentManager.ModelOf(adapter.Deployment, adapter.Name), adapter.Artifact, adapter.CreatedAt);

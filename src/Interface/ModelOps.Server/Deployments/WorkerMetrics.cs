@@ -34,6 +34,13 @@ public sealed class WorkerMetrics : IDisposable
     public long? MemoryOf(int worker, string model) =>
         latest.GetValueOrDefault(worker)?.Models.FirstOrDefault(status => status.Name == model) is { } found ? (long)found.MemoryBytes : null;
 
+    /// <returns>Requests that wait for a slot of a deployment, and sequences that are being decoded, in all workers.</returns>
+    public (int Queued, int Active) LoadOf(string deployment)
+    {
+        var models = latest.Values.SelectMany(status => status.Models).Where(model => model.Title == deployment).ToList();
+        return (models.Sum(model => (int)model.Queued), models.Sum(model => (int)model.Active));
+    }
+
     public void Dispose() => meter.Dispose();
 
     // One that is being replaced and the one in its place are one model.

@@ -31,6 +31,9 @@ function putBack() {
   setTimeout(() => observer.disconnect(), 30000);
 }
 
+// What is kept in the tab is of whoever is signed in.
+document.addEventListener('submit', event => { if (event.target.getAttribute('action') === 'sign-out') sessionStorage.clear(); });
+
 const modal = document.getElementById('components-reconnect-modal');
 let again;
 modal.addEventListener('components-reconnect-state-changed', event => {

@@ -9,6 +9,18 @@ export const copy = text => navigator.clipboard.writeText(text);
 
 export const renewCookie = async () => { await fetch('studio/session', { method: 'POST', headers: { 'X-Studio': '1' } }); };
 
+export function keep(key, text) {
+  try {
+    if (text) sessionStorage.setItem(key, text);
+    else sessionStorage.removeItem(key);
+    return true;
+  } catch {
+    return false; // it is full
+  }
+}
+
+export const kept = (key, otherwise) => new TextEncoder().encode(sessionStorage.getItem(key) ?? otherwise);
+
 export function scrollToEnd(id) {
   const element = document.getElementById(id);
   if (element) element.scrollTop = element.scrollHeight;
@@ -27,7 +39,8 @@ const short = value => value == null ? '' : Math.abs(value) >= 1e9 ? `${+(value 
   : value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : `${+value.toPrecision(5)}`;
 
 // Each of the runs has the series of all names. Runs beside each other have a colour each, and dashes tell their series apart; of one alone each series has a colour.
-export function createChart(element, height, names, runs) {
+// seconds: x is the time, and as many of them are shown; else x is a step.
+export function createChart(element, height, names, runs, seconds) {
   const columns = names.length + 1;
   const tables = runs.map(() => [[], ...names.map(() => [])]);
   const axis = size => ({ font: '11px Inter, sans-serif', stroke: () => ink().text, grid: { stroke: () => ink().line, width: 1 }, ticks: { stroke: () => ink().line }, size });
@@ -41,11 +54,11 @@ export function createChart(element, height, names, runs) {
   const chart = new uPlot({
     width: element.clientWidth,
     height,
-    scales: { x: { time: false } },
+    scales: { x: { time: seconds != null } },
     cursor: { drag: { x: true, y: false } },
     legend: { live: true },
     axes: [axis(28), { ...axis(54), values: (_, ticks) => ticks.map(short) }],
-    series: [{ label: 'step' }, ...runs.flatMap((_, run) => names.map((_, name) => series(run, name)))],
+    series: [{ label: seconds == null ? 'step' : 'at' }, ...runs.flatMap((_, run) => names.map((_, name) => series(run, name)))],
   }, joined(), element);
   const resized = new ResizeObserver(() => { if (element.clientWidth) chart.setSize({ width: element.clientWidth, height }); });
   resized.observe(element);
@@ -71,6 +84,7 @@ export function createChart(element, height, names, runs) {
         while (data[0].length && data[0][data[0].length - 1] >= rows[at]) data.forEach(column => column.pop());
         for (let c = 0; c < columns; c++) data[c].push(Number.isNaN(rows[at + c]) ? null : rows[at + c]);
       }
+      while (seconds != null && data[0].length && data[0][0] < data[0][data[0].length - 1] - seconds) data.forEach(column => column.shift());
       if (!drawing) {
         drawing = true;
         requestAnimationFrame(draw);
@@ -122,5 +136,5 @@ export function acceptDrops(zone, input, page) {
   zone.addEventListener('dragleave', () => zone.classList.remove('over'));
   zone.addEventListener('drop', event => { event.preventDefault(); zone.classList.remove('over'); take(event.dataTransfer.files); });
   input.addEventListener('change', () => take(input.files));
-  take(input.files); // chosen while this was on its way
+  take(input.files); // chosen before the page was alive
 }
