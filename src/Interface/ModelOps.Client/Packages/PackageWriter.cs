@@ -115,10 +115,12 @@ internal abstract class PackageWriter : IAsyncDisposable
 
         public override async ValueTask DisposeAsync()
         {
-            if (!File.Exists(partial))
-                return; // complete
-            await file.DisposeAsync().ConfigureAwait(false);
-            File.Delete(partial);
+            if (File.Exists(partial)) // not complete
+            {
+                await file.DisposeAsync().ConfigureAwait(false);
+                File.Delete(partial);
+            }
+            await base.DisposeAsync().ConfigureAwait(false);
         }
     }
 }
