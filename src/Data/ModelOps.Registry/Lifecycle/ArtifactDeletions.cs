@@ -50,7 +50,8 @@ public sealed class ArtifactDeletions(IDbContextFactory<MetadataContext> context
     private static async Task<IReadOnlyList<string>> DependentsAsync(MetadataContext context, ArtifactRow artifact, CancellationToken cancellationToken)
     {
         var reference = $"{artifact.Name}@{artifact.Version}";
-        var children = from edge in context.ArtifactEdges
+        var children =
+            from edge in context.ArtifactEdges
             join child in context.Artifacts on edge.ArtifactId equals child.Id
             where edge.ParentId == artifact.Id
             orderby child.Id

@@ -155,8 +155,7 @@ public static partial class DatasetIngestion
             .Concat(report.Examples.Select(row => $"line {row.Line}: {row.Reason}"));
     }
 
-    private static IngestionReport Report(
-        string fileName, IngestionOptions options, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
+    private static IngestionReport Report(string fileName, IngestionOptions options, long bytes, SourceFile.Readable file, RowIntake intake, KeptRows kept) => new()
     {
         Source = new()
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Formats.Tar;
 using System.Text;
 
@@ -7,6 +8,7 @@ namespace ModelOps.Client;
 internal abstract class PackageWriter : IAsyncDisposable
 {
     /// <exception cref="ModelOpsException">There is something already.</exception>
+    [SuppressMessage("Reliability", "CA2000", Justification = "the package owns its file")]
     public static PackageWriter Create(string path)
     {
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
@@ -85,6 +87,7 @@ internal abstract class PackageWriter : IAsyncDisposable
     /// <summary>A tar on its way to a stream that is somebody else's. One that was not completed lacks the end mark, which readers miss.</summary>
     private class TarPackage(Stream target) : PackageWriter
     {
+        [SuppressMessage("Usage", "CA2213", Justification = "disposing it writes the end mark: only a complete tar has one")]
         private readonly TarWriter tar = new(target, TarEntryFormat.Pax, leaveOpen: true);
 
         public override Task AddAsync(string name, Stream content, CancellationToken cancellationToken)
@@ -112,10 +115,12 @@ internal abstract class PackageWriter : IAsyncDisposable
 
         public override async ValueTask DisposeAsync()
         {
-            if (!File.Exists(partial))
-                return; // complete
-            await file.DisposeAsync().ConfigureAwait(false);
-            File.Delete(partial);
+            if (File.Exists(partial)) // not complete
+            {
+                await file.DisposeAsync().ConfigureAwait(false);
+                File.Delete(partial);
+            }
+            await base.DisposeAsync().ConfigureAwait(false);
         }
     }
 }

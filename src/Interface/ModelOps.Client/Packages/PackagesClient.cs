@@ -31,8 +31,14 @@ public sealed class PackagesClient
     /// <summary>Writes the same as a tar into a stream, a part of a file in memory at a time.</summary>
     /// <param name="target">Stays the caller's; it gets nothing before the artifact has verified, and a tar without an end when a file breaks off.</param>
     /// <exception cref="ModelOpsException">The artifact does not verify, or a file differs from its digest.</exception>
-    public Task<PackagedArtifact> ExportAsync(string reference, Stream target, CancellationToken cancellationToken = default) =>
-        WriteAsync(reference, PackageWriter.Create(target), progress: null, cancellationToken);
+    public async Task<PackagedArtifact> ExportAsync(string reference, Stream target, CancellationToken cancellationToken = default)
+    {
+        var writer = PackageWriter.Create(target);
+        await using (writer.ConfigureAwait(false))
+        {
+            return await WriteAsync(reference, writer, progress: null, cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Registers what another server exported, with its own manifest and signature, once all of it verifies.</summary>
     /// <param name="path">A folder or a tar.</param>
