@@ -138,6 +138,10 @@ public sealed record JobLogEntry
     public string? Step { get; init; }
     /// <summary>Of the step, from 1; null where it is not known.</summary>
     public int? Attempt { get; init; }
+    /// <summary>Of the run of the job that it belongs to; null where it is not known.</summary>
+    public string? TraceId { get; init; }
+    /// <summary>Of the span in which it was logged; null where it is not known.</summary>
+    public string? SpanId { get; init; }
     /// <summary>May have several lines, such as those of an exception.</summary>
     public required string Text { get; init; }
 }

@@ -58,4 +58,5 @@ public sealed record MetricPoint(long Step, DateTimeOffset At, IReadOnlyDictiona
 public sealed record WorkerSettings(string Namespace);
 
 /// <param name="Level">As .NET names it: <c>Information</c>, <c>Warning</c>, …</param>
-public sealed record JobLogLine(DateTimeOffset At, string Level, string Text);
+/// <param name="TraceId">Of the span in which it was logged, as is <paramref name="SpanId"/>; null: the job's own.</param>
+public sealed record JobLogLine(DateTimeOffset At, string Level, string Text, string? TraceId = null, string? SpanId = null);

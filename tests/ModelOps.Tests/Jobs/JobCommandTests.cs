@@ -70,6 +70,9 @@ public sealed class JobCommandTests : IAsyncLifetime
         Assert.Equal(ExitCodes.Usage, both.Code);
         Assert.Contains("--limit and --all exclude each other.", both.Error, StringComparison.Ordinal);
         Assert.Equal(ExitCodes.NotFound, (await CliRun.Of(["jobs", "logs", "job-none", "--home", home], cancellationToken: Cancel)).Code);
+        var noTrace = await CliRun.Of(["jobs", "logs", training.Id, "--trace", "x", "--home", home], cancellationToken: Cancel);
+        Assert.Equal(ExitCodes.Usage, noTrace.Code);
+        Assert.Contains("trace must be the id of a trace, 32 lower-case hex digits, not 'x'", noTrace.Error, StringComparison.Ordinal);
 
         // 4. A user who is no administrator has two places, of which one is for a quantization.
         await server.Client.Users.CreateAsync(new CreateUser { Name = "ada", Role = "engineer", Password = "correct horse battery" }, Cancel);

@@ -72,20 +72,23 @@ public abstract class JobStoreTests : IAsyncLifetime
     [Fact]
     public async Task ReadLogAsync_ByLevelPlaceAndEnd_GivesTheLinesInOrder()
     {
+        const string Trace = "0af7651916cd43dd8448eb211c80319c", Span = "b7ad6b7169203331";
         var store = Store(new JobQuotas());
         var job = await CreatedAsync(store, "ada", "sft");
         var at = new DateTimeOffset(2026, 3, 1, 12, 0, 0, 7, TimeSpan.Zero);
         await store.LogAsync(job.Id, "TrainAdapter", 1, [new(at, "Information", "a"), new(at, "Warning", "b"), new(at, "Whisper", "c")], Cancel);
-        await store.LogAsync(job.Id, "TrainAdapter", 2, [new(at, "Error", "d"), new(at, "Debug", "e")], Cancel);
+        await store.LogAsync(job.Id, "TrainAdapter", 2, [new(at, "Error", "d", Trace, Span), new(at, "Debug", "e")], Cancel);
 
         var all = await store.ReadLogAsync(job.Id, new JobLogQuery(0, 10, LogLevel.Trace), Cancel);
         Assert.Equal(["a", "b", "c", "d", "e"], all.Select(line => line.Text));
         Assert.Equal(
             [JobLogLevel.Info, JobLogLevel.Warning, JobLogLevel.Info, JobLogLevel.Error, JobLogLevel.Debug], all.Select(line => line.Level));
-        Assert.Equal(new JobLogEntry { Sequence = 4, At = at, Level = JobLogLevel.Error, Step = "TrainAdapter", Attempt = 2, Text = "d" }, all[3]);
+        Assert.Equal(new JobLogEntry { Sequence = 4, At = at, Level = JobLogLevel.Error, Step = "TrainAdapter", Attempt = 2, TraceId = Trace, SpanId = Span, Text = "d" }, all[3]);
         Assert.Equal("bd", await TextsAsync(new JobLogQuery(0, 10, LogLevel.Warning)));
         Assert.Equal("cd", await TextsAsync(new JobLogQuery(2, 2, LogLevel.Trace)));
         Assert.Equal("cd", await TextsAsync(new JobLogQuery(0, 2, LogLevel.Information, Last: true)));
+        Assert.Equal("d", await TextsAsync(new JobLogQuery(0, 10, LogLevel.Trace, Trace)));
+        Assert.Equal("", await TextsAsync(new JobLogQuery(4, 10, LogLevel.Trace, Trace)));
 
         async Task<string> TextsAsync(JobLogQuery query) => string.Concat((await store.ReadLogAsync(job.Id, query, Cancel)).Select(line => line.Text));
     }
@@ -96,7 +99,7 @@ public abstract class JobStoreTests : IAsyncLifetime
         var store = Store(new JobQuotas());
         var job = await CreatedAsync(store, "ada", "sft");
         await LogAsync("before");
-        var lines = store.FollowLogAsync(job.Id, 0, LogLevel.Trace, Cancel).GetAsyncEnumerator(Cancel);
+        var lines = store.FollowLogAsync(job.Id, 0, LogLevel.Trace, trace: null, Cancel).GetAsyncEnumerator(Cancel);
         await using (lines)
         {
             Assert.Equal("before", await NextAsync());

@@ -89,6 +89,14 @@ public sealed class ObservabilityTests(ServingServer server)
         Assert.Contains("info     the job is running\n", log, StringComparison.Ordinal);
         Assert.Matches("error    the training worker was ended by SIGKILL.* while it ran a step of the job", log);
         Assert.EndsWith("info     the job is canceled\n", log, StringComparison.Ordinal);
+        Assert.Equal(log, (await RunAsync("jobs", "logs", job.Id, "--trace", TraceId)).Out);
+        Assert.Empty((await RunAsync("jobs", "logs", job.Id, "--trace", new string('1', 32))).Out);
+        var lines = JsonSerializer.Deserialize((await RunAsync("jobs", "logs", job.Id, "--json")).Out, WireJson.Default.PageJobLogEntry)!.Items;
+        Assert.All(lines, line => Assert.Equal(TraceId, line.TraceId));
+        Assert.All(lines.Where(line => line.Step is null), line => Assert.Equal(workflow.SpanId, line.SpanId));
+        Assert.All(
+            lines.Where(line => line.Text.StartsWith("activity TrainAdapter started", StringComparison.Ordinal)).Zip(tries),
+            pair => Assert.Equal(pair.Second.SpanId, pair.First.SpanId));
 
         // 5. Prometheus has the run's figures, and every shipped rule can be evaluated.
         await Eventually.HoldsAsync(

@@ -44,6 +44,10 @@ public sealed class JobLogRow
     public string? Step { get; set; }
     /// <summary>Of the activity, from 1; null where <see cref="Step"/> is.</summary>
     public int? Attempt { get; set; }
+    /// <summary>Hex; null where nobody traced, and in lines of versions that did not say it, as is <see cref="SpanId"/>.</summary>
+    public string? TraceId { get; set; }
+    /// <summary>Hex.</summary>
+    public string? SpanId { get; set; }
     public required string Text { get; set; }
 }
 

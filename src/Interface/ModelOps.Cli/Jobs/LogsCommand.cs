@@ -19,13 +19,14 @@ internal static class LogsCommand
                 result.AddError("--tail must be at least 1.");
             }
         });
+        var trace = new Option<string?>("--trace") { Description = "Only lines of the trace with that id, such as one run of a job that ran twice", HelpName = "ID" };
         return cli.Command(
             "logs", "Prints what workers logged for a job.",
-            ["modelops jobs logs JOB", "modelops jobs logs JOB --follow --tail 20", "modelops jobs logs JOB --level warning"], [id, follow, level, tail],
+            ["modelops jobs logs JOB", "modelops jobs logs JOB --follow --tail 20", "modelops jobs logs JOB --level warning"], [id, follow, level, tail, trace],
             async (invocation, cancellationToken) =>
             {
                 var least = invocation.Get(level) is { } name ? Enum.Parse<JobLogLevel>(name, ignoreCase: true) : JobLogLevel.Trace;
-                var lines = ReadAsync(invocation.Client.Jobs, invocation.Get(id), least, invocation.Get(tail), invocation.Get(follow), cancellationToken);
+                var lines = ReadAsync(invocation.Client.Jobs, invocation.Get(id), least, invocation.Get(trace), invocation.Get(tail), invocation.Get(follow), cancellationToken);
                 if (invocation.Json)
                 {
                     invocation.Write(new Page<JobLogEntry>(await lines.ToListAsync(cancellationToken)), JsonOutput.Wire.PageJobLogEntry, _ => { });
@@ -47,13 +48,13 @@ internal static class LogsCommand
     }
 
     private static async IAsyncEnumerable<JobLogEntry> ReadAsync(
-        JobsClient jobs, string id, JobLogLevel level, int? tail, bool follow,
+        JobsClient jobs, string id, JobLogLevel level, string? trace, int? tail, bool follow,
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var last = 0L;
         if (tail is { } count)
         {
-            foreach (var line in await jobs.LogTailAsync(id, count, level, cancellationToken))
+            foreach (var line in await jobs.LogTailAsync(id, count, level, trace, cancellationToken))
             {
                 yield return line;
                 last = line.Sequence;
@@ -63,7 +64,7 @@ internal static class LogsCommand
                 yield break;
             }
         }
-        var rest = follow ? jobs.FollowLogAsync(id, level, last, cancellationToken) : jobs.LogAsync(id, level, last, cancellationToken);
+        var rest = follow ? jobs.FollowLogAsync(id, level, last, trace, cancellationToken) : jobs.LogAsync(id, level, last, trace, cancellationToken);
         await foreach (var line in rest)
         {
             yield return line;

@@ -119,13 +119,14 @@ public sealed class JobsClient
     /// <summary>What workers logged for the job, oldest first; pages are fetched as they are needed.</summary>
     /// <param name="level">The least that is of interest.</param>
     /// <param name="after">Sequence of the last line already seen; 0 for all.</param>
+    /// <param name="trace">Only lines of the trace with that id; null for all.</param>
     public async IAsyncEnumerable<JobLogEntry> LogAsync(
-        string id, JobLogLevel level = JobLogLevel.Trace, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        string id, JobLogLevel level = JobLogLevel.Trace, long after = 0, string? trace = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         while (true)
         {
             var page = await connection.GetAsync(
-                $"{LogPath(id, level)}&limit={LogPageSize}&after={after}", WireJson.Default.PageJobLogEntry, cancellationToken).ConfigureAwait(false);
+                $"{LogPath(id, level, trace)}&limit={LogPageSize}&after={after}", WireJson.Default.PageJobLogEntry, cancellationToken).ConfigureAwait(false);
             foreach (var line in page.Items)
             {
                 yield return line;
@@ -141,10 +142,11 @@ public sealed class JobsClient
     /// <summary>The last lines that workers logged for the job, oldest first.</summary>
     /// <param name="count">So many at most, from 1 to 10,000.</param>
     /// <param name="level">The least that is of interest.</param>
+    /// <param name="trace">Only lines of the trace with that id; null for all.</param>
     public async Task<IReadOnlyList<JobLogEntry>> LogTailAsync(
-        string id, int count, JobLogLevel level = JobLogLevel.Trace, CancellationToken cancellationToken = default)
+        string id, int count, JobLogLevel level = JobLogLevel.Trace, string? trace = null, CancellationToken cancellationToken = default)
     {
-        var page = await connection.GetAsync($"{LogPath(id, level)}&tail={count}", WireJson.Default.PageJobLogEntry, cancellationToken)
+        var page = await connection.GetAsync($"{LogPath(id, level, trace)}&tail={count}", WireJson.Default.PageJobLogEntry, cancellationToken)
             .ConfigureAwait(false);
         return page.Items;
     }
@@ -155,10 +157,10 @@ public sealed class JobsClient
     /// <inheritdoc cref="LogAsync"/>
     /// <exception cref="ServerUnreachableException">The stream broke and could not be taken up again within the attempts.</exception>
     public async IAsyncEnumerable<JobLogEntry> FollowLogAsync(
-        string id, JobLogLevel level = JobLogLevel.Trace, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        string id, JobLogLevel level = JobLogLevel.Trace, long after = 0, string? trace = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var lines = ResumeAsync(
-            LogPath(id, level, "/stream"), WireJson.Default.JobLogEntry, line => line.Sequence, after,
+            LogPath(id, level, trace, "/stream"), WireJson.Default.JobLogEntry, line => line.Sequence, after,
             async (_, token) => (await GetAsync(id, token).ConfigureAwait(false)).State.IsFinal, cancellationToken);
         await foreach (var line in lines.ConfigureAwait(false))
         {
@@ -166,7 +168,7 @@ public sealed class JobsClient
             after = line.Sequence;
         }
         // The job may have ended between the end of the stream and the question.
-        await foreach (var line in LogAsync(id, level, after, cancellationToken).ConfigureAwait(false))
+        await foreach (var line in LogAsync(id, level, after, trace, cancellationToken).ConfigureAwait(false))
         {
             yield return line;
         }
@@ -266,7 +268,8 @@ public sealed class JobsClient
         return $"api/v1/jobs?{string.Join('&', query)}";
     }
 
-    private static string LogPath(string id, JobLogLevel level, string below = "") => $"{PathOf(id)}/logs{below}?level={NameOf(level)}";
+    private static string LogPath(string id, JobLogLevel level, string? trace, string below = "") =>
+        $"{PathOf(id)}/logs{below}?level={NameOf(level)}{(trace is null ? "" : $"&trace={Uri.EscapeDataString(trace)}")}";
 
     private static string NameOf<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();

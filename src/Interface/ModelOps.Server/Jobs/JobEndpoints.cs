@@ -12,6 +12,7 @@ public static class JobEndpoints
     private const int DefaultRows = 100;
     private const int MostRows = 1000;
     private const int DefaultLines = 1000;
+    private const int TraceIdLength = 32; // W3C
 
     public static void MapJobs(this IEndpointRouteBuilder api)
     {
@@ -36,9 +37,9 @@ public static class JobEndpoints
             })
             .ExcludeFromDescription();
         jobs.MapGet("/{id}/logs", LogAsync)
-            .WithName("listJobLogs").WithSummary("Lists what workers logged for a job, oldest first; with 'tail' the last lines.").Produces<Page<JobLogEntry>>();
+            .WithName("listJobLogs").WithSummary("Lists what workers logged for a job, oldest first; with 'tail' the last lines, with 'trace' those of one trace.").Produces<Page<JobLogEntry>>();
         jobs.MapGet("/{id}/logs/stream", FollowLogAsync)
-            .WithName("followJobLogs").WithSummary("Streams what workers log for a job (SSE) until its end.")
+            .WithName("followJobLogs").WithSummary("Streams what workers log for a job (SSE) until its end; with 'trace' the lines of one trace.")
             .Produces<JobLogEntry>(contentType: "text/event-stream");
         jobs.MapGet("/{id}/trace", async (string id, JobStore store, JobTraces traces, CancellationToken cancellationToken) =>
             await store.GetAsync(id, cancellationToken) is { } job ? Results.Ok(await traces.ReadAsync(job, cancellationToken)) : NoSuchJob(id))
@@ -88,9 +89,10 @@ public static class JobEndpoints
 
     /// <summary>The next page is what lies <paramref name="after"/> the sequence of the last line of this one.</summary>
     /// <param name="level">The least that is of interest.</param>
+    /// <param name="trace">Only lines of the trace with that id.</param>
     /// <param name="tail">The last lines, so many at most; then <paramref name="limit"/> is of no use.</param>
     private static async Task<IResult> LogAsync(
-        string id, long? after, int? limit, string? level, int? tail, JobStore store, CancellationToken cancellationToken)
+        string id, long? after, int? limit, string? level, string? trace, int? tail, JobStore store, CancellationToken cancellationToken)
     {
         var errors = new List<string>();
         if (after < 0) errors.Add($"after must be the number of a line, not {after}");
@@ -98,20 +100,20 @@ public static class JobEndpoints
         var lines = tail is null
             ? InRange("limit", limit, DefaultLines, JobStore.MostLogLines, errors)
             : InRange("tail", tail, DefaultLines, JobStore.MostLogLines, errors);
-        var query = new JobLogQuery(after ?? 0, lines, LeastOf(level, errors), Last: tail is not null);
+        var query = new JobLogQuery(after ?? 0, lines, LeastOf(level, errors), TraceOf(trace, errors), Last: tail is not null);
         if (errors.Count > 0) return Problems.Invalid(errors);
         if (await store.GetAsync(id, cancellationToken) is null) return NoSuchJob(id);
         return Results.Ok(new Page<JobLogEntry>(await store.ReadLogAsync(id, query, cancellationToken)));
     }
 
     /// <summary>SSE: one event per line, numbered; <c>Last-Event-ID</c> goes on behind that one.</summary>
-    private static async Task<IResult> FollowLogAsync(string id, string? level, HttpRequest request, JobStore store, CancellationToken cancellationToken)
+    private static async Task<IResult> FollowLogAsync(string id, string? level, string? trace, HttpRequest request, JobStore store, CancellationToken cancellationToken)
     {
         var errors = new List<string>();
-        var (after, least) = (LastSeen(request, errors), LeastOf(level, errors));
+        var (after, least, only) = (LastSeen(request, errors), LeastOf(level, errors), TraceOf(trace, errors));
         if (errors.Count > 0) return Problems.Invalid(errors);
         if (await store.GetAsync(id, cancellationToken) is null) return NoSuchJob(id);
-        return TypedResults.ServerSentEvents(Items("log", store.FollowLogAsync(id, after, least, cancellationToken), line => line.Sequence));
+        return TypedResults.ServerSentEvents(Items("log", store.FollowLogAsync(id, after, least, only, cancellationToken), line => line.Sequence));
     }
 
     /// <summary>SSE: one event per change, numbered; <c>Last-Event-ID</c> goes on behind that one.</summary>
@@ -141,6 +143,13 @@ public static class JobEndpoints
 
     private static LogLevel LeastOf(string? level, List<string> errors) =>
         level is null ? LogLevel.Trace : (LogLevel)Choice<JobLogLevel>("level", level, errors);
+
+    private static string? TraceOf(string? trace, List<string> errors)
+    {
+        if (trace is not null && !(trace.Length == TraceIdLength && trace.All(char.IsAsciiHexDigitLower)))
+            errors.Add($"trace must be the id of a trace, {TraceIdLength} lower-case hex digits, not '{trace}'");
+        return trace;
+    }
 
     private static T Choice<T>(string name, string text, List<string> errors)
         where T : struct, Enum

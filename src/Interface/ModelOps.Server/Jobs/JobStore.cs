@@ -56,8 +56,9 @@ public sealed record JobQuery(IReadOnlyList<JobState> States, string? Kind, stri
 /// <param name="After">Sequence of the last line already seen; 0: none.</param>
 /// <param name="Limit">Lines at most.</param>
 /// <param name="Level">The least that is of interest.</param>
+/// <param name="Trace">Only lines of that trace; null: all.</param>
 /// <param name="Last">The last lines, and not the first.</param>
-public sealed record JobLogQuery(long After, int Limit, LogLevel Level, bool Last = false);
+public sealed record JobLogQuery(long After, int Limit, LogLevel Level, string? Trace = null, bool Last = false);
 
 public enum JobWish
 {
@@ -218,7 +219,7 @@ public sealed class JobStore(
                 row.StartedAt ??= time.GetUtcNow();
                 var level = change.Error is null ? LogLevel.Information : LogLevel.Error;
                 var why = change.Error is { } error ? $": {error.Type}: {error.Message}" : "";
-                await AddLinesAsync(context, id, step: null, attempt: null, [new(time.GetUtcNow(), $"{level}", $"the job is {row.State}{why}")], cancellationToken);
+                await AddLinesAsync(context, row, step: null, attempt: null, [new(time.GetUtcNow(), $"{level}", $"the job is {row.State}{why}")], cancellationToken);
                 if (!after.IsFinal) return true;
                 row.FinishedAt = time.GetUtcNow();
                 row.Step = null;
@@ -279,8 +280,8 @@ public sealed class JobStore(
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
         await context.LockAsync($"job {id}", cancellationToken);
-        if (!await context.Jobs.AnyAsync(job => job.Id == id, cancellationToken)) return;
-        var last = await AddLinesAsync(context, id, step, attempt, lines, cancellationToken);
+        if (await context.Jobs.AsNoTracking().SingleOrDefaultAsync(job => job.Id == id, cancellationToken) is not { } row) return;
+        var last = await AddLinesAsync(context, row, step, attempt, lines, cancellationToken);
         await context.SaveChangesAsync(cancellationToken);
         await context.JobLogs.Where(line => line.JobId == id && line.Sequence <= last - MostLogLines).ExecuteDeleteAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
@@ -293,6 +294,7 @@ public sealed class JobStore(
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         var levels = Enum.GetValues<LogLevel>().Where(level => level >= query.Level).Select(level => $"{level}").ToList();
         var lines = context.JobLogs.AsNoTracking().Where(line => line.JobId == id && line.Sequence > query.After && levels.Contains(line.Level));
+        if (query.Trace is { } trace) lines = lines.Where(line => line.TraceId == trace);
         var rows = await (query.Last ? lines.OrderByDescending(line => line.Sequence) : lines.OrderBy(line => line.Sequence))
             .Take(query.Limit).ToListAsync(cancellationToken);
         if (query.Last) rows.Reverse();
@@ -313,29 +315,32 @@ public sealed class JobStore(
         return [.. rows.Select(JobViews.ToWire)];
     }
 
-    /// <summary>Lines after <paramref name="after"/> of that level or worse, then live ones; ends with the job.</summary>
-    public IAsyncEnumerable<JobLogEntry> FollowLogAsync(string id, long after, LogLevel level, CancellationToken cancellationToken) => FollowAsync(
+    /// <summary>Lines after <paramref name="after"/> of that level or worse, of one trace or of all, then live ones; ends with the job.</summary>
+    public IAsyncEnumerable<JobLogEntry> FollowLogAsync(string id, long after, LogLevel level, string? trace, CancellationToken cancellationToken) => FollowAsync(
         id,
         after,
-        (job, behind, token) => ReadLogAsync(job, new JobLogQuery(behind, MostLogLines, level), token),
+        (job, behind, token) => ReadLogAsync(job, new JobLogQuery(behind, MostLogLines, level, trace), token),
         line => line.Sequence,
         cancellationToken);
 
-    /// <summary>Within the job's lock.</summary>
+    /// <summary>Within the job's lock. A line that does not name its span belongs to the run's.</summary>
     /// <returns>Sequence of the last line.</returns>
     private static async Task<long> AddLinesAsync(
-        MetadataContext context, string id, string? step, int? attempt, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
+        MetadataContext context, JobRow job, string? step, int? attempt, IReadOnlyList<JobLogLine> lines, CancellationToken cancellationToken)
     {
-        var last = await context.JobLogs.Where(line => line.JobId == id).MaxAsync(line => (long?)line.Sequence, cancellationToken) ?? 0;
+        ActivityContext? run = ActivityContext.TryParse(job.TraceParent, traceState: null, out var parsed) ? parsed : null;
+        var last = await context.JobLogs.Where(line => line.JobId == job.Id).MaxAsync(line => (long?)line.Sequence, cancellationToken) ?? 0;
         foreach (var line in lines)
             context.JobLogs.Add(new JobLogRow
             {
-                JobId = id,
+                JobId = job.Id,
                 Sequence = ++last,
                 At = line.At,
                 Level = $"{JobViews.LevelOf(line.Level)}",
                 Step = step,
                 Attempt = attempt,
+                TraceId = line.TraceId ?? run?.TraceId.ToHexString(),
+                SpanId = line.TraceId is null ? run?.SpanId.ToHexString() : line.SpanId,
                 Text = line.Text,
             });
         return last;

@@ -50,6 +50,8 @@ internal static class JobViews
         Level = (JobLogLevel)LevelOf(row.Level),
         Step = row.Step,
         Attempt = row.Attempt,
+        TraceId = row.TraceId,
+        SpanId = row.SpanId,
         Text = row.Text,
     };
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ModelOps.Workflows;
 using Temporalio.Activities;
 
@@ -207,7 +208,9 @@ internal sealed class ActivityLog(TimeProvider time) : ILoggerProvider
         {
             if (!IsEnabled(logLevel)) return;
             var text = formatter(state, exception);
-            ActivityReports.Current?.Add(new(time.GetUtcNow(), logLevel.ToString(), exception is null ? text : $"{text}: {exception.Message}"));
+            var span = Activity.Current;
+            ActivityReports.Current?.Add(new(
+                time.GetUtcNow(), logLevel.ToString(), exception is null ? text : $"{text}: {exception.Message}", span?.TraceId.ToHexString(), span?.SpanId.ToHexString()));
         }
     }
 }

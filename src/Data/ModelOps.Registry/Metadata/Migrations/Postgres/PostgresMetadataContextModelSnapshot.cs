@@ -665,6 +665,11 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .HasColumnName("level")
                         .UseCollation("C");
 
+                    b.Property<string>("SpanId")
+                        .HasColumnType("text")
+                        .HasColumnName("span_id")
+                        .UseCollation("C");
+
                     b.Property<string>("Step")
                         .HasColumnType("text")
                         .HasColumnName("step")
@@ -674,6 +679,11 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("text")
+                        .UseCollation("C");
+
+                    b.Property<string>("TraceId")
+                        .HasColumnType("text")
+                        .HasColumnName("trace_id")
                         .UseCollation("C");
 
                     b.HasKey("JobId", "Sequence");

@@ -595,6 +595,10 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("level");
 
+                    b.Property<string>("SpanId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("span_id");
+
                     b.Property<string>("Step")
                         .HasColumnType("TEXT")
                         .HasColumnName("step");
@@ -603,6 +607,10 @@ namespace ModelOps.Registry.Metadata.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("text");
+
+                    b.Property<string>("TraceId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("trace_id");
 
                     b.HasKey("JobId", "Sequence");
 
