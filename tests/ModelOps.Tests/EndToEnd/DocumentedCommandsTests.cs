@@ -1,7 +1,4 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text;
 using ModelOps.Tests.Repository;
 
 namespace ModelOps.Tests.EndToEnd;
@@ -12,18 +9,19 @@ public sealed class DocumentedCommandsTests : IDisposable
 {
     private const string Plugin = "ExamplePlugin"; // the template, as it is
     private const string Mark = "\u001e"; // written before each command's exit code
-    private static readonly TimeSpan patience = TimeSpan.FromMinutes(2);
 
     // Later pages use what earlier ones make; those that are not named here come last.
     private static readonly string[] order = ["models", "datasets", "training", "evaluation", "quantization", "serving", "artifacts", "workflows", "operations"];
 
-    private readonly string user = TestServer.NewHome();
-    private readonly string folder = Directory.CreateTempSubdirectory("modelops-docs-").FullName;
+    private readonly string home = TestServer.NewHome();
+    private readonly UserShell shell;
+
+    public DocumentedCommandsTests() => shell = new(home);
 
     public void Dispose()
     {
-        Directory.Delete(user, recursive: true);
-        Directory.Delete(folder, recursive: true);
+        shell.Dispose();
+        Directory.Delete(home, recursive: true);
     }
 
     [Fact]
@@ -68,10 +66,7 @@ public sealed class DocumentedCommandsTests : IDisposable
     public async Task Commands_OfAllPages_EndAsTheirPageSays()
     {
         var cancel = TestContext.Current.CancellationToken;
-        Directory.CreateSymbolicLink(Path.Combine(folder, "samples"), Path.Combine(RepositoryRoot.Path, "samples"));
-        await File.WriteAllTextAsync(Path.Combine(folder, "modelops"), $"#!/bin/sh\nexec '{Path.Combine(AppContext.BaseDirectory, "modelops")}' \"$@\"\n", cancel);
-        File.SetUnixFileMode(Path.Combine(folder, "modelops"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        var home = Path.Combine(user, ".modelops");
+        Directory.CreateSymbolicLink(Path.Combine(shell.Folder, "samples"), Path.Combine(RepositoryRoot.Path, "samples"));
         await using var server = await TestServer.StartAsync(home, cancel, $"plugins:allowed:{Plugin}={await InstallPluginAsync(home, cancel)}");
         Assert.Superset(order.ToHashSet(StringComparer.Ordinal), Pages().Select(page => page.Name).ToHashSet(StringComparer.Ordinal));
         var faults = new List<string>();
@@ -81,10 +76,10 @@ public sealed class DocumentedCommandsTests : IDisposable
 
     private async Task<IReadOnlyList<string>> FaultsAsync(string page, DocumentedCommands documented, CancellationToken cancellationToken)
     {
-        foreach (var (name, content) in documented.Files) await File.WriteAllTextAsync(Path.Combine(folder, name), content, cancellationToken);
+        foreach (var (name, content) in documented.Files) await File.WriteAllTextAsync(Path.Combine(shell.Folder, name), content, cancellationToken);
         if (documented.Commands.Count == 0) return [];
         var script = string.Concat(documented.Commands.Select(command => $"{command.Text}\nprintf '{Mark}%s\\n' $?\n"));
-        var runs = (await BashAsync(script, cancellationToken)).Split(Mark);
+        var runs = (await shell.RunAsync(script, cancellationToken)).Output.Split(Mark);
         var faults = new List<string>();
         for (var i = 0; i < documented.Commands.Count; i++)
         {
@@ -101,36 +96,6 @@ public sealed class DocumentedCommandsTests : IDisposable
         var file = Path.Combine(Directory.CreateDirectory(Path.Combine(home, "plugins", Plugin)).FullName, $"{Plugin}.dll");
         File.Copy(Path.Combine(RepositoryRoot.Path, "artifacts", "bin", Plugin, "release", $"{Plugin}.dll"), file);
         return Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancellationToken)));
-    }
-
-    /// <returns>What it wrote to both of its outputs.</returns>
-    private async Task<string> BashAsync(string script, CancellationToken cancellationToken)
-    {
-        var start = new ProcessStartInfo("bash", ["-c", "exec 2>&1; source /dev/stdin"])
-        {
-            WorkingDirectory = folder,
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            Environment =
-            {
-                ["HOME"] = user,
-                ["PATH"] = $"{folder}:{Environment.GetEnvironmentVariable("PATH")}",
-                ["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../..")),
-            },
-        };
-        using var bash = Process.Start(start)!;
-        var output = bash.StandardOutput.ReadToEndAsync(cancellationToken);
-        await bash.StandardInput.WriteAsync(new StringBuilder(script), cancellationToken);
-        bash.StandardInput.Close();
-        try
-        {
-            return await output.WaitAsync(patience, cancellationToken);
-        }
-        finally
-        {
-            if (!bash.HasExited) bash.Kill(entireProcessTree: true);
-        }
     }
 
     private static IEnumerable<(string Name, string Text)> Pages() =>

@@ -26,7 +26,7 @@ public sealed class ObservabilityTests(ServingServer server)
     public async Task OneRun_OfTrainingKilledWorkerAndChat_IsOneTraceAndStandsInPrometheus()
     {
         PrometheusServer.Require();
-        await using var prometheus = await PrometheusServer.StartAsync(server.Client.Server, server.Server.CaCertificate, server.Server.ApiKey, Cancel);
+        await using var prometheus = await PrometheusServer.StartAsync(server.Server, Cancel);
         var exported = new List<Sample>();
 
         // 1. A training from the command line, whose worker is killed while it trains.

@@ -12,11 +12,11 @@ namespace ModelOps.Tests.Telemetry;
 /// </summary>
 internal sealed class PrometheusServer : IAsyncDisposable
 {
-    private readonly DirectoryInfo folder;
+    private readonly UserShell shell;
     private readonly Process process;
     private readonly HttpClient http;
 
-    private PrometheusServer(DirectoryInfo folder, Process process, HttpClient http) => (this.folder, this.process, this.http) = (folder, process, http);
+    private PrometheusServer(UserShell shell, Process process, HttpClient http) => (this.shell, this.process, this.http) = (shell, process, http);
 
     public static string Shipped => Path.Combine(RepositoryRoot.Path, "deploy/observability/prometheus");
 
@@ -30,31 +30,33 @@ internal sealed class PrometheusServer : IAsyncDisposable
         Assert.Fail(missing);
     }
 
-    /// <summary>The shipped configuration as its README says to complete it, in a folder of its own; it scrapes four times a second.</summary>
-    public static async Task<string> ConfigureAsync(Uri server, string authority, string key, CancellationToken cancel)
+    /// <summary>A copy of the shipped configuration in a folder, for a server; it scrapes four times a second.</summary>
+    public static async Task CopyAsync(Uri server, string folder, CancellationToken cancel)
     {
-        var made = Directory.CreateTempSubdirectory("modelops-prometheus-").FullName;
-        foreach (var file in Directory.EnumerateFiles(Shipped)) File.Copy(file, Path.Combine(made, Path.GetFileName(file)));
-        File.Copy(authority, Path.Combine(made, "modelops-ca.crt"));
-        await File.WriteAllTextAsync(Path.Combine(made, "modelops-api-key"), key, cancel);
-        var config = Path.Combine(made, "prometheus.yml");
+        Directory.CreateDirectory(folder);
+        foreach (var file in Directory.EnumerateFiles(Shipped)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        var config = Path.Combine(folder, "prometheus.yml");
         var text = await File.ReadAllTextAsync(config, cancel);
         Assert.Contains("modelops.example.org:8000", text, StringComparison.Ordinal);
         await File.WriteAllTextAsync(
             config, text.Replace("modelops.example.org:8000", server.Authority, StringComparison.Ordinal).Replace("_interval: 15s", "_interval: 250ms", StringComparison.Ordinal), cancel);
-        return made;
     }
 
-    public static async Task<PrometheusServer> StartAsync(Uri server, string authority, string key, CancellationToken cancel)
+    /// <summary>Completed by the commands of its README.</summary>
+    public static async Task<PrometheusServer> StartAsync(TestServer server, CancellationToken cancel)
     {
-        var made = new DirectoryInfo(await ConfigureAsync(server, authority, key, cancel));
+        var user = new UserShell(server.Home);
+        var made = Path.Combine(user.Folder, "prometheus");
+        await CopyAsync(server.Client.Server, made, cancel);
+        var (code, output) = await user.RunAsync($"set -euo pipefail\n{UserShell.Blocks("deploy/observability/README.md", "sh").Single()}", cancel);
+        Assert.True(code == 0, $"the commands of deploy/observability/README.md ended with {code}:\n{output}");
         for (var attempt = 0; attempt < 20; attempt++)
         {
             // Below the ports that the kernel gives to outgoing connections.
             var port = Random.Shared.Next(20_000, 32_000).ToString(CultureInfo.InvariantCulture);
             var start = new ProcessStartInfo(
                 "prometheus",
-                [$"--config.file={Path.Combine(made.FullName, "prometheus.yml")}", $"--storage.tsdb.path={Path.Combine(made.FullName, "data")}", $"--web.listen-address=127.0.0.1:{port}"])
+                [$"--config.file={Path.Combine(made, "prometheus.yml")}", $"--storage.tsdb.path={Path.Combine(made, "data")}", $"--web.listen-address=127.0.0.1:{port}"])
             {
                 UseShellExecute = false,
                 RedirectStandardError = true,
@@ -67,7 +69,7 @@ internal sealed class PrometheusServer : IAsyncDisposable
             started.BeginOutputReadLine();
             var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
             await Eventually.HoldsAsync(async () => started.HasExited || await IsReadyAsync(client, cancel), cancel);
-            if (!started.HasExited) return new(made, started, client);
+            if (!started.HasExited) return new(user, started, client);
             client.Dispose();
             started.Dispose();
         }
@@ -100,7 +102,7 @@ internal sealed class PrometheusServer : IAsyncDisposable
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
         process.Dispose();
         http.Dispose();
-        folder.Delete(recursive: true);
+        shell.Dispose();
     }
 
     private static async Task<bool> IsReadyAsync(HttpClient client, CancellationToken cancel)
