@@ -43,17 +43,26 @@ internal sealed class MainJobRun(ModelOpsClient client, string home, Cancellatio
     private readonly TaskCompletionSource[] entered =
         [.. Enum.GetValues<MainJobStage>().Select(_ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously))];
     private readonly Stopwatch clock = new();
+    private readonly Dictionary<MainJobStage, string> jobs = [];
 
     /// <summary>How long each stage took.</summary>
     public Dictionary<MainJobStage, TimeSpan> Took { get; } = [];
 
     public MainJobStage Stage { get; private set; }
 
-    /// <summary>Completes so long after the stage began, or when the stage is over.</summary>
+    /// <summary>Completes so long from now on, or from when the stage begins, or when the stage is over.</summary>
     public async Task ReachAsync(MainJobStage stage, TimeSpan after)
     {
         await entered[(int)stage].Task.WaitAsync(patience, cancel);
         await Task.WhenAny(Task.Delay(after, cancel), entered[(int)stage + 1].Task);
+    }
+
+    /// <summary>From the death of a worker to the next try of the step that it ran; null: that step was done.</summary>
+    public async Task<TimeSpan?> RecoveryAsync(MainJobStage stage, DateTimeOffset death)
+    {
+        var next = await client.Jobs.WatchAsync(jobs[stage], cancellationToken: cancel)
+            .FirstOrDefaultAsync(told => told.At > death && told.Message?.StartsWith("attempt", StringComparison.Ordinal) == true, cancel);
+        return next?.At - death;
     }
 
     /// <summary>The bundled base, as a signed artifact.</summary>
@@ -118,6 +127,7 @@ internal sealed class MainJobRun(ModelOpsClient client, string home, Cancellatio
     private async Task<(Job Job, T Result)> SucceedAsync<T>(string kind, Func<Task<Job>> start, JsonTypeInfo<T> result)
     {
         var job = await InsistAsync(async () => await client.Jobs.ListAsync(new() { Kind = kind }, cancel).FirstOrDefaultAsync(cancel) ?? await start());
+        jobs[Stage] = job.Id;
         var ended = await InsistAsync(async () => await client.Jobs.WatchAsync(job.Id, cancellationToken: cancel).LastAsync(cancel));
         Assert.True(ended.State == JobState.Succeeded, $"{kind}: {ended.State} {ended.Message}");
         job = await client.Jobs.GetAsync(job.Id, cancel);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using ModelOps.Client;
 
@@ -10,7 +11,7 @@ internal sealed class SteadyClient(ModelOpsClient client, string model, Cancella
     private readonly CancellationTokenSource finish = new();
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly List<(TimeSpan From, TimeSpan To)> away = [];
-    private readonly List<Asked> asked = [];
+    private readonly ConcurrentQueue<Asked> asked = [];
     private Task? asking;
 
     public void Start() => asking = AskAsync();
@@ -24,11 +25,21 @@ internal sealed class SteadyClient(ModelOpsClient client, string model, Cancella
     /// <summary>A process that its requests need was away from then until now.</summary>
     public void WasAway(TimeSpan from) => away.Add((from, Now));
 
-    /// <summary>Stops, and holds what came back against when a process was away.</summary>
-    /// <returns>For people: how many requests failed, and why.</returns>
-    public async Task<string> VerifyAsync()
+    /// <summary>Requests that failed while what was killed was away.</summary>
+    public int Failed(SurvivalKill kill) => kill.Away is { } gap ? asked.Count(one => one.Failure is not null && one.From <= gap.To && one.To >= gap.From) : 0;
+
+    /// <summary>Stops, once it has an answer to what it asked behind the last time that a process was away.</summary>
+    public async Task StopAsync()
     {
+        var last = away.Count == 0 ? TimeSpan.Zero : away.Max(gap => gap.To);
+        await Eventually.HoldsAsync(() => asked.Any(one => one.Failure is null && one.From > last), cancel);
         await DisposeAsync();
+    }
+
+    /// <summary>Holds what came back against when a process was away.</summary>
+    /// <returns>For people: how many requests failed, and why.</returns>
+    public string Verify()
+    {
         var answers = asked.Where(one => one.Failure is null).ToList();
         Assert.Single(answers.Select(one => one.Answer).Distinct(StringComparer.Ordinal)); // whole, or an error: never a part
         foreach (var one in asked.Where(one => one.Failure is not null))
@@ -36,8 +47,6 @@ internal sealed class SteadyClient(ModelOpsClient client, string model, Cancella
             Assert.True(SaysAway(one.Failure!), $"at {one.From}: {one.Failure}");
             Assert.True(away.Exists(gap => one.From <= gap.To && one.To >= gap.From), $"failed from {one.From} to {one.To}, when nothing was away: {one.Failure}\naway: {string.Join(", ", away)}");
         }
-        var last = away.Count == 0 ? TimeSpan.Zero : away.Max(gap => gap.To);
-        Assert.Contains(answers, one => one.From > last);
         var reasons = asked.Where(one => one.Failure is not null).GroupBy(one => one.Failure!.Message, StringComparer.Ordinal)
             .OrderByDescending(group => group.Count()).Select(group => $"    {group.Count()} × {group.Key}");
         return $"{asked.Count} requests, {asked.Count - answers.Count} failed in {away.Sum(gap => (gap.To - gap.From).TotalSeconds):0.0} s in which a process was away:\n{string.Join('\n', reasons)}";
@@ -60,11 +69,11 @@ internal sealed class SteadyClient(ModelOpsClient client, string model, Cancella
             try
             {
                 var answer = await client.Chat.CompleteAsync(MainJobRun.Question(model), cancellationToken: cancel).WaitAsync(patience, cancel);
-                asked.Add(new(from, Now, $"{answer.FinishReason} {answer.Usage?.CompletionTokens} {answer.Content}", Failure: null));
+                asked.Enqueue(new(from, Now, $"{answer.FinishReason} {answer.Usage?.CompletionTokens} {answer.Content}", Failure: null));
             }
             catch (Exception e) when (e is ModelOpsException or TimeoutException)
             {
-                asked.Add(new(from, Now, Answer: null, e));
+                asked.Enqueue(new(from, Now, Answer: null, e));
             }
             await tick.WaitForNextTickAsync(cancel);
         }

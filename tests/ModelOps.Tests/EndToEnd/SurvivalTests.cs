@@ -10,14 +10,17 @@ namespace ModelOps.Tests.EndToEnd;
 /// The main job while random processes of it are killed at random moments, and a client asks a deployed model all the time: it makes what an
 /// undisturbed one makes, and leaves nothing else.
 /// </summary>
-/// <remarks>MODELOPS_SURVIVAL_KILLS says how many in all, MODELOPS_SURVIVAL_SEED repeats what a run has printed.</remarks>
+/// <remarks>
+/// MODELOPS_SURVIVAL_KILLS says how many in all, MODELOPS_SURVIVAL_SEED repeats what a run has printed, MODELOPS_SURVIVAL_REPORT names a file for the report as JSON.
+/// </remarks>
 [EmbeddedOnly("processes die alike on every backend")]
 public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const int KillsPerRun = 5;
     private const string Steady = "steady";
-    private static readonly string[] jobRoles = ["data", "training", "evaluation", "quantization"];
+    private static readonly MainJobStage[] jobStages = [MainJobStage.Ingest, MainJobStage.Evaluate, MainJobStage.Quantize];
     private readonly List<string> folders = [];
+    private readonly SurvivalReport report = new();
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -36,9 +39,23 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
         var kills = Setting("MODELOPS_SURVIVAL_KILLS", 3);
         output.WriteLine($"MODELOPS_SURVIVAL_SEED={seed} MODELOPS_SURVIVAL_KILLS={kills}");
         var random = new Random(seed);
+        var kinds = Enum.GetValues<Victim>();
+        var left = new Queue<Victim>(Enumerable.Range(0, kills).Select(kill => kinds[kill % kinds.Length])); // in turn: no step dies so often that it is given up
         var calm = await RunUndisturbedAsync();
-        for (var left = kills; left > 0; left -= KillsPerRun)
-            await RunDisturbedAsync(calm, new Random(random.Next()), Math.Min(left, KillsPerRun));
+        try
+        {
+            for (var run = 1; left.Count > 0; run++)
+            {
+                Assert.True(run <= (kills / KillsPerRun) + 3, $"{left.Count} victims were never there when they were to die: {string.Join(", ", left)}");
+                var drawn = Enumerable.Range(0, Math.Min(left.Count, KillsPerRun)).Select(_ => left.Dequeue()).ToList();
+                foreach (var missed in await RunDisturbedAsync(calm, new Random(random.Next()), drawn)) left.Enqueue(missed);
+            }
+        }
+        finally
+        {
+            output.WriteLine(report.ToString());
+            if (Environment.GetEnvironmentVariable("MODELOPS_SURVIVAL_REPORT") is { Length: > 0 } file) await File.WriteAllTextAsync(file, report.ToJson(), Cancel);
+        }
     }
 
     private async Task<Undisturbed> RunUndisturbedAsync()
@@ -59,8 +76,10 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
         return new(run.Took, outcome, gguf, await machine.KeptAsync());
     }
 
-    private async Task RunDisturbedAsync(Undisturbed calm, Random random, int kills)
+    /// <returns>Victims that were not there when they were to die.</returns>
+    private async Task<IReadOnlyList<Victim>> RunDisturbedAsync(Undisturbed calm, Random random, IReadOnlyList<Victim> victims)
     {
+        var missed = new List<Victim>();
         var machine = await Machine.StartAsync(NewFolder(), Cancel);
         await using (machine)
         {
@@ -74,15 +93,21 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
 
             var run = new MainJobRun(client, machine.Home, Cancel);
             var running = run.RunAsync();
-            foreach (var (stage, after) in Moments(calm.Took, random, kills))
+            var kills = new List<SurvivalKill>();
+            var (stage, at) = (MainJobStage.Ingest, TimeSpan.Zero);
+            foreach (var next in Moments(calm.Took, random, victims))
             {
-                await run.ReachAsync(stage, after);
+                await run.ReachAsync(next.Stage, next.Stage == stage ? next.After - at : next.After);
+                (stage, at) = (next.Stage, next.After);
                 if (running.IsFaulted) await running;
-                output.WriteLine($"{asking.Now.TotalSeconds:0.0} s, {run.Stage}: {await KillAsync(machine, asking, random)}");
+                if (run.Stage != MainJobStage.Over && await KillAsync(machine, asking, run, next) is { } killed) kills.Add(killed);
+                else missed.Add(next.Victim);
             }
             var outcome = await running;
             output.WriteLine($"disturbed: {string.Join(", ", run.Took.Select(took => $"{took.Key} {took.Value.TotalSeconds:0.0} s"))}");
-            output.WriteLine(await asking.VerifyAsync());
+            await asking.StopAsync();
+            foreach (var kill in kills) report.Add(kill with { Recovery = kill.Recovery ?? await run.RecoveryAsync(kill.Stage, kill.At), FailedRequests = asking.Failed(kill) });
+            output.WriteLine(asking.Verify());
 
             Assert.Equal(calm.Outcome.Rows, outcome.Rows);
             Assert.Equal(calm.Outcome.Losses, outcome.Losses);
@@ -94,47 +119,69 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
         }
         Assert.Empty(await machine.LeftAsync());
         Assert.Equal([], (await machine.KeptAsync()).Except(calm.Kept));
+        return missed;
     }
 
-    /// <summary>Spread over the job: one in each of as many equal parts of it.</summary>
-    private static IEnumerable<(MainJobStage Stage, TimeSpan After)> Moments(IReadOnlyDictionary<MainJobStage, TimeSpan> took, Random random, int kills)
+    /// <summary>
+    /// When each of them dies, in order: a worker of the job in a stage that needs it, what is there all the time spread over the job, one in each of as many
+    /// equal parts of it.
+    /// </summary>
+    private static IEnumerable<Moment> Moments(IReadOnlyDictionary<MainJobStage, TimeSpan> took, Random random, IReadOnlyList<Victim> victims)
     {
-        var whole = took.Values.Aggregate(TimeSpan.Zero, (sum, next) => sum + next);
-        for (var kill = 0; kill < kills; kill++)
+        var (spread, parts) = (0, victims.Count(victim => victim is Victim.Server or Victim.InferenceWorker));
+        return victims.Select(MomentOf).OrderBy(moment => moment.Stage).ThenBy(moment => moment.After).ToList();
+
+        Moment MomentOf(Victim victim) => victim switch
         {
-            var at = whole * ((kill + random.NextDouble()) / kills);
-            var stage = MainJobStage.Ingest;
-            while (stage < MainJobStage.Chat && at > took[stage]) at -= took[stage++];
-            yield return (stage, at);
+            Victim.TrainingWorker => Within(victim, [MainJobStage.Train], random.NextDouble()),
+            Victim.JobWorker => Within(victim, jobStages, random.NextDouble()),
+            _ => Within(victim, [.. took.Keys.Order()], (spread++ + random.NextDouble()) / parts),
+        };
+
+        Moment Within(Victim victim, MainJobStage[] stages, double share)
+        {
+            var at = stages.Aggregate(TimeSpan.Zero, (sum, stage) => sum + took[stage]) * share;
+            var index = 0;
+            while (index < stages.Length - 1 && at > took[stages[index]]) at -= took[stages[index++]];
+            return new(victim, stages[index], at);
         }
     }
 
-    /// <summary>Kills one of the processes that are there, and waits until the model answers again if it was one that it needs.</summary>
-    /// <returns>Which.</returns>
-    private static async Task<string> KillAsync(Machine machine, SteadyClient asking, Random random)
+    /// <summary>Kills it, and waits until the model answers again if that needs it.</summary>
+    /// <returns>null: it is a worker of a stage that is over.</returns>
+    private static async Task<SurvivalKill?> KillAsync(Machine machine, SteadyClient asking, MainJobRun run, Moment moment)
     {
-        var workers = jobRoles.SelectMany(role => TestServer.Workers(machine.Home, role).Select(id => (Role: role, Id: id))).ToList();
-        var chosen = random.Next(3);
-        var pick = random.Next(int.MaxValue); // drawn whether it is needed or not: the rest of the run draws the same
-        var from = asking.Now;
-        if (chosen == 0 && workers.Count > 0)
+        var (from, stage, at) = (asking.Now, run.Stage, DateTimeOffset.UtcNow);
+        switch (moment.Victim)
         {
-            var (role, id) = workers[pick % workers.Count];
-            return await Machine.KillAsync(id) ? $"{role} worker" : $"{role} worker, which had ended";
+            case Victim.Server:
+                await machine.RestartAsync(Cancel);
+                await Eventually.HoldsAsync(() => machine.Loaded(Steady) > 0, Cancel);
+                break;
+            case Victim.InferenceWorker:
+                var loaded = machine.Loaded(Steady);
+                Assert.True(await Machine.KillAsync(TestServer.Workers(machine.Home, "inference").Single()));
+                await Eventually.HoldsAsync(() => machine.Loaded(Steady) > loaded, Cancel);
+                break;
+            default:
+                var role = RoleOf(moment.Stage);
+                var id = 0;
+                await Eventually.HoldsAsync(() => run.Stage != moment.Stage || (id = TestServer.Workers(machine.Home, role) is [var first, ..] ? first : 0) != 0, Cancel);
+                at = DateTimeOffset.UtcNow;
+                return run.Stage == moment.Stage && await Machine.KillAsync(id) ? new($"{role} worker", moment.Stage, at) : null;
         }
-        if (chosen == 1 && TestServer.Workers(machine.Home, "inference") is [var inference, ..])
-        {
-            var loaded = machine.Loaded(Steady);
-            await Machine.KillAsync(inference);
-            await Eventually.HoldsAsync(() => machine.Loaded(Steady) > loaded, Cancel);
-            asking.WasAway(from);
-            return "inference worker";
-        }
-        await machine.RestartAsync(Cancel);
-        await Eventually.HoldsAsync(() => machine.Loaded(Steady) > 0, Cancel);
         asking.WasAway(from);
-        return "server";
+        return new(moment.Victim == Victim.Server ? "server" : "inference worker", stage, at) { Away = (from, asking.Now), Recovery = asking.Now - from };
     }
+
+    private static string RoleOf(MainJobStage stage) => stage switch
+    {
+        MainJobStage.Ingest => "data",
+        MainJobStage.Train => "training",
+        MainJobStage.Evaluate => "evaluation",
+        MainJobStage.Quantize => "quantization",
+        _ => throw new ArgumentOutOfRangeException(nameof(stage), stage, "no worker of a job has this stage"),
+    };
 
     /// <summary>Asked to stop while they decode, neither a worker nor the server dies of it.</summary>
     private static async Task StopUnderLoadAsync(Machine machine)
@@ -168,8 +215,8 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
         var listed = await client.Artifacts.ListAsync(kind: null, Cancel);
         foreach (var artifact in listed)
         {
-            var report = await client.Artifacts.VerifyAsync($"{artifact.Name}@{artifact.Version}", Cancel);
-            Assert.True(report.Verified, JsonSerializer.Serialize(report, WireJson.Default.Verification));
+            var verification = await client.Artifacts.VerifyAsync($"{artifact.Name}@{artifact.Version}", Cancel);
+            Assert.True(verification.Verified, JsonSerializer.Serialize(verification, WireJson.Default.Verification));
         }
         Assert.Equal(["adapter-eval@1", "adapter@1", "base@1", "quantized@1", "rows@1", $"{Steady}@1"], listed.Select(artifact => $"{artifact.Name}@{artifact.Version}").Order(StringComparer.Ordinal));
         var audit = await client.Audit.VerifyAsync(head: null, Cancel);
@@ -184,6 +231,17 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
 
     private static int Setting(string variable, int standard) =>
         Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : standard;
+
+    /// <summary>What is killed, each its share: the worker of a job that trains, one of another job, and what is there all the time.</summary>
+    private enum Victim
+    {
+        TrainingWorker,
+        Server,
+        InferenceWorker,
+        JobWorker,
+    }
+
+    private sealed record Moment(Victim Victim, MainJobStage Stage, TimeSpan After);
 
     private sealed record Undisturbed(IReadOnlyDictionary<MainJobStage, TimeSpan> Took, MainJobOutcome Outcome, string Gguf, IReadOnlyCollection<string> Kept);
 
@@ -278,7 +336,8 @@ public sealed partial class SurvivalTests(ITestOutputHelper output) : IAsyncLife
             var objects = stores.Objects.ListAsync("", cancellationToken: Cancel).Select(info => $"objects/{info.Key}");
             var tables = stores.Tables.ListAsync("", cancellationToken: Cancel).Select(info => $"tables/{info.Key}");
             var files = Directory.EnumerateFiles(Home, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(Home, path))
-                .Where(path => !path.StartsWith("objects/", StringComparison.Ordinal) && !path.StartsWith("tables/", StringComparison.Ordinal));
+                .Where(path => !path.StartsWith("objects/", StringComparison.Ordinal) && !path.StartsWith("tables/", StringComparison.Ordinal))
+                .Where(path => path is not ("workflows.db-wal" or "workflows.db-shm")); // of a server that was killed: who needs the database next takes them up
             var names = (await objects.Concat(tables).ToListAsync(Cancel)).Concat(files).Select(name => Derived().Replace(name, "*"));
             return [.. names.Where(name => !name.Contains(Steady, StringComparison.Ordinal)).Distinct(StringComparer.Ordinal)];
         }
