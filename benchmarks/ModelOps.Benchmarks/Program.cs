@@ -19,6 +19,7 @@ return await new RootCommand("Measures ModelOps against what the machine itself 
     IngestionBenchmark.Create(),
     QualityBenchmark.Create(),
     QuantizationBenchmark.Create(),
+    SizesBenchmark.Create(),
     SoakCommand.Create(),
     StartupBenchmark.Create(),
     StorageCommand.Create(),
