@@ -36,19 +36,19 @@ internal sealed class ReadyServer : IAsyncDisposable
         var credentials = Path.Combine(home, "credentials.json");
         var before = File.GetLastWriteTimeUtc(credentials); // written anew when the server listens
         var clock = Stopwatch.StartNew();
-        var process = Process.Start(new ProcessStartInfo(program, ["--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting })])
+        var started = Process.Start(new ProcessStartInfo(program, ["--home", home, "--port", "0", .. settings.SelectMany(setting => new[] { "--set", setting })])
         {
             UseShellExecute = false,
             RedirectStandardError = true,
             RedirectStandardOutput = true,
         })!;
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginErrorReadLine();
-        process.BeginOutputReadLine();
+        started.ErrorDataReceived += (_, _) => { };
+        started.BeginErrorReadLine();
+        started.BeginOutputReadLine();
         while (true)
         {
-            if (await ReadyAsync(credentials, before, home) is { } client) return new(process, client, clock.Elapsed);
-            if (process.HasExited || clock.Elapsed > patience) throw new InvalidOperationException("the server did not become ready");
+            if (await ReadyAsync(credentials, before, home) is { } client) return new(started, client, clock.Elapsed);
+            if (started.HasExited || clock.Elapsed > patience) throw new InvalidOperationException("the server did not become ready");
             await Task.Delay(TimeSpan.FromMilliseconds(5));
         }
     }

@@ -20,6 +20,7 @@ internal sealed record SurvivalKill(string Victim, MainJobStage Stage, DateTimeO
 /// <summary>What was killed in which stage, and how long that was felt.</summary>
 internal sealed class SurvivalReport
 {
+    private static readonly JsonSerializerOptions indented = new() { WriteIndented = true };
     private readonly List<SurvivalKill> kills = [];
 
     public void Add(SurvivalKill kill) => kills.Add(kill);
@@ -33,7 +34,7 @@ internal sealed class SurvivalReport
             recovery_seconds = kill.Recovery?.TotalSeconds,
             failed_requests = kill.FailedRequests,
         }),
-        new JsonSerializerOptions { WriteIndented = true });
+        indented);
 
     public override string ToString()
     {

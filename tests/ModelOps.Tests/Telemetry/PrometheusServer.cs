@@ -45,10 +45,10 @@ internal sealed class PrometheusServer : IAsyncDisposable
     /// <summary>Completed by the commands of its README.</summary>
     public static async Task<PrometheusServer> StartAsync(TestServer server, CancellationToken cancel)
     {
-        var shell = new UserShell(server.Home);
-        var made = Path.Combine(shell.Folder, "prometheus");
+        var user = new UserShell(server.Home);
+        var made = Path.Combine(user.Folder, "prometheus");
         await CopyAsync(server.Client.Server, made, cancel);
-        var (code, output) = await shell.RunAsync($"set -euo pipefail\n{UserShell.Blocks("deploy/observability/README.md", "sh").Single()}", cancel);
+        var (code, output) = await user.RunAsync($"set -euo pipefail\n{UserShell.Blocks("deploy/observability/README.md", "sh").Single()}", cancel);
         Assert.True(code == 0, $"the commands of deploy/observability/README.md ended with {code}:\n{output}");
         for (var attempt = 0; attempt < 20; attempt++)
         {
@@ -69,7 +69,7 @@ internal sealed class PrometheusServer : IAsyncDisposable
             started.BeginOutputReadLine();
             var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
             await Eventually.HoldsAsync(async () => started.HasExited || await IsReadyAsync(client, cancel), cancel);
-            if (!started.HasExited) return new(shell, started, client);
+            if (!started.HasExited) return new(user, started, client);
             client.Dispose();
             started.Dispose();
         }

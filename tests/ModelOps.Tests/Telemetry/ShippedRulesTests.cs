@@ -28,8 +28,8 @@ public sealed class ShippedRulesTests
     [Fact]
     public void FilesForOthers_AreYamlWhosePipelinesNameWhatIsThere()
     {
-        var files = RepositoryRoot.Files("*.yaml").Where(path => path.StartsWith("deploy/observability/", StringComparison.Ordinal)).ToDictionary(path => Path.GetRelativePath("deploy/observability", path), Read);
-        Assert.Superset(new HashSet<string> { "otel-collector.yaml", "jaeger.yaml", "loki.yaml" }, files.Keys.ToHashSet(StringComparer.Ordinal));
+        var files = RepositoryRoot.Files("*.yaml").Where(path => path.StartsWith("deploy/observability/", StringComparison.Ordinal)).ToDictionary(path => Path.GetRelativePath("deploy/observability", path), Read, StringComparer.Ordinal);
+        Assert.Superset(((string[])["otel-collector.yaml", "jaeger.yaml", "loki.yaml"]).ToHashSet(StringComparer.Ordinal), files.Keys.ToHashSet(StringComparer.Ordinal));
         foreach (var file in (string[])["otel-collector.yaml", "jaeger.yaml"])
         {
             var root = files[file];

@@ -14,13 +14,15 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
                 name: "span_id",
                 table: "job_logs",
                 type: "text",
-                nullable: true);
+                nullable: true,
+                collation: "C");
 
             migrationBuilder.AddColumn<string>(
                 name: "trace_id",
                 table: "job_logs",
                 type: "text",
-                nullable: true);
+                nullable: true,
+                collation: "C");
         }
 
         /// <inheritdoc />

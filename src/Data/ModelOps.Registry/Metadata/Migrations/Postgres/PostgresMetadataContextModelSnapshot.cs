@@ -667,7 +667,8 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
 
                     b.Property<string>("SpanId")
                         .HasColumnType("text")
-                        .HasColumnName("span_id");
+                        .HasColumnName("span_id")
+                        .UseCollation("C");
 
                     b.Property<string>("Step")
                         .HasColumnType("text")
@@ -682,7 +683,8 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
 
                     b.Property<string>("TraceId")
                         .HasColumnType("text")
-                        .HasColumnName("trace_id");
+                        .HasColumnName("trace_id")
+                        .UseCollation("C");
 
                     b.HasKey("JobId", "Sequence");
 
