@@ -175,7 +175,7 @@ public sealed partial class StudioTests(StudioFixture fixture) : IClassFixture<S
         await view.Page.GetByLabel("Name of what is made").FillAsync("by-form");
         await view.Button("Plan").ClickAsync();
         await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Plan" })).ToContainTextAsync("activations", new() { Timeout = 30_000 });
-        await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Plan" })).ToContainTextAsync(new Regex("About [0-9]+ s of training, likely from [0-9]+ (s|min) to [0-9]+ (s|min)", RegexOptions.None, TimeSpan.FromSeconds(1)));
+        await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Plan" })).ToContainTextAsync(new Regex("About [0-9]+ s of training, likely from [0-9]+ s to [0-9]+ ", RegexOptions.None, TimeSpan.FromSeconds(1)));
         await view.Button("Start").ClickAsync();
         await Expect(view.Page.GetByRole(AriaRole.Region, new() { Name = "Result" })).ToContainTextAsync("by-form@1", new() { Timeout = 60_000 });
         Assert.Equal(3, (await fixture.Client.Jobs.ListAsync(new JobFilter { Kind = "sft" }, Cancel).FirstAsync(Cancel)).Result!.Value.Deserialize(WireJson.Default.TrainingResult)!.Steps);
