@@ -33,7 +33,7 @@ public sealed record TraceNode
         ];
     }
 
-    private static TraceNode CommandOf(string name, IReadOnlyList<TraceNode> nodes)
+    private static TraceNode CommandOf(string name, List<TraceNode> nodes)
     {
         var all = nodes.SelectMany(node => node.WithAllBelow()).ToList();
         return new()
@@ -47,7 +47,7 @@ public sealed record TraceNode
         };
     }
 
-    private static IReadOnlyList<TraceNode> Nodes(IReadOnlyList<TraceSpan> siblings, ILookup<string, TraceSpan> below, int most)
+    private static List<TraceNode> Nodes(IReadOnlyList<TraceSpan> siblings, ILookup<string, TraceSpan> below, int most)
     {
         var counts = siblings.CountBy(span => span.Name, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal);
         var (seen, skipped) = (new Dictionary<string, int>(StringComparer.Ordinal), new Dictionary<string, int>(StringComparer.Ordinal));

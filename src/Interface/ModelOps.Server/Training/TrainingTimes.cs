@@ -55,7 +55,7 @@ public sealed class TrainingTimes(JobStore jobs, JobMetrics metrics)
         return null;
     }
 
-    private static string? BaseOf(JsonElement input) => input.GetProperty("base").GetString();
+    private static string? BaseOf(JsonElement input) => input.TryGetProperty("base", out var from) ? from.GetString() : null;
 
     private static string MethodOf(JsonElement input) =>
         input.TryGetProperty("recipe", out var recipe) && recipe.TryGetProperty("method", out var method) ? method.GetString()! : NameOf(TrainingMethod.Lora);
