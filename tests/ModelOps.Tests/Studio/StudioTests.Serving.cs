@@ -84,15 +84,10 @@ public sealed partial class StudioTests
         await view.Button("Ask").ClickAsync();
         await Expect(page.GetByText("first token")).ToBeVisibleAsync(new() { Timeout = 30_000 });
 
-        // 7. Its figures come by themselves, another model takes its place, and it stops.
+        // 7. Its figures come by themselves, and it stops.
         await view.GoAsync("deployments");
-        await Expect(served.Locator("tbody tr").First).ToContainTextAsync(new Regex("asked ?1 ?0 ?[0-9.]+ / [0-9.]+", RegexOptions.None, TimeSpan.FromSeconds(1)));
-        await Expect(served.Locator(".chart")).ToHaveAttributeAsync("data-points", new Regex("^6[0-9]$", RegexOptions.None, TimeSpan.FromSeconds(1)));
+        await Expect(served.Locator("tbody tr").First).ToContainTextAsync(" / "); // latencies: p50 / p95
         await ScreenshotAsync(page, "deployments");
-        await ChooseAsync(served, "Replace its model", "tuned-q8@1");
-        await served.GetByRole(AriaRole.Button, new() { Name = "Replace", Exact = true }).ClickAsync();
-        await Expect(served.GetByRole(AriaRole.Link, new() { Name = "tuned-q8@1" })).ToBeVisibleAsync(soon);
-        Assert.Equal("tuned-q8@1", (await fixture.Client.Deployments.GetAsync("asked", Cancel)).Artifact);
         await served.GetByRole(AriaRole.Button, new() { Name = "Stop" }).ClickAsync();
         await served.GetByRole(AriaRole.Button, new() { Name = "Yes, stop it" }).ClickAsync();
         await Expect(served).ToHaveCountAsync(0);
