@@ -670,7 +670,8 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
 
                     b.Property<string>("SpanId")
                         .HasColumnType("text")
-                        .HasColumnName("span_id");
+                        .HasColumnName("span_id")
+                        .UseCollation("C");
 
                     b.Property<string>("Step")
                         .HasColumnType("text")
@@ -685,7 +686,8 @@ namespace ModelOps.Registry.Metadata.Migrations.Postgres
 
                     b.Property<string>("TraceId")
                         .HasColumnType("text")
-                        .HasColumnName("trace_id");
+                        .HasColumnName("trace_id")
+                        .UseCollation("C");
 
                     b.HasKey("JobId", "Sequence");
 
