@@ -49,10 +49,11 @@ public sealed partial class WorkflowEngine(
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    /// <param name="cancellationToken">Is not waited for: of a busy server the time to stop may be over before it is the workflows' turn, which stop last.</param>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await stopping.CancelAsync();
-        await gate.WaitAsync(cancellationToken);
+        await gate.WaitAsync(CancellationToken.None); // a start under way is short
         if (running is null) return;
         if (Fault is null) await running.Polling; // otherwise it waits for answers that no one gives any more
         if (running.Server is not null) await running.Server.DisposeAsync();
