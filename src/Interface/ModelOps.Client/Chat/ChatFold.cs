@@ -12,10 +12,11 @@ public sealed class ChatFold
     public string Content => content.ToString();
 
     /// <summary>The arguments of the last may lack their end.</summary>
-    public IReadOnlyList<ChatToolCall> ToolCalls =>
-        [.. calls.Values.Select(call => new ChatToolCall(call.Id, new ChatFunctionCall(call.Name, call.Arguments.ToString())))];
+    public IReadOnlyList<ChatToolCall> ToolCalls => calls.Count == 0
+        ? [] // the one empty list: answers without calls are equal if they say the same
+        : [.. calls.Values.Select(call => new ChatToolCall(call.Id, new ChatFunctionCall(call.Name, call.Arguments.ToString())))];
 
-    public IReadOnlyList<ChatTokenLogprob> Logprobs => logprobs;
+    public IReadOnlyList<ChatTokenLogprob> Logprobs => logprobs.Count == 0 ? [] : logprobs;
 
     /// <summary>Null until the end.</summary>
     public string? FinishReason { get; private set; }
