@@ -16,7 +16,7 @@ public sealed class ChatFold
         ? [] // the one empty list: answers without calls are equal if they say the same
         : [.. calls.Values.Select(call => new ChatToolCall(call.Id, new ChatFunctionCall(call.Name, call.Arguments.ToString())))];
 
-    public IReadOnlyList<ChatTokenLogprob> Logprobs => logprobs.Count == 0 ? [] : logprobs;
+    public IReadOnlyList<ChatTokenLogprob> Logprobs => logprobs.Count == 0 ? Array.Empty<ChatTokenLogprob>() : logprobs;
 
     /// <summary>Null until the end.</summary>
     public string? FinishReason { get; private set; }
