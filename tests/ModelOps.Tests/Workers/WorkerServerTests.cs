@@ -66,7 +66,7 @@ public sealed class WorkerServerTests : IDisposable
             await TrainsAsync(server.Client, await server.Client.Jobs.StartTrainingAsync(endless, Cancel));
             var took = await server.StopAsync();
             Assert.Empty(TestServer.Workers(home));
-            Assert.True(took < TimeSpan.FromSeconds(5), $"the stop took {took}");
+            Assert.True(took < TimeSpan.FromSeconds(30), $"the stop took {took}"); // the job would go on for ever
             Assert.Contains("training worker 1 started", server.Log, StringComparison.Ordinal);
             Assert.DoesNotContain("WorkflowService/", server.Log, StringComparison.Ordinal); // its polls and heartbeats
         }
